@@ -1,0 +1,51 @@
+"""The one place for settings: environment variables named AUDITS_*, read once at the edge and passed inward.
+
+Nothing below the command line, the DAGs and the web reads the environment; a stage gets what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from audits.errors import AuditsError
+
+DEFAULT_OUT = "audits-out"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the service finds its warehouse, ledger and policy book, and where reports go."""
+
+    warehouse_url: str
+    ledger_url: str
+    out: Path
+    policy: Path | None = None  # None: the book that is shipped with the package
+    rollups_url: str | None = None  # None: beside the DuckDB file, or in the PostgreSQL warehouse itself
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read AUDITS_WAREHOUSE_URL, AUDITS_LEDGER_URL, AUDITS_ROLLUPS_URL, AUDITS_POLICY and AUDITS_OUT.
+
+        A ledger that is not named lies as ``ledger.sqlite`` in AUDITS_OUT, so that one folder holds one history.
+        """
+        env = os.environ if env is None else env
+        warehouse = env.get("AUDITS_WAREHOUSE_URL", "")
+        if not warehouse:
+            raise AuditsError(
+                "No warehouse is configured.",
+                where="setting AUDITS_WAREHOUSE_URL",
+                fix="export AUDITS_WAREHOUSE_URL=duckdb:////path/to/usage.duckdb (or postgresql://...); "
+                "`audits demo` makes a sample to try.",
+            )
+        out = Path(env.get("AUDITS_OUT") or DEFAULT_OUT)
+        policy = env.get("AUDITS_POLICY")
+        return cls(
+            warehouse_url=warehouse,
+            ledger_url=env.get("AUDITS_LEDGER_URL") or f"sqlite:///{(out / 'ledger.sqlite').absolute()}",
+            out=out,
+            policy=Path(policy) if policy else None,
+            rollups_url=env.get("AUDITS_ROLLUPS_URL") or None,
+        )
