@@ -15,9 +15,7 @@ class AuditsError(Exception):
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         self.what, self.where, self.fix = what, where, fix
-        super().__init__(
-            "\n".join(part for part in (what, where and f"  at: {where}", fix and f"  do: {fix}") if part)
-        )
+        super().__init__("\n".join(part for part in (what, where and f"  at: {where}", fix and f"  do: {fix}") if part))
 
 
 class PartialError(AuditsError):

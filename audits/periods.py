@@ -148,9 +148,7 @@ def between(first: Period, last: Period) -> tuple[Period, ...]:
             fix="Give two periods of one kind, such as --from 2026-08 --to 2026-10.",
         )
     if last < first:
-        raise AuditsError(
-            f"{last} lies before {first}.", where="--from and --to", fix="Swap the two periods."
-        )
+        raise AuditsError(f"{last} lies before {first}.", where="--from and --to", fix="Swap the two periods.")
     found = [first]
     while found[-1] < last:
         found.append(found[-1].next)

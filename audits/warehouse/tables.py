@@ -25,9 +25,7 @@ SOURCE_SCHEMA = "source"
 AUDIT_SCHEMA = "audit"
 
 source_metadata = MetaData(schema=SOURCE_SCHEMA)
-audit_metadata = MetaData(
-    schema=AUDIT_SCHEMA
-)  # the rollups, groups and quality verdicts: all that the audit writes
+audit_metadata = MetaData(schema=AUDIT_SCHEMA)  # the rollups, groups and quality verdicts: all that the audit writes
 
 Instant = DateTime(timezone=True)
 

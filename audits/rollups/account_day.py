@@ -1,0 +1,87 @@
+"""``account_day``: what an account did on a day, one row a source; from single requests or from a source's buckets.
+
+``known_<column>`` counts the requests for which the source recorded that column: a rule that needs it is not evaluable
+where it is missing. Counts that a bucketed source does not publish are NULL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    FromClause,
+    Integer,
+    Numeric,
+    Select,
+    String,
+    Table,
+    cast,
+    func,
+    literal,
+    select,
+)
+
+from audits.warehouse.tables import Instant, audit_metadata
+
+RECORDED = (
+    "api_key_hash", "end_user_hash", "session_id", "access_path", "model_served", "cached_input_tokens",
+    "reasoning_tokens", "cost_usd", "error_class", "finish_reason", "max_output_tokens", "top_logprobs", "logit_bias_n",
+    "reasoning_visibility", "content_stored", "retention_days", "moderation_flagged", "client_ip_hash",
+    "client_net_hash", "ip_country", "ip_asn", "ip_type", "user_agent_family", "system_prompt_hash",
+    "prompt_template_hash", "prompt_simhash", "topic_id", "lang", "cot_elicit_score", "rubric_grade_score",
+    "benchmark_score",
+)  # fmt: skip
+"""The nullable columns of ``usage_events`` whose presence is counted."""
+
+account_day = Table(
+    "account_day",
+    audit_metadata,
+    Column("day", Date, nullable=False),
+    Column("slice_start", Instant, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("source_system", String, nullable=False),
+    Column("grain", String, nullable=False),  # event, bucket
+    Column("n_requests", BigInteger),
+    Column("n_ok", BigInteger),  # HTTP status below 400
+    Column("n_rate_limited", BigInteger),  # HTTP 429 or error class rate_limit
+    Column("n_refused", BigInteger),  # finish reason refusal or content_filter
+    Column("n_flagged", BigInteger),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger),
+    Column("cost_usd", Numeric(18, 8)),
+    Column("max_output_of_one", BigInteger),
+    Column("first_event_ts", Instant, nullable=False),
+    Column("last_event_ts", Instant, nullable=False),
+    *(Column(f"known_{name}", Integer) for name in RECORDED),
+)
+
+
+def from_events(events: FromClause) -> Select[Any]:
+    """One row for each day, slice, account and source of the events."""
+    e: Any = events.c
+    return select(
+        e.day,
+        e.slice_start,
+        e.account_id,
+        e.source_system,
+        cast(literal("event"), String).label("grain"),
+        func.count().label("n_requests"),
+        func.count().filter(e.status_code < 400).label("n_ok"),
+        func.count().filter((e.status_code == 429) | (e.error_class == "rate_limit")).label("n_rate_limited"),
+        func.count().filter(e.finish_reason.in_(("refusal", "content_filter"))).label("n_refused"),
+        func.count().filter(e.moderation_flagged).label("n_flagged"),
+        func.sum(e.input_tokens).label("input_tokens"),
+        func.sum(e.cached_input_tokens).label("cached_input_tokens"),
+        func.sum(e.output_tokens).label("output_tokens"),
+        func.sum(e.reasoning_tokens).label("reasoning_tokens"),
+        func.sum(e.cost_usd).label("cost_usd"),
+        func.max(e.output_tokens).label("max_output_of_one"),
+        func.min(e.event_ts).label("first_event_ts"),
+        func.max(e.event_ts).label("last_event_ts"),
+        *(func.count(e[name]).label(f"known_{name}") for name in RECORDED),
+    ).group_by(e.day, e.slice_start, e.account_id, e.source_system)

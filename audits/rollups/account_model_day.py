@@ -1,0 +1,66 @@
+"""``account_model_day``: which model, operation and access path an account used, and with which capabilities.
+
+Counts of capabilities are of successful requests: what was refused was not obtained.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Date, FromClause, Select, String, Table, func, select
+
+from audits.warehouse.tables import Instant, audit_metadata
+
+account_model_day = Table(
+    "account_model_day",
+    audit_metadata,
+    Column("day", Date, nullable=False),
+    Column("slice_start", Instant, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("access_path", String),
+    Column("operation", String, nullable=False),
+    Column("model_requested", String, nullable=False),
+    Column("model_served", String),
+    Column("n_requests", BigInteger, nullable=False),
+    Column("n_ok", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("n_logprobs", BigInteger, nullable=False),  # top_logprobs > 0
+    Column("n_logit_bias", BigInteger, nullable=False),  # logit_bias_n > 0
+    Column("n_reasoning_full", BigInteger, nullable=False),
+    Column("n_reasoning_summary", BigInteger, nullable=False),
+    Column("n_signature_replay", BigInteger, nullable=False),
+    Column("n_multiple_choices", BigInteger, nullable=False),  # n_choices > 1
+    Column("first_ok_ts", Instant),
+    Column("last_ok_ts", Instant),
+)
+
+
+def from_events(events: FromClause) -> Select[Any]:
+    """One row for each day, slice, account, access path, operation and pair of models of the events."""
+    e: Any = events.c
+    ok = e.status_code < 400
+    grain = (
+        e.day,
+        e.slice_start,
+        e.account_id,
+        e.access_path,
+        e.operation,
+        e.model_requested,
+        e.model_served,
+    )
+    return select(
+        *grain,
+        func.count().label("n_requests"),
+        func.count().filter(ok).label("n_ok"),
+        func.sum(e.input_tokens).label("input_tokens"),
+        func.sum(e.output_tokens).label("output_tokens"),
+        func.count().filter(ok & (e.top_logprobs > 0)).label("n_logprobs"),
+        func.count().filter(ok & (e.logit_bias_n > 0)).label("n_logit_bias"),
+        func.count().filter(ok & (e.reasoning_visibility == "full")).label("n_reasoning_full"),
+        func.count().filter(ok & (e.reasoning_visibility == "summary")).label("n_reasoning_summary"),
+        func.count().filter(ok & (e.reasoning_visibility == "signature_replay")).label("n_signature_replay"),
+        func.count().filter(ok & (e.n_choices > 1)).label("n_multiple_choices"),
+        func.min(e.event_ts).filter(ok).label("first_ok_ts"),
+        func.max(e.event_ts).filter(ok).label("last_ok_ts"),
+    ).group_by(*grain)

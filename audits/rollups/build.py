@@ -1,0 +1,128 @@
+"""Building the rollups of exactly the days that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, FromClause, Select, Table, delete, select
+
+from audits.quality.quarantine import duplicate_events, find_duplicates
+from audits.rollups import (
+    account_client_day,
+    account_day,
+    account_hour,
+    account_model_day,
+    account_prompt_day,
+    account_retention_day,
+)
+from audits.rollups.buckets import from_buckets
+from audits.rollups.events import countable_events
+from audits.rollups.slices import account_slices, changed_days, expected_slices
+from audits.rollups.state import VERSION, rollup_days, source_days, stale_days
+from audits.warehouse import Warehouse
+
+ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
+    (account_day.account_day, account_day.from_events),
+    (account_hour.account_hour, account_hour.from_events),
+    (account_model_day.account_model_day, account_model_day.from_events),
+    (account_client_day.account_client_day, account_client_day.from_events),
+    (account_prompt_day.account_prompt_day, account_prompt_day.from_events),
+    (account_retention_day.account_retention_day, account_retention_day.from_events),
+)
+"""Every rollup and how its rows come from a day's events: add one here and it is built, refreshed and dropped alike."""
+
+DAYS_AT_ONCE = 7
+"""Days in one statement: enough to spare the engine small scans, few enough to bound memory and what is lost when the
+warehouse goes away (what was finished is kept)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a refresh found and built: day -> why it had to be built."""
+
+    built: dict[date, str]
+
+
+def plan(connection: Connection, first: date, last: date) -> dict[date, str]:
+    """The days that a refresh of first..last would build, and why; nothing is changed."""
+    reasons = stale_days(connection, first, last)
+    for day in sorted(changed_days(connection, first, last) - reasons.keys()):
+        reasons[day] = "a tier or contract now changes at another time of this day"
+    return dict(sorted(reasons.items()))
+
+
+def refresh(
+    warehouse: Warehouse, first: date, last: date, progress: Callable[[int, int], None] | None = None
+) -> RefreshReport:
+    """Build the rollups of the days first..last that are missing or stale; days that are sound are not touched.
+
+    Each stretch of days is one transaction. ``progress`` is told (days done, days to do).
+    """
+    with warehouse.begin() as connection:
+        reasons = plan(connection, first, last)
+    done = 0
+    for stretch_first, stretch_last in _stretches(list(reasons)):
+        with warehouse.begin() as connection:
+            _build(connection, stretch_first, stretch_last)
+        done += (stretch_last - stretch_first).days + 1
+        if progress:
+            progress(done, len(reasons))
+    return RefreshReport(reasons)
+
+
+def _stretches(days: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """Runs of adjacent days, none longer than ``DAYS_AT_ONCE``."""
+    start = 0
+    for index in range(1, len(days) + 1):
+        apart = index == len(days) or (days[index] - days[index - 1]).days > 1
+        if apart or index - start == DAYS_AT_ONCE:
+            yield days[start], days[index - 1]
+            start = index
+
+
+def _build(connection: Connection, first: date, last: date) -> None:
+    find_duplicates(connection, first, last)
+    duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
+    _replace(connection, account_slices, select(expected_slices(first, last)), first, last)
+    slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
+    events = countable_events(first, last, deduplicate=duplicates, slices=slices)
+    for table, from_events in ROLLUPS:
+        _replace(connection, table, from_events(events), first, last)
+    connection.execute(_insert(account_day.account_day, from_buckets(first, last)))
+    _record(connection, first, last)
+
+
+def _replace(connection: Connection, table: Table, rows: Select[Any], first: date, last: date) -> None:
+    connection.execute(delete(table).where(table.c.day.between(first, last)))
+    connection.execute(_insert(table, rows))
+
+
+def _insert(table: Table, rows: Select[Any]) -> Any:
+    return table.insert().from_select([column.name for column in rows.selected_columns], rows)
+
+
+def _record(connection: Connection, first: date, last: date) -> None:
+    """Write down what the days were made from; a day without any row is recorded too, as empty."""
+    now = source_days(first, last)
+    found = {row.day: row for row in connection.execute(select(now))}
+    connection.execute(delete(rollup_days).where(rollup_days.c.day.between(first, last)))
+    days = [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]
+    connection.execute(
+        rollup_days.insert(),
+        [
+            {
+                "day": day,
+                "version": VERSION,
+                "n_rows": found[day].n_rows if day in found else 0,
+                "watermark": found[day].watermark if day in found else None,
+            }
+            for day in days
+        ],
+    )
+
+
+def _any(connection: Connection, statement: Select[Any]) -> bool:
+    return connection.execute(statement.limit(1)).first() is not None

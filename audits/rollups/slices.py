@@ -1,0 +1,83 @@
+"""Where a day has to be cut because another tier or contract begins to hold for an account inside it.
+
+Most changes fall on midnight and need no cut. ``account_slices`` holds the others only: for an account with a change
+at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import (
+    Column,
+    CompoundSelect,
+    Connection,
+    Date,
+    String,
+    Subquery,
+    Table,
+    and_,
+    func,
+    select,
+    union,
+)
+
+from audits.warehouse.dialects import midnight, utc_day
+from audits.warehouse.tables import Instant, account_tiers, accounts, audit_metadata, contracts
+
+account_slices = Table(
+    "account_slices",
+    audit_metadata,
+    Column("day", Date, primary_key=True),
+    Column("account_id", String, primary_key=True),
+    Column("slice_start", Instant, primary_key=True),
+    Column("slice_end", Instant),  # NULL: the end of the day
+)
+
+
+def _changes() -> CompoundSelect[tuple[str, object]]:
+    """(account_id, changed_at) for every start and end of a tier or a contract."""
+    customer_contracts = contracts.join(accounts, accounts.c.customer_id == contracts.c.customer_id)
+    return union(
+        *(
+            select(account_tiers.c.account_id, at.label("changed_at"))
+            for at in (account_tiers.c.valid_from, account_tiers.c.valid_to)
+        ),
+        *(
+            select(accounts.c.account_id, at.label("changed_at")).select_from(customer_contracts)
+            for at in (contracts.c.valid_from, contracts.c.valid_to)
+        ),
+    )
+
+
+def expected_slices(first: date, last: date) -> Subquery:
+    """The slices that the dimensions ask for on the days first..last, as rows of ``account_slices``."""
+    change = _changes().subquery("change")
+    day = utc_day(change.c.changed_at)
+    return (
+        select(
+            day.label("day"),
+            change.c.account_id,
+            change.c.changed_at.label("slice_start"),
+            func.lead(change.c.changed_at)
+            .over(partition_by=(change.c.account_id, day), order_by=change.c.changed_at)
+            .label("slice_end"),
+        )
+        .where(and_(change.c.changed_at.is_not(None), change.c.changed_at != midnight(day)))
+        .where(day.between(first, last))
+        .subquery("expected")
+    )
+
+
+def changed_days(connection: Connection, first: date, last: date) -> set[date]:
+    """The days whose stored slices are not what the dimensions ask for today."""
+    expected = expected_slices(first, last)
+    wanted = select(expected.c.day, expected.c.account_id, expected.c.slice_start)
+    stored = select(account_slices.c.day, account_slices.c.account_id, account_slices.c.slice_start).where(
+        account_slices.c.day.between(first, last)
+    )
+    return {
+        row.day
+        for statement in (wanted.except_(stored), stored.except_(wanted))
+        for row in connection.execute(statement)
+    }

@@ -1,0 +1,151 @@
+"""The one module that knows how SQL dialects differ.
+
+Each construct below is an ordinary SQLAlchemy function; how it is spelled for an engine is registered beside it.
+Default spellings are PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    Integer,
+    Numeric,
+    SmallInteger,
+    cast,
+    func,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+_US_PER_HOUR = 3_600_000_000
+_US_PER_DAY = 24 * _US_PER_HOUR
+
+
+class utc_day(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function that it is
+    """The UTC calendar day of an instant, as DATE, whatever the session's time zone."""
+
+    type = Date()
+    inherit_cache = True
+
+
+@compiles(utc_day)
+def _(element: utc_day, compiler: Any, **kw: Any) -> str:
+    return f"CAST(({compiler.process(element.clauses, **kw)}) AT TIME ZONE 'UTC' AS DATE)"
+
+
+@compiles(utc_day, "duckdb")
+def _(element: utc_day, compiler: Any, **kw: Any) -> str:
+    # Integer arithmetic: a cast of TIMESTAMPTZ goes through ICU and takes more than twice as long.
+    instant = compiler.process(element.clauses, **kw)
+    return f"(DATE '1970-01-01' + CAST(epoch_us({instant}) // {_US_PER_DAY} AS INTEGER))"
+
+
+class utc_hour(FunctionElement[Any]):  # noqa: N801
+    """The UTC hour of an instant, 0 to 23."""
+
+    type = SmallInteger()
+    inherit_cache = True
+
+
+@compiles(utc_hour)
+def _(element: utc_hour, compiler: Any, **kw: Any) -> str:
+    return f"CAST(EXTRACT(HOUR FROM ({compiler.process(element.clauses, **kw)}) AT TIME ZONE 'UTC') AS SMALLINT)"
+
+
+@compiles(utc_hour, "duckdb")
+def _(element: utc_hour, compiler: Any, **kw: Any) -> str:
+    instant = compiler.process(element.clauses, **kw)
+    return f"CAST((epoch_us({instant}) // {_US_PER_HOUR}) % 24 AS SMALLINT)"
+
+
+class midnight(FunctionElement[Any]):  # noqa: N801
+    """The instant at which a UTC day (DATE) begins."""
+
+    type = DateTime(timezone=True)
+    inherit_cache = True
+
+
+@compiles(midnight)
+def _(element: midnight, compiler: Any, **kw: Any) -> str:
+    return f"(CAST({compiler.process(element.clauses, **kw)} AS TIMESTAMP) AT TIME ZONE 'UTC')"
+
+
+class seconds_between(FunctionElement[Any]):  # noqa: N801
+    """Seconds from the first instant to the second, as a float."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(seconds_between)
+def _(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(EXTRACT(EPOCH FROM ({end}) - ({start})) AS DOUBLE PRECISION)"
+
+
+@compiles(seconds_between, "duckdb")
+def _(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"((epoch_us({end}) - epoch_us({start})) / 1e6)"
+
+
+class median(FunctionElement[Any]):  # noqa: N801
+    """The interpolated median of a numeric column, NULLs left out."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(median)
+def _(element: median, compiler: Any, **kw: Any) -> str:
+    column = compiler.process(element.clauses, **kw)
+    return f"percentile_cont(0.5) WITHIN GROUP (ORDER BY CAST({column} AS DOUBLE PRECISION))"
+
+
+@compiles(median, "duckdb")
+def _(element: median, compiler: Any, **kw: Any) -> str:
+    return f"median(CAST({compiler.process(element.clauses, **kw)} AS DOUBLE))"
+
+
+def ratio(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[float]:
+    """``part / whole`` as a float on every engine; NULL where ``whole`` is zero."""
+    return cast(part, Float(53)) / func.nullif(cast(whole, Float(53)), 0.0)
+
+
+def for_literals(dialect: Dialect) -> Dialect:
+    """A copy of a connected dialect that writes literals for a person's SQL prompt, not for a driver.
+
+    Drivers with %-style parameters double every per cent sign, and PostgreSQL's dialect doubles backslashes until a
+    connection tells it otherwise; pasted into a prompt either would change the text that is compared.
+    """
+    copy = type(dialect)(paramstyle="named")
+    copy.default_schema_name = dialect.default_schema_name
+    copy._backslash_escapes = False  # type: ignore[attr-defined]
+    return copy
+
+
+def type_family(declared: Any) -> str:
+    """The family that a reflected column type belongs to: ``text``, ``integer``, ``number``, ``instant``, ...
+
+    Two types of one family read alike for the audit; `audits doctor` compares families, not spellings. A timestamp
+    without time zone is its own family, because reading it as UTC would be a guess.
+    """
+    name = type(declared).__name__.upper()
+    if isinstance(declared, DateTime) or "TIMESTAMP" in name:
+        return "instant" if getattr(declared, "timezone", False) else "timestamp without time zone"
+    if isinstance(declared, Date):
+        return "date"
+    if isinstance(declared, Integer | SmallInteger | BigInteger) or "INT" in name:
+        return "integer"
+    if isinstance(declared, Numeric | Float) or name in {"DOUBLE", "REAL", "DECIMAL"}:
+        return "number"
+    if name in {"BOOLEAN"}:
+        return "boolean"
+    return "text" if name in {"VARCHAR", "TEXT", "STRING", "CHAR", "UUID", "JSON"} else name.lower()
