@@ -77,6 +77,18 @@ def _(element: midnight, compiler: Any, **kw: Any) -> str:
     return f"(CAST({compiler.process(element.clauses, **kw)} AS TIMESTAMP) AT TIME ZONE 'UTC')"
 
 
+class day_number(FunctionElement[Any]):  # noqa: N801
+    """Days since 1970-01-01, so that window frames can count days (``range_=(-6, 0)`` is a week)."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(day_number)
+def _(element: day_number, compiler: Any, **kw: Any) -> str:
+    return f"CAST(({compiler.process(element.clauses, **kw)}) - DATE '1970-01-01' AS INTEGER)"
+
+
 class seconds_between(FunctionElement[Any]):  # noqa: N801
     """Seconds from the first instant to the second, as a float."""
 

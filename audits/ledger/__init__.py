@@ -1,0 +1,11 @@
+"""The ledger: what was audited, with what result, and what people decided; the audit trail of the service.
+
+In: the evaluations of a period. Out: runs with revisions, verdict counts, findings with stable ids. SQLite by default,
+PostgreSQL by URL, the same tables on both, made and changed by Alembic. Nothing that was recorded is ever rewritten: a
+period whose inputs changed gets revision n+1.
+"""
+
+from audits.ledger.engine import Ledger, open_ledger
+from audits.ledger.models import Run
+
+__all__ = ["Ledger", "Run", "open_ledger"]

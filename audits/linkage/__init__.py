@@ -1,0 +1,5 @@
+"""Linkage: which accounts act or were made as one.
+
+In: dimensions and rollups. Out: ``group_members``, the groups as they stand at the end of a period, with the evidence
+of every edge. A group is no finding; what it does is judged by the rules.
+"""

@@ -1,0 +1,124 @@
+"""What a rule is: its description (rule.yaml) and one function that returns a select of violating subjects (rule.py).
+
+A rule's folder under ``audits/rules`` is its whole life: the folder's name starts with its id, ``rule.yaml`` is read
+into :class:`RuleSpec`, and ``rule.py`` has
+
+``violations(scope) -> Select``
+    One row for each violating subject and tier: ``subject_id``, ``tier`` and, where they apply, ``account_id`` (of a
+    key or network), ``subject_type`` (when the rule has several units), ``severity`` (when it is not the rule's own),
+    ``discriminator`` (when one subject can have several findings), columns ``observed_...`` (what was seen) and
+    ``limit_...`` (what it was held against).
+
+``evidence(scope, found) -> Select``
+    The source rows that a finding rests on: contract tables only, because others run it on the warehouse alone.
+
+and where the rule knows more than its declaration says,
+
+``unevaluable(scope) -> Select``
+    (``account_id``, ``reason``) of accounts that the rule cannot judge in this period.
+
+``inapplicable(scope) -> Select``
+    (``account_id``, ``reason``) of accounts that the rule does not speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Select
+
+if TYPE_CHECKING:
+    from audits.rules.scope import Scope
+
+Unit = Literal["account", "group", "key", "customer", "network"]
+Severity = Literal["low", "medium", "high", "critical"]
+Status = Literal["draft", "shadow", "active", "retired"]
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+
+
+class Needs(BaseModel):
+    """What must be recorded for the rule to be judged; where it is missing, the rule is indeterminate and says so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    usage: bool = True  # an account without any usage in the period is not applicable
+    grain: Literal["event", "bucket"] = "event"  # the coarsest grain of usage that suffices
+    tables: tuple[str, ...] = ()  # contract tables that must exist and hold rows
+    columns: tuple[str, ...] = ()  # nullable columns of usage_events that must be recorded for the account
+    groups: bool = False
+
+
+class Parameter(BaseModel):
+    """A number that decides, by name; its values per tier and its reasons stand in the policy book."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["count", "share", "score", "factor", "days", "hours", "usd", "percent", "severity", "flag", "words"]
+    meaning: str
+
+
+class RuleSpec(BaseModel):
+    """A rule's description, as ``rule.yaml`` has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[A-Z]+[0-9]{2,}$")
+    title: str
+    question: str  # what the rule asks, in one sentence for a compliance reader
+    families: tuple[str, ...]  # clause families of the policy book
+    units: tuple[Unit, ...]
+    signal: str  # signal family: findings of one family never confirm each other
+    basis: Literal["behaviour", "record"]  # inferred from behaviour, or a fact on record
+    severity: Severity
+    version: int = Field(ge=1)
+    status: Status = "active"
+    needs: Needs = Needs()
+    baseline_days: int = Field(default=0, ge=0)  # days before the period that the rule reads
+    parameters: dict[str, Parameter]
+    summary: str  # one sentence; {observed[name]} and {limits[name]} are filled in
+    observed: dict[str, str]  # meaning and unit of each observed_... column
+    benign: tuple[str, ...]  # harmless explanations to rule out
+    next_step: str  # what a reader may do
+    may_say: str  # what an account manager may say to the customer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One row of a rule's select."""
+
+    subject_type: Unit
+    subject_id: str
+    tier: str
+    severity: Severity
+    discriminator: str
+    account_ids: tuple[str, ...]
+    customer_ids: tuple[str, ...]
+    observed: Mapping[str, Any]
+    limits: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule ready to be asked."""
+
+    spec: RuleSpec
+    folder: Path
+    digest: str  # of rule.yaml, rule.py and cases.yaml: what a version stands for
+    violations: Callable[[Scope], Select[Any]]
+    evidence: Callable[[Scope, Found], Select[Any]]
+    unevaluable: Callable[[Scope], Select[Any]] | None = None
+    inapplicable: Callable[[Scope], Select[Any]] | None = None
+
+    @property
+    def id(self) -> str:
+        """The rule's id, such as R01."""
+        return self.spec.id
+
+    @property
+    def version(self) -> str:
+        """The version as findings carry it: number and the first digits of the content's digest."""
+        return f"{self.spec.version}+{self.digest[:8]}"

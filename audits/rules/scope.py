@@ -1,0 +1,164 @@
+"""What a rule is given: the period, the limits in force, and rollups already joined to both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Select,
+    String,
+    Subquery,
+    Table,
+    and_,
+    cast,
+    column,
+    literal,
+    select,
+    values,
+)
+from sqlalchemy.types import Boolean, Float, TypeEngine
+
+from audits.periods import Period
+from audits.policy import Book, LimitRow
+from audits.rules.base import RuleSpec
+from audits.rules.population import audited_accounts, audited_groups
+from audits.warehouse.tables import usage_events
+
+_FOREVER = date(9999, 12, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One rule's view of one period.
+
+    ``limits`` are the rule's parameters per tier with the days on which they are in force; tiers that the book gives
+    the rule no limits for do not appear, so joining to :meth:`limit_rows` leaves them out.
+    """
+
+    period: Period
+    spec: RuleSpec
+    book: Book
+    limits: tuple[LimitRow, ...]
+    absent: frozenset[str] = field(default_factory=frozenset)  # tables and table.columns the warehouse does not have
+
+    @property
+    def baseline_from(self) -> date:
+        """First day of the rule's baseline; the period's own first day where it has none."""
+        return self.period.first_day - timedelta(days=self.spec.baseline_days)
+
+    def limit_rows(self) -> Subquery:
+        """``tier``, ``from_day``, ``to_day`` (exclusive) and one ``limit_<parameter>`` column a parameter."""
+        types = {name: _sql_type(parameter.type) for name, parameter in self.spec.parameters.items()}
+        rows = values(
+            column("tier", String),
+            column("from_day", Date),
+            column("to_day", Date),
+            *(column(f"limit_{name}", kind) for name, kind in types.items()),
+            name="limit_values",
+        ).data(
+            [
+                (
+                    row.tier,
+                    row.from_day,
+                    row.to_day or _FOREVER,
+                    *(_plain(row.values[name], types[name]) for name in types),
+                )
+                for row in self.limits
+            ]
+        )
+        # The casts give the literals their types on engines that take a bare VALUES for text.
+        return select(*(cast(c, c.type).label(c.name) for c in rows.c)).subquery("limits")
+
+    def usage(self, rollup: Table, *, baseline: bool = False) -> Subquery:
+        """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
+
+        Adds ``customer_id``, ``tier``, ``tier_rank`` and the ``limit_...`` columns in force. Rows of accounts outside
+        of the rule's tiers are left out. With ``baseline`` the tier and limits are still those of the row's own day.
+        """
+        r: Any = rollup.c
+        a: Any = audited_accounts.c
+        limits = self.limit_rows()
+        first = self.baseline_from if baseline else self.period.first_day
+        joined = rollup.join(
+            audited_accounts,
+            and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to),
+        ).join(limits, and_(limits.c.tier == a.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day))
+        return (
+            select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in limits.c if c.name.startswith("limit_")))
+            .select_from(joined)
+            .where(r.day.between(first, self.period.last_day))
+            .subquery(rollup.name)
+        )
+
+    def accounts(self) -> Subquery:
+        """Audited accounts with the tier that held and the limits in force, clipped to the period.
+
+        Columns: ``account_id``, ``customer_id``, ``tier``, ``tier_rank``, ``valid_from``, ``valid_to``, ``limit_...``.
+        """
+        a: Any = audited_accounts.c
+        limits = self.limit_rows()
+        return (
+            select(audited_accounts, *(c for c in limits.c if c.name.startswith("limit_")))
+            .select_from(
+                audited_accounts.join(
+                    limits,
+                    and_(
+                        limits.c.tier == a.tier,
+                        limits.c.from_day <= self.period.last_day,
+                        limits.c.to_day > self.period.first_day,
+                    ),
+                )
+            )
+            .where(a.valid_from < self.period.end, a.valid_to > self.period.start)
+            .subquery("accounts_in_scope")
+        )
+
+    def groups(self) -> Subquery:
+        """``group_id``, ``account_id``, ``tier`` (the highest in the group) and the ``limit_...`` at the period's end."""
+        limits = self.limit_rows()
+        g = audited_groups
+        last = self.period.last_day
+        in_force = and_(limits.c.tier == g.c.tier, limits.c.from_day <= last, limits.c.to_day > last)
+        return (
+            select(g, *(c for c in limits.c if c.name.startswith("limit_")))
+            .select_from(g.join(limits, in_force))
+            .subquery("groups_in_scope")
+        )
+
+    def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
+        """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table."""
+        e = usage_events.c
+        return (
+            select(
+                e.event_id, e.event_ts, e.account_id, e.api_key_hash, e.operation, e.model_requested, e.model_served,
+                e.input_tokens, e.output_tokens, e.status_code,
+            )
+            .where(e.account_id.in_(sorted(accounts)))
+            .where(e.event_ts >= literal(self.period.start), e.event_ts < literal(self.period.end), *more)
+            .order_by(e.event_ts, e.event_id)
+        )  # fmt: skip
+
+    def in_period(self, instant: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether an instant lies in the period."""
+        return and_(instant >= literal(self.period.start), instant < literal(self.period.end))
+
+
+def _sql_type(kind: str) -> TypeEngine[Any]:
+    match kind:
+        case "severity" | "words":
+            return String()
+        case "flag":
+            return Boolean()
+        case _:
+            return Float(53)
+
+
+def _plain(value: Any, kind: TypeEngine[Any]) -> Any:
+    if isinstance(kind, String):
+        return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    return bool(value) if isinstance(kind, Boolean) else float(value)
