@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, Table, delete, select
@@ -39,6 +40,10 @@ DAYS_AT_ONCE = 7
 warehouse goes away (what was finished is kept)."""
 
 
+Blocked = Mapping[date, tuple[str, ...]]
+"""Day -> sources whose rows of that day must not be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
     """What a refresh found and built: day -> why it had to be built."""
@@ -46,53 +51,62 @@ class RefreshReport:
     built: dict[date, str]
 
 
-def plan(connection: Connection, first: date, last: date) -> dict[date, str]:
+def plan(connection: Connection, first: date, last: date, blocked: Blocked) -> dict[date, str]:
     """The days that a refresh of first..last would build, and why; nothing is changed."""
-    reasons = stale_days(connection, first, last)
+    reasons = stale_days(connection, first, last, blocked)
     for day in sorted(changed_days(connection, first, last) - reasons.keys()):
         reasons[day] = "a tier or contract now changes at another time of this day"
     return dict(sorted(reasons.items()))
 
 
 def refresh(
-    warehouse: Warehouse, first: date, last: date, progress: Callable[[int, int], None] | None = None
+    warehouse: Warehouse,
+    first: date,
+    last: date,
+    blocked: Blocked = MappingProxyType({}),
+    progress: Callable[[int, int], None] | None = None,
 ) -> RefreshReport:
     """Build the rollups of the days first..last that are missing or stale; days that are sound are not touched.
 
     Each stretch of days is one transaction. ``progress`` is told (days done, days to do).
     """
     with warehouse.begin() as connection:
-        reasons = plan(connection, first, last)
+        reasons = plan(connection, first, last, blocked)
     done = 0
-    for stretch_first, stretch_last in _stretches(list(reasons)):
+    for stretch_first, stretch_last in _stretches(list(reasons), blocked):
         with warehouse.begin() as connection:
-            _build(connection, stretch_first, stretch_last)
+            _build(connection, stretch_first, stretch_last, blocked)
         done += (stretch_last - stretch_first).days + 1
         if progress:
             progress(done, len(reasons))
     return RefreshReport(reasons)
 
 
-def _stretches(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Runs of adjacent days, none longer than ``DAYS_AT_ONCE``."""
+def _stretches(days: Sequence[date], blocked: Blocked) -> Iterator[tuple[date, date]]:
+    """Runs of adjacent days, none longer than ``DAYS_AT_ONCE``; a day with a blocked source stands alone."""
     start = 0
     for index in range(1, len(days) + 1):
-        apart = index == len(days) or (days[index] - days[index - 1]).days > 1
+        apart = (
+            index == len(days)
+            or (days[index] - days[index - 1]).days > 1
+            or days[index] in blocked
+            or days[index - 1] in blocked
+        )
         if apart or index - start == DAYS_AT_ONCE:
             yield days[start], days[index - 1]
             start = index
 
 
-def _build(connection: Connection, first: date, last: date) -> None:
+def _build(connection: Connection, first: date, last: date, blocked: Blocked) -> None:
     find_duplicates(connection, first, last)
     duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
     _replace(connection, account_slices, select(expected_slices(first, last)), first, last)
     slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
-    events = countable_events(first, last, deduplicate=duplicates, slices=slices)
+    events = countable_events(first, last, deduplicate=duplicates, slices=slices, without=blocked.get(first, ()))
     for table, from_events in ROLLUPS:
         _replace(connection, table, from_events(events), first, last)
     connection.execute(_insert(account_day.account_day, from_buckets(first, last)))
-    _record(connection, first, last)
+    _record(connection, first, last, blocked)
 
 
 def _replace(connection: Connection, table: Table, rows: Select[Any], first: date, last: date) -> None:
@@ -104,7 +118,7 @@ def _insert(table: Table, rows: Select[Any]) -> Any:
     return table.insert().from_select([column.name for column in rows.selected_columns], rows)
 
 
-def _record(connection: Connection, first: date, last: date) -> None:
+def _record(connection: Connection, first: date, last: date, blocked: Blocked) -> None:
     """Write down what the days were made from; a day without any row is recorded too, as empty."""
     now = source_days(first, last)
     found = {row.day: row for row in connection.execute(select(now))}
@@ -118,6 +132,7 @@ def _record(connection: Connection, first: date, last: date) -> None:
                 "version": VERSION,
                 "n_rows": found[day].n_rows if day in found else 0,
                 "watermark": found[day].watermark if day in found else None,
+                "blocked": ",".join(blocked.get(day, ())),
             }
             for day in days
         ],

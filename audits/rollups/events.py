@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -22,14 +23,19 @@ def within(column: ColumnElement[Any], first: date, last: date) -> ColumnElement
     )
 
 
-def countable_events(first: date, last: date, *, deduplicate: bool, slices: bool) -> Subquery:
+def countable_events(
+    first: date, last: date, *, deduplicate: bool, slices: bool, without: Sequence[str] = ()
+) -> Subquery:
     """All columns of ``usage_events`` plus ``day``, ``hour`` and ``slice_start``, for the days first..last.
 
     ``deduplicate`` and ``slices`` say whether any of these days has duplicate ids or a change inside a day; where none
-    has, the statement stays a plain scan, which is most days and most of the speed.
+    has, the statement stays a plain scan, which is most days and most of the speed. ``without`` names sources whose
+    rows are not to be read at all.
     """
     e = usage_events
     held = and_(within(e.c.event_ts, first, last), ~is_impossible(e))
+    if without:
+        held = and_(held, e.c.source_system.not_in(sorted(without)))
     day, hour = utc_day(e.c.event_ts).label("day"), utc_hour(e.c.event_ts).label("hour")
     if not deduplicate:
         kept = select(e, day, hour).where(held).subquery("kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Date, String, Subquery, Table, func, select, union_all
@@ -20,6 +21,7 @@ rollup_days = Table(
     Column("version", String, nullable=False),
     Column("n_rows", BigInteger, nullable=False),  # source rows of the day: events, buckets, authentications
     Column("watermark", Instant),  # the newest ingested_ts among them
+    Column("blocked", String, nullable=False),  # sources whose rows of the day were left out, comma-separated
 )
 
 
@@ -51,7 +53,9 @@ def data_watermark(connection: Connection, first: date, last: date) -> datetime 
     return connection.scalar(select(func.max(rollup_days.c.watermark)).where(rollup_days.c.day.between(first, last)))
 
 
-def stale_days(connection: Connection, first: date, last: date) -> dict[date, str]:
+def stale_days(
+    connection: Connection, first: date, last: date, blocked: Mapping[date, tuple[str, ...]]
+) -> dict[date, str]:
     """The days of first..last whose rollups must be built, each with the reason in words, in order of day."""
     now = source_days(first, last)
     current = {row.day: row for row in connection.execute(select(now))}
@@ -73,4 +77,6 @@ def stale_days(connection: Connection, first: date, last: date) -> dict[date, st
             reasons[day] = f"{was.n_rows - rows} rows are gone from the source"
         elif was.watermark != watermark:
             reasons[day] = "rows were replaced in the source"
+        elif was.blocked != ",".join(blocked.get(day, ())):
+            reasons[day] = "another verdict on the quality of its data"
     return reasons

@@ -119,7 +119,7 @@ class Scope:
         )
 
     def groups(self) -> Subquery:
-        """``group_id``, ``account_id``, ``tier`` (the highest in the group) and the ``limit_...`` at the period's end."""
+        """``group_id``, ``account_id``, ``tier`` (its highest) and the ``limit_...`` at the period's end."""
         limits = self.limit_rows()
         g = audited_groups
         last = self.period.last_day

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     Numeric,
     SmallInteger,
+    String,
     cast,
     func,
 )
@@ -129,6 +130,30 @@ def _(element: median, compiler: Any, **kw: Any) -> str:
 def ratio(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[float]:
     """``part / whole`` as a float on every engine; NULL where ``whole`` is zero."""
     return cast(part, Float(53)) / func.nullif(cast(whole, Float(53)), 0.0)
+
+
+class row_digest(FunctionElement[Any]):  # noqa: N801
+    """A number, as text, that changes when any row of the selected columns does: the sum of the rows' MD5 halves.
+
+    A sum, so that order does not matter and equal rows do not cancel out. It is compared with itself only, on one
+    engine, to notice change; it protects nothing.
+    """
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(row_digest)
+def _(element: row_digest, compiler: Any, **kw: Any) -> str:
+    row = compiler.process(element.clauses, **kw)
+    number = f"CAST(CAST('x' || SUBSTR(MD5(CAST(ROW({row}) AS TEXT)), 1, 15) AS BIT(60)) AS BIGINT)"
+    return f"CAST(COALESCE(SUM({number}), 0) AS TEXT)"
+
+
+@compiles(row_digest, "duckdb")
+def _(element: row_digest, compiler: Any, **kw: Any) -> str:
+    row = compiler.process(element.clauses, **kw)
+    return f"CAST(COALESCE(SUM(md5_number_lower(CAST(ROW({row}) AS VARCHAR))), 0) AS VARCHAR)"
 
 
 def for_literals(dialect: Dialect) -> Dialect:

@@ -1,0 +1,204 @@
+"""Asking all rules about a period and putting together what the ledger will keep of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+
+from audits import quality
+from audits.ledger.findings import make_findings, tally
+from audits.ledger.record import Audit
+from audits.periods import Period
+from audits.policy import Book
+from audits.quality import DayVerdict
+from audits.rollups.account_day import account_day
+from audits.rollups.state import data_watermark
+from audits.rules import population as people
+from audits.rules.base import Rule
+from audits.rules.doubts import doubts_of
+from audits.rules.evaluate import Evaluation, Population, evaluate
+from audits.rules.population import Account, audited_accounts
+from audits.rules.scope import Scope
+from audits.warehouse import Warehouse
+
+
+def assemble(
+    warehouse: Warehouse,
+    connection: Connection,
+    period: Period,
+    book: Book,
+    rules: Mapping[str, Rule],
+    *,
+    inputs: Mapping[str, str],
+    tiers: Sequence[str],
+    now: datetime,
+) -> Audit:
+    """Evaluate every rule over the period's rollups; nothing is written."""
+    order = [tier.id for tier in book.tiers]
+    baseline = max([rule.spec.baseline_days for rule in rules.values()], default=0)
+    people.prepare(connection, period, _days_before(period, baseline), tuple(order))
+    everyone = people.read_accounts(connection, period)
+    left_out = set(order) - set(tiers)
+    audited = [account for account in everyone if account.tier not in left_out]
+    verdicts = quality.recorded(connection, period.first_day, period.last_day)
+    population = Population(tuple(audited), doubts_of(connection, verdicts, rules))
+    scopes = {
+        rule_id: Scope(
+            period,
+            rule.spec,
+            book,
+            tuple(row for row in book.limits(rule_id, *_span(period, rule)) if row.tier in tiers),
+            warehouse.absent,
+        )
+        for rule_id, rule in rules.items()
+    }
+    evaluations = [
+        evaluate(
+            connection,
+            rule,
+            scopes[rule_id],
+            population,
+            permitted=any(book.permitted(family, period.last_day) for family in rule.spec.families[:1]),
+            known_tiers=order,
+        )
+        for rule_id, rule in rules.items()
+    ]
+    findings = make_findings(
+        connection,
+        warehouse,
+        scopes,
+        evaluations,
+        published={rule_id: rule.spec.status == "active" for rule_id, rule in rules.items()},
+        tier_order=order,
+    )
+    named = people.customer_names(connection, period)
+    shown = list(tiers) + sorted({account.tier for account in audited} - set(order))
+    return Audit(
+        period=period,
+        tiers=tuple(shown),
+        audited_at=now,
+        policy_version=book.digest,
+        policy=book.snapshot(),
+        rules={rule_id: (rule.version, rule.spec.model_dump(mode="json")) for rule_id, rule in rules.items()},
+        watermark=data_watermark(connection, period.first_day, period.last_day),
+        inputs=inputs,
+        status="partial" if _is_partial(evaluations, verdicts) else "complete",
+        notes=_notes(evaluations, verdicts, audited, order),
+        figures=_figures(connection, period, audited, shown),
+        customers=_customers(audited, named),
+        quality=[
+            {
+                "day": v.day,
+                "source_system": v.source_system,
+                "verdict": v.verdict,
+                "reasons": [reason.as_json() for reason in v.reasons],
+            }
+            for v in verdicts
+        ],
+        tallies=[one for evaluation in evaluations for one in tally(evaluation, evaluation.rule.spec.status)],
+        findings=findings,
+    )
+
+
+def _days_before(period: Period, days: int) -> date:
+
+    return period.first_day - timedelta(days=days)
+
+
+def _span(period: Period, rule: Rule) -> tuple[date, date]:
+    return _days_before(period, rule.spec.baseline_days), period.last_day
+
+
+def _is_partial(evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict]) -> bool:
+    return any(evaluation.error for evaluation in evaluations) or any(v.verdict == "blocked" for v in verdicts)
+
+
+def _notes(
+    evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict], audited: Sequence[Account], order: Sequence[str]
+) -> tuple[str, ...]:
+    notes = [f"{e.rule.id} {e.rule.spec.title}: {e.error}" for e in evaluations if e.error]
+    notes += [
+        f"{v.day}, {v.source_system}: blocked, its rows were not audited: {'; '.join(r.what for r in v.reasons)}"
+        for v in verdicts
+        if v.verdict == "blocked"
+    ]
+    strange: dict[str, int] = defaultdict(int)
+    for account in audited:
+        if account.tier not in order:
+            strange[account.tier] += 1
+    for tier, count in sorted(strange.items()):
+        if tier == people.UNASSIGNED:
+            notes.append(f"{count} accounts were used without a tier on record: no rule could judge them")
+        else:
+            notes.append(f"tier {tier} of {count} accounts is not in the policy book: no rule could judge them")
+    return tuple(notes)
+
+
+def _customers(audited: Sequence[Account], named: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    by_customer: dict[tuple[str, str], list[Account]] = defaultdict(list)
+    for account in audited:
+        by_customer[account.tier, account.customer_id].append(account)
+    return [
+        {
+            "tier": tier,
+            "customer_id": customer,
+            "name": named.get(customer, (customer, ""))[0],
+            "account_manager": named.get(customer, (customer, ""))[1],
+            "accounts": [account.account_id for account in held],
+            "figures": {
+                "requests": sum(account.n_requests for account in held),
+                "input_tokens": sum(account.input_tokens for account in held),
+                "output_tokens": sum(account.output_tokens for account in held),
+            },
+        }
+        for (tier, customer), held in sorted(by_customer.items())
+    ]
+
+
+def _figures(
+    connection: Connection, period: Period, audited: Sequence[Account], tiers: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """What each tier looked like: counts of people, sums of use, and both by day."""
+    a, d = audited_accounts.c, account_day.c
+    rows = connection.execute(
+        select(
+            a.tier,
+            d.day,
+            func.sum(func.coalesce(d.n_requests, 0)).label("requests"),
+            func.sum(d.output_tokens).label("output_tokens"),
+            func.sum(d.cost_usd).label("cost_usd"),
+        )
+        .select_from(
+            audited_accounts.join(
+                account_day,
+                and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to),
+            )
+        )
+        .where(d.day.between(period.first_day, period.last_day))
+        .group_by(a.tier, d.day)
+    )
+    daily = {(row.tier, row.day): row for row in rows}
+    figures = {}
+    for tier in tiers:
+        held = [account for account in audited if account.tier == tier]
+        days = [daily.get((tier, day)) for day in period.days]
+        costs = [row.cost_usd for row in days if row is not None and row.cost_usd is not None]
+        figures[tier] = {
+            "customers": len({account.customer_id for account in held}),
+            "accounts": len(held),
+            "accounts_with_usage": sum(account.used for account in held),
+            "requests": sum(account.n_requests for account in held),
+            "input_tokens": sum(account.input_tokens for account in held),
+            "output_tokens": sum(account.output_tokens for account in held),
+            "cost_usd": round(float(sum(costs)), 2) if costs else None,
+            "daily": {
+                "days": [day.isoformat() for day in period.days],
+                "requests": [int(row.requests) if row else 0 for row in days],
+                "output_tokens": [int(row.output_tokens) if row else 0 for row in days],
+            },
+        }
+    return figures

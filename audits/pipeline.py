@@ -1,0 +1,173 @@
+"""The whole service on one screen: how a period is audited, from the warehouse to the reports.
+
+Every stage is told the time; none reads a clock. ``prepare`` writes only the audit's own schema in the warehouse,
+``evaluate`` only the ledger, ``publish`` only the reports' folder, so that each can be run again by itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from audits import ledger, linkage, quality, rollups, rules
+from audits.errors import AuditsError
+from audits.ledger import Run
+from audits.ledger.assemble import assemble
+from audits.ledger.inputs import fingerprint
+from audits.ledger.record import record, unchanged_run
+from audits.periods import Period
+from audits.policy import Book, load_book
+from audits.rules.base import Rule
+from audits.rules.catalogue import load_rules
+from audits.settings import Settings
+from audits.warehouse import warehouse
+from reports import render_index, render_tier, seal
+
+Tell = Callable[[str], None]
+
+
+def _quietly(_message: str) -> None:
+    """Progress that nobody listens to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an audit came to. ``changed`` is False where the inputs were those of the newest revision."""
+
+    run_id: int
+    period: Period
+    revision: int
+    tiers: tuple[str, ...]
+    status: str  # complete, partial
+    changed: bool
+    notes: tuple[str, ...]
+    folder: Path
+
+
+def audit(
+    settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
+) -> Outcome:
+    """Audit one period, end to end: every stage in order."""
+    prepare(settings, period, now=now, tell=tell)
+    outcome = evaluate(settings, period, now=now, tiers=tiers, tell=tell)
+    tell("Rendering reports")
+    for tier in outcome.tiers:
+        render(settings, outcome.run_id, tier)
+    publish(settings, outcome.run_id)
+    return outcome
+
+
+def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _quietly) -> None:
+    """Quality, rollups and linkage of a period and its baseline; what is fresh already is left alone."""
+    book, _ = _policy(settings)
+    _require_closed(period, book, now)
+    first = baseline_from(period, book)
+    with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
+        tell("Checking the quality of the data")
+        verdicts = quality.judge(source, period.first_day, period.last_day, book.quality(period.last_day))
+        tell("Rolling up usage")
+        rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
+        tell("Linking accounts")
+        linkage.link(source, period)
+
+
+def evaluate(
+    settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
+) -> Outcome:
+    """Ask every rule about the prepared period and record the answers; unchanged inputs are recorded once."""
+    book, catalogue = _policy(settings)
+    _require_closed(period, book, now)
+    wanted = _tiers(book, tiers)
+    asked = {rule_id: rule for rule_id, rule in catalogue.items() if rules.is_asked(rule, book, period)}
+    with (
+        warehouse(settings.warehouse_url, settings.rollups_url) as source,
+        ledger.open_ledger(settings.ledger_url) as books,
+        source.begin() as connection,
+    ):
+        inputs = fingerprint(connection, period, baseline_from(period, book), book, asked, sorted(wanted))
+        with books.session() as session:
+            if run := unchanged_run(session, period, wanted, inputs):
+                return _outcome(settings, run, changed=False)
+        tell(f"Asking {len(asked)} rules")
+        audited = assemble(source, connection, period, book, asked, inputs=inputs, tiers=wanted, now=now)
+        tell("Recording the outcome")
+        with books.session() as session:
+            return _outcome(settings, record(session, audited), changed=True)
+
+
+def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
+    """Write one tier's report from the ledger alone."""
+    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+        return render_tier(session, run_id, tier, settings.out)
+
+
+def publish(settings: Settings, run_id: int) -> Path:
+    """Write the index over all periods and seal the run's folder with its manifest."""
+    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+        render_index(session, settings.out)
+        return seal(session, run_id, settings.out)
+
+
+def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None:
+    """The daily work: judge and roll up one day, and every earlier day of its baseline that late rows touched."""
+    book, _ = _policy(settings)
+    first = day - timedelta(days=book.settings(day).baseline_days)
+    with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
+        verdicts = quality.judge(source, first, day, book.quality(day))
+        rollups.refresh(source, first, day, blocked=quality.blocked(verdicts))
+    tell(f"{day} is rolled up")
+
+
+def baseline_from(period: Period, book: Book) -> date:
+    """The first day that a period's audit reads."""
+    return period.first_day - timedelta(days=book.settings(period.last_day).baseline_days)
+
+
+def _policy(settings: Settings) -> tuple[Book, Mapping[str, Rule]]:
+    catalogue = load_rules()
+    parameters = {
+        rule_id: {name: one.type for name, one in rule.spec.parameters.items()} for rule_id, rule in catalogue.items()
+    }
+    return load_book(settings.policy, parameters), catalogue
+
+
+def _require_closed(period: Period, book: Book, now: datetime) -> None:
+    grace = timedelta(days=book.settings(period.last_day).grace_days)
+    if now < period.end + grace:
+        state = "lies in the future" if now < period.start else "is not closed yet"
+        raise AuditsError(
+            f"The period {period} {state}: it ends at {period.end:%Y-%m-%d %H:%M} UTC and may be audited "
+            f"{grace.days} days later, when late rows have arrived.",
+            where=f"--period {period}",
+            fix=f"Audit it from {period.end + grace:%Y-%m-%d} on, or an earlier one such as {period.previous}.",
+        )
+
+
+def _tiers(book: Book, tiers: Sequence[str]) -> tuple[str, ...]:
+    known = [tier.id for tier in book.tiers]
+    for tier in tiers:
+        if tier not in known:
+            near = difflib.get_close_matches(tier, known, n=1)
+            raise AuditsError(
+                f"There is no tier {tier!r}.",
+                where="--tier",
+                fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}The policy book has: {', '.join(known)}.",
+            )
+    return tuple(tier for tier in known if not tiers or tier in tiers)
+
+
+def _outcome(settings: Settings, run: Run, *, changed: bool) -> Outcome:
+    period = Period.parse(run.period)
+    return Outcome(
+        run_id=run.id,
+        period=period,
+        revision=run.revision,
+        tiers=tuple(run.tiers),
+        status=run.status,
+        changed=changed,
+        notes=tuple(run.notes),
+        folder=settings.out / run.period / f"r{run.revision}",
+    )
