@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.schema import CreateSchema
 
 from audits.errors import AuditsError, PartialError
 from audits.warehouse.dialects import for_literals
-from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA, audit_metadata
+from audits.warehouse.own import make_own_tables
+from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
 
 LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing rollups into the same DuckDB file
 
@@ -176,9 +176,7 @@ def _connect_once(opened: Warehouse) -> None:
     try:
         with opened.engine.begin() as connection:
             if opened.writable:
-                schema = f"rollups.{AUDIT_SCHEMA}" if opened.engine.dialect.name == "duckdb" else AUDIT_SCHEMA
-                connection.execute(CreateSchema(schema, if_not_exists=True))
-                audit_metadata.create_all(connection)
+                make_own_tables(connection)
     except OperationalError as error:
         raise AuditsError(
             "The warehouse does not answer.",

@@ -1,0 +1,35 @@
+"""The audit's own tables: made where they are missing, made anew where another version of the service left others.
+
+Everything in them can be rebuilt from the source, so a layout that does not fit is dropped whole and not migrated; the
+next refresh finds every day missing and builds it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+from sqlalchemy.schema import CreateSchema
+
+from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
+
+
+def make_own_tables(connection: Connection) -> None:
+    """Bring the schema ``audit`` to the layout that this version declares."""
+    catalog = "rollups." if connection.dialect.name == "duckdb" else ""
+    connection.execute(CreateSchema(f"{catalog}{AUDIT_SCHEMA}", if_not_exists=True))
+    there = _columns(connection, in_catalog="rollups" if catalog else None)
+    declared = {table.name: [column.name for column in table.columns] for table in audit_metadata.tables.values()}
+    if any(name in there and there[name] != sorted(columns) for name, columns in declared.items()):
+        audit_metadata.drop_all(connection)
+    audit_metadata.create_all(connection)
+
+
+def _columns(connection: Connection, in_catalog: str | None) -> dict[str, list[str]]:
+    """Table -> its columns, sorted, as the database has them now."""
+    wanted = "table_schema = :schema" + (" AND table_catalog = :catalog" if in_catalog else "")
+    query = f"SELECT table_name, column_name FROM information_schema.columns WHERE {wanted} ORDER BY 1, 2"  # noqa: S608
+    bound = {"schema": AUDIT_SCHEMA} | ({"catalog": in_catalog} if in_catalog else {})
+    rows = connection.execute(text(query), bound)
+    there: dict[str, list[str]] = {}
+    for name, column in rows:
+        there.setdefault(name, []).append(column)
+    return there
