@@ -7,7 +7,7 @@ Every stage is told the time; none reads a clock. ``prepare`` writes only the au
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from audits.errors import AuditsError
 from audits.ledger import Run
 from audits.ledger.assemble import assemble
 from audits.ledger.inputs import fingerprint
-from audits.ledger.record import record, unchanged_run
+from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
 from audits.policy import Book, load_book
 from audits.rules.base import Rule
@@ -121,6 +121,34 @@ def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None
     tell(f"{day} is rolled up")
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedWork:
+    """What auditing a period would take, in words."""
+
+    period: Period
+    what: str
+
+
+def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime) -> Iterator[PlannedWork]:
+    """What a back-fill would do, period by period; nothing is written but the audit's own empty tables."""
+    book, _ = _policy(settings)
+    with (
+        warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source,
+        ledger.open_ledger(settings.ledger_url) as books,
+        source.begin() as connection,
+    ):
+        for period in periods:
+            first = baseline_from(period, book)
+            days = rollups.plan(connection, first, period.last_day, {})
+            with books.session() as session:
+                run = latest_run(session, period)
+                audited = f"revision {run.revision} is there" if run else "not audited yet"
+            closed = (
+                "" if now >= _closes(period, book) else f"; may be audited from {_closes(period, book):%Y-%m-%d} on"
+            )
+            yield PlannedWork(period, f"{audited}; {len(days)} days to roll up{closed}")
+
+
 def baseline_from(period: Period, book: Book) -> date:
     """The first day that a period's audit reads."""
     return period.first_day - timedelta(days=book.settings(period.last_day).baseline_days)
@@ -135,15 +163,20 @@ def _policy(settings: Settings) -> tuple[Book, Mapping[str, Rule]]:
 
 
 def _require_closed(period: Period, book: Book, now: datetime) -> None:
-    grace = timedelta(days=book.settings(period.last_day).grace_days)
-    if now < period.end + grace:
+    closes = _closes(period, book)
+    if now < closes:
         state = "lies in the future" if now < period.start else "is not closed yet"
         raise AuditsError(
             f"The period {period} {state}: it ends at {period.end:%Y-%m-%d %H:%M} UTC and may be audited "
-            f"{grace.days} days later, when late rows have arrived.",
+            f"{(closes - period.end).days} days later, when late rows have arrived.",
             where=f"--period {period}",
-            fix=f"Audit it from {period.end + grace:%Y-%m-%d} on, or an earlier one such as {period.previous}.",
+            fix=f"Audit it from {closes:%Y-%m-%d} on, or an earlier one such as {period.previous}.",
         )
+
+
+def _closes(period: Period, book: Book) -> datetime:
+    """The instant from which a period may be audited."""
+    return period.end + timedelta(days=book.settings(period.last_day).grace_days)
 
 
 def _tiers(book: Book, tiers: Sequence[str]) -> tuple[str, ...]:

@@ -107,6 +107,13 @@ def latest_run(session: Session, period: Period, tier: str | None = None) -> Run
     return None
 
 
+def revision_of(session: Session, period: Period, revision: int | None) -> Run | None:
+    """A certain revision of a period, or its newest."""
+    if revision is None:
+        return latest_run(session, period)
+    return session.scalar(_revisions(period).where(Run.revision == revision))
+
+
 def _revisions(period: Period) -> Select[tuple[Run]]:
     return select(Run).where(Run.period == period.id).order_by(Run.revision.desc())
 

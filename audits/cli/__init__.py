@@ -1,0 +1,49 @@
+"""The command line: one file a command group, each thin; what a user can put right is said in three lines."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from audits.cli import demo, doctor, findings, policy, report, rules, run, sources, standing
+from audits.errors import AuditsError
+
+app = typer.Typer(
+    name="audits",
+    help="Audits the use of an AI-model API against its terms, period by period.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("backfill")(run.backfill)
+app.command("findings")(findings.findings)
+app.command("standing")(standing.standing)
+app.command("report")(report.report)
+app.command("verify")(report.verify)
+app.command("doctor")(doctor.doctor)
+app.add_typer(rules.app, name="rules", help="List, show, check and write rules.")
+app.add_typer(policy.app, name="policy", help="Check, show, compare and copy the policy book.")
+app.add_typer(sources.app, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
+
+
+def main() -> None:
+    """Run the command line; errors that a user can put right end it with their own exit code, never a traceback."""
+    try:
+        app()
+    except AuditsError as error:
+        say = Console(stderr=True, soft_wrap=True)
+        say.print(f"[bold red]Error[/] {escape(error.what)}")
+        if error.where:
+            say.print(f"  [dim]where[/] {escape(error.where)}")
+        if error.fix:
+            say.print(f"  [dim]do[/]    {escape(error.fix)}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)

@@ -1,0 +1,84 @@
+"""`audits findings`: the findings of a period, for people and for machines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from audits.cli.console import COLOURS, MARKS, Format, out
+from audits.errors import AuditsError
+from audits.periods import Period
+from audits.settings import Settings
+
+
+def findings(
+    period: Annotated[str, typer.Option("--period", "-p", help="2026-10-05, 2026-W41, 2026-10 or 2026-Q4")],
+    tier: Annotated[list[str] | None, typer.Option("--tier", "-t", help="Only this tier; may be repeated.")] = None,
+    form: Annotated[Format, typer.Option("--format", "-f", help="jsonl follows the finding schema.")] = Format.table,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(help="Exit 1 if an open finding is at least this severe (low, medium, high, critical)."),
+    ] = None,
+) -> None:
+    """Print the findings of a period's newest revision."""
+    from audits.ledger import open_ledger  # noqa: PLC0415
+    from audits.ledger.read import findings_of, latest_runs  # noqa: PLC0415
+
+    settings, wanted = Settings.from_env(), Period.parse(period)
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        runs = latest_runs(session, period=wanted.id)
+        if not runs:
+            raise AuditsError(
+                f"The period {wanted} has not been audited.",
+                where=f"ledger {settings.ledger_url}",
+                fix=f"Run: audits run --period {wanted}",
+            )
+        rows = findings_of(session, period=wanted.id, tiers=tuple(tier or ()))
+    _print(rows, form)
+    severities = list(MARKS)
+    if fail_on:
+        if fail_on not in severities:
+            raise AuditsError(
+                f"{fail_on!r} is no severity.", where="--fail-on", fix=f"Use one of {', '.join(severities)}."
+            )
+        bar = severities.index(fail_on)
+        if any(row["status"] == "open" and severities.index(row["severity"]) >= bar for row in rows):
+            raise typer.Exit(1)
+
+
+def _print(rows: list[dict[str, object]], form: Format) -> None:
+    match form:
+        case Format.jsonl:
+            for row in rows:
+                sys.stdout.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+        case Format.json:
+            sys.stdout.write(json.dumps(rows, ensure_ascii=False, sort_keys=True, indent=2) + "\n")
+        case Format.csv:
+            from reports.formats.csv import COLUMNS, row_of  # noqa: PLC0415
+
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(row_of(row) for row in rows)
+        case Format.table:
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            for name in ("Finding", "Severity", "Rule", "Tier", "Subject", "Status", "Summary"):
+                table.add_column(name, overflow="fold" if name == "Summary" else "ellipsis", no_wrap=name != "Summary")
+            for row in rows:
+                severity = str(row["severity"])
+                table.add_row(
+                    str(row["finding_id"]),
+                    f"[{COLOURS[severity]}]{MARKS[severity]} {severity}[/]",
+                    str(row["rule_id"]),
+                    escape(str(row["tier"])),
+                    escape(f"{row['subject_type']} {row['subject_id']}"),
+                    str(row["status"]),
+                    escape(str(row["summary"])),
+                )
+            out.print(table)
+            out.print(f"\n{len(rows)} findings")

@@ -1,0 +1,78 @@
+"""`audits run` and `audits backfill`: auditing one period, or several past ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from audits.cli.console import clock, err, out, print_outcomes, progress
+from audits.errors import AuditsError
+from audits.periods import Period, between
+from audits.settings import Settings
+
+PeriodText = Annotated[str, typer.Option("--period", "-p", help="2026-10-05, 2026-W41, 2026-10 or 2026-Q4")]
+Now = Annotated[str | None, typer.Option(help="Audit as if it were this instant (UTC).", show_default="the clock")]
+
+
+def run(
+    period: PeriodText,
+    tier: Annotated[
+        list[str] | None, typer.Option("--tier", "-t", help="Audit this tier only; may be repeated.")
+    ] = None,
+    now: Now = None,
+) -> None:
+    """Audit a period: check the data, roll it up, ask every rule, record the answers, render the reports.
+
+    Exit code 1 where the audit is partial: a day of data was blocked, or a rule failed. What could be judged is
+    recorded and reported all the same.
+    """
+    from audits.pipeline import audit  # noqa: PLC0415 - keeps `audits --help` quick
+
+    settings, wanted = Settings.from_env(), Period.parse(period)
+    with progress() as tell:
+        outcome = audit(settings, wanted, now=clock(now), tiers=tier or (), tell=tell)
+    if not outcome.changed:
+        out.print(f"Nothing changed since revision {outcome.revision} of {outcome.period}; it still stands.")
+    print_outcomes(settings, [outcome])
+    out.print(f"\nOpen   {outcome.folder / 'index.html'}", markup=False, soft_wrap=True)
+    out.print(f"Next   audits findings --period {outcome.period}", markup=False)
+    if outcome.status != "complete":
+        err.print("[yellow]The audit is partial; the notes above say what is missing.[/]")
+        raise typer.Exit(1)
+
+
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="The first period, such as 2026-08.")],
+    last: Annotated[str, typer.Option("--to", help="The last period, such as 2026-10.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and do nothing.")] = False,
+    now: Now = None,
+) -> None:
+    """Audit every period from one to another, oldest first, each under the policy that was in force in it."""
+    from audits.pipeline import Outcome, audit, planned_work  # noqa: PLC0415
+
+    settings = Settings.from_env()
+    periods = between(Period.parse(first), Period.parse(last))
+    if plan:
+        for work in planned_work(settings, periods, now=clock(now)):
+            out.print(f"{work.period.id:<10} {work.what}", markup=False)
+        out.print(f"Next   audits backfill --from {first} --to {last}", markup=False)
+        return
+    outcomes: list[Outcome] = []
+    failed: list[tuple[Period, AuditsError]] = []
+    with progress() as tell:
+        for period in periods:
+            try:
+                outcomes.append(
+                    audit(settings, period, now=clock(now), tell=lambda text, period=period: tell(f"{period}: {text}"))
+                )
+            except AuditsError as error:  # one period that cannot be audited must not keep the others from it
+                failed.append((period, error))
+    if outcomes:
+        print_outcomes(settings, outcomes)
+        out.print(f"\nOpen   {settings.out / 'index.html'}", markup=False, soft_wrap=True)
+    for period, error in failed:
+        err.print(f"[red]{period} was not audited.[/] {escape(str(error))}")
+    if failed or any(outcome.status != "complete" for outcome in outcomes):
+        raise typer.Exit(1)
