@@ -1,0 +1,1 @@
+"""Labelled worlds to prove the audit on, and what it scores there."""
