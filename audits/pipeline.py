@@ -154,6 +154,12 @@ def baseline_from(period: Period, book: Book) -> date:
     return period.first_day - timedelta(days=book.settings(period.last_day).baseline_days)
 
 
+def auditable_from(settings: Settings, period: Period) -> datetime:
+    """The instant from which a period may be audited: its end plus the policy book's grace for late rows."""
+    book, _ = _policy(settings)
+    return _closes(period, book)
+
+
 def _policy(settings: Settings) -> tuple[Book, Mapping[str, Rule]]:
     catalogue = load_rules()
     parameters = {
