@@ -1,0 +1,130 @@
+"""What a policy book answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+Value = int | float | str | bool | tuple[str, ...]
+Status = Literal["draft", "shadow", "active", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier as the warehouse names it; its rank is its place in :attr:`Book.tiers`."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """All parameters of a rule for a tier, on the days [from_day, to_day); None is still so."""
+
+    tier: str
+    from_day: date
+    to_day: date | None
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A version of a clause, in our own words; in force on [effective_from, effective_to)."""
+
+    id: str
+    family: str
+    effect: Literal["forbidden", "permitted"]
+    pack: str
+    document: str
+    section: str
+    text: str
+    url: str | None
+    examples: tuple[str, ...]  # public terms that have a like clause
+    supersedes: str | None
+    effective_from: date
+    effective_to: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntitlementRow:
+    """Whether a tier may use something on the days [from_day, to_day). What no row names is allowed."""
+
+    tier: str
+    kind: Literal["model", "model_family", "operation", "capability", "access_path"]
+    value: str
+    allowed: bool
+    from_day: date
+    to_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class TerritoryRow:
+    """A country's status on the days [from_day, to_day). What no row names is supported."""
+
+    country: str
+    status: Literal["supported", "unsupported", "sanctioned"]
+    from_day: date
+    to_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRule:
+    """What an open finding of a severity does to a customer, and after how many quiet days that ends."""
+
+    standing: Literal["good", "watch", "restricted", "suspended-recommended"]
+    quiet_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimit:
+    """A limit of the quality gate, what a failure does to the day, and which rules it makes indeterminate."""
+
+    limit: float
+    severity: Literal["warn", "degrade", "block"]
+    indeterminate: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookSettings:
+    """The settings of the audit as a whole on one day."""
+
+    packs: tuple[str, ...]
+    grace_days: int
+    evaluable_share: float
+    baseline_days: int
+    breaker_share: float
+    breaker_findings_min: int
+    standing: Mapping[str, StandingRule]  # by severity
+    quality: Mapping[str, QualityLimit]  # by name of the limit
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Who receives which report, after which kinds of period."""
+
+    id: str
+    audience: str
+    channel: Literal["email", "webhook", "files"]
+    to: tuple[str, ...]
+    tiers: tuple[str, ...]
+    periods: tuple[str, ...]
+    formats: tuple[str, ...]
+    severity_from: str | None
+    from_day: date
+    to_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyException:
+    """What was agreed with a customer: findings of these rules stay in the report, marked as excepted."""
+
+    id: str
+    rules: tuple[str, ...]
+    subject_type: str
+    subject_id: str
+    owner: str
+    why: str
+    from_day: date
+    to_day: date
