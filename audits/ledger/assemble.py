@@ -46,13 +46,14 @@ def assemble(
     audited = [account for account in everyone if account.tier not in left_out]
     verdicts = quality.recorded(connection, period.first_day, period.last_day)
     population = Population(tuple(audited), doubts_of(connection, verdicts, rules))
+    unrecorded = people.unrecorded_tables(connection)
     scopes = {
         rule_id: Scope(
             period,
             rule.spec,
             book,
             tuple(row for row in book.limits(rule_id, *_span(period, rule)) if row.tier in tiers),
-            warehouse.absent,
+            unrecorded,
         )
         for rule_id, rule in rules.items()
     }

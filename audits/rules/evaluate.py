@@ -19,7 +19,6 @@ from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
 from audits.rules.population import UNASSIGNED, Account, audited_groups
 from audits.rules.scope import Scope
-from audits.warehouse.tables import source_metadata
 
 Verdict = Literal["compliant", "violating", "not_applicable", "indeterminate", "errored"]
 VERDICTS: tuple[Verdict, ...] = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
@@ -73,7 +72,7 @@ def evaluate(
     judge = _Judge(rule, scope, population, known_tiers)
     if permitted:
         return Evaluation(rule, judge.all("not_applicable", "permitted by the terms in force"))
-    if missing := _missing_tables(connection, rule, scope):
+    if missing := ", ".join(f"table {name}" for name in rule.spec.needs.tables if name in scope.unrecorded):
         return Evaluation(rule, judge.all("indeterminate", f"not recorded: {missing}"))
     try:
         with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
@@ -93,7 +92,6 @@ class _Judge:
     def __init__(self, rule: Rule, scope: Scope, population: Population, known_tiers: Sequence[str]) -> None:
         self.rule, self.population, self.known_tiers = rule, population, set(known_tiers)
         self.limited = {row.tier for row in scope.limits}
-        self.absent = scope.absent
 
     def all(self, verdict: Verdict, reason: str) -> tuple[Cell, ...]:
         return tuple(Cell(customer, tier, verdict, reason) for customer, tier in self.population.customer_tiers())
@@ -149,16 +147,6 @@ def _combine(key: tuple[str, str], reasons: Mapping[Verdict, list[str]], violati
     raise AssertionError("a cell without any account")  # pragma: no cover
 
 
-def _missing_tables(connection: Connection, rule: Rule, scope: Scope) -> str:
-    """Needed contract tables that are absent or empty, in words."""
-    missing = []
-    for name in rule.spec.needs.tables:
-        table = source_metadata.tables[f"source.{name}"]
-        if name in scope.absent or connection.execute(select(table.c[0]).limit(1)).first() is None:
-            missing.append(f"table {name}")
-    return ", ".join(missing)
-
-
 def _found(connection: Connection, rule: Rule, scope: Scope, population: Population) -> list[Found]:
     rows = [dict(row) for row in connection.execute(rule.violations(scope)).mappings()]
     owners = {account.account_id: account.customer_id for account in population.accounts}
@@ -195,7 +183,7 @@ def _as_found(
         case "customer":
             accounts = accounts_of[subject]
         case _:
-            accounts = sorted(str(row["account_id"]).split(",")) if row.get("account_id") else []
+            accounts = [str(row["account_id"])] if row.get("account_id") else []
     if unknown := [account for account in accounts if account not in owners]:
         raise AuditsError(
             f"{rule.id} returned {kind} {subject}, whose account {unknown[0]} is not among the audited accounts.",

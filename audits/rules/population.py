@@ -31,7 +31,7 @@ from sqlalchemy import (
 from audits.linkage.tables import group_members
 from audits.periods import Period, utc_midnight
 from audits.rollups.account_day import RECORDED, account_day
-from audits.warehouse.tables import Instant, account_tiers, accounts, customers
+from audits.warehouse.tables import Instant, account_tiers, accounts, customers, source_metadata
 
 UNASSIGNED = "unassigned"
 
@@ -206,3 +206,12 @@ def customer_names(connection: Connection, period: Period) -> dict[str, tuple[st
     named = select(c.customer_id, c.name, c.account_manager, newest).where(c.valid_from < period.end).subquery("named")
     rows = connection.execute(select(named).where(named.c.newest == 1).order_by(named.c.customer_id))
     return {row.customer_id: (row.name, row.account_manager or "") for row in rows}
+
+
+def unrecorded_tables(connection: Connection) -> frozenset[str]:
+    """Names of the contract's tables that hold no row: absent ones read as empty."""
+    return frozenset(
+        table.name
+        for table in source_metadata.tables.values()
+        if connection.execute(select(table.c[0]).limit(1)).first() is None
+    )

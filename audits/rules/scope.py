@@ -15,19 +15,22 @@ from sqlalchemy import (
     Subquery,
     Table,
     and_,
+    case,
     cast,
     column,
+    func,
     literal,
     select,
     values,
 )
 from sqlalchemy.types import Boolean, Float, TypeEngine
 
-from audits.periods import Period
+from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
 from audits.rules.base import RuleSpec
-from audits.rules.population import audited_accounts, audited_groups
-from audits.warehouse.tables import usage_events
+from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
+from audits.warehouse.dialects import midnight
+from audits.warehouse.tables import Instant, territories, usage_events
 
 _FOREVER = date(9999, 12, 31)
 
@@ -44,7 +47,7 @@ class Scope:
     spec: RuleSpec
     book: Book
     limits: tuple[LimitRow, ...]
-    absent: frozenset[str] = field(default_factory=frozenset)  # tables and table.columns the warehouse does not have
+    unrecorded: frozenset[str] = field(default_factory=frozenset)  # contract tables that are absent or empty
 
     @property
     def baseline_from(self) -> date:
@@ -129,6 +132,36 @@ class Scope:
             .select_from(g.join(limits, in_force))
             .subquery("groups_in_scope")
         )
+
+    def territories(self) -> Subquery:
+        """``country``, ``status``, ``valid_from``, ``valid_to`` (exclusive, never NULL).
+
+        From the warehouse where it has them, else from the policy book; either way evidence can join it.
+        """
+        t = territories.c
+        forever = literal(utc_midnight(_FOREVER), Instant)
+        if "territories" not in self.unrecorded:
+            ends = func.coalesce(t.valid_to, forever).label("valid_to")
+            return select(t.country, t.status, t.valid_from, ends).subquery("territory")
+        rows = values(
+            column("country", String), column("status", String), column("first", Date), column("after", Date),
+            name="book_territories",
+        ).data(
+            [
+                (row.country, row.status, row.from_day, row.to_day or _FOREVER)
+                for row in self.book.territories(self.baseline_from, self.period.last_day)
+            ]
+        )  # fmt: skip
+        return select(
+            rows.c.country,
+            rows.c.status,
+            midnight(cast(rows.c.first, Date)).label("valid_from"),
+            midnight(cast(rows.c.after, Date)).label("valid_to"),
+        ).subquery("territory")
+
+    def tier_at(self, rank: ColumnElement[int]) -> ColumnElement[str]:
+        """The tier of a rank: ``tier_at(func.max(rows.tier_rank))`` is the highest of several."""
+        return case({number: tier.id for number, tier in enumerate(self.book.tiers)}, value=rank, else_=UNASSIGNED)
 
     def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
         """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table."""
