@@ -22,17 +22,17 @@ def violations(scope: Scope) -> Select[Any]:
             func.count(u.client_net_hash.distinct()).label("networks"),
             func.count(u.ip_asn.distinct()).label("asns"),
             func.count(u.user_agent_family.distinct()).label("agents"),
-            func.max(u.limit_networks_a_day).label("limit_networks_a_day"),
-            func.max(u.limit_asns_a_day).label("limit_asns_a_day"),
-            func.max(u.limit_agents_a_day).label("limit_agents_a_day"),
+            func.max(u.limit_networks_min).label("limit_networks_min"),
+            func.max(u.limit_asns_min).label("limit_asns_min"),
+            func.max(u.limit_agents_min).label("limit_agents_min"),
             func.max(u.limit_days_min).label("limit_days_min"),
         )
         .where(u.api_key_hash.is_not(None), u.n_ok > 0, u.api_key_hash.not_in(serverless))
         .group_by(u.api_key_hash, u.account_id, u.tier, u.day)
         .subquery("key_days")
     ).c  # fmt: skip
-    over = and_(d.networks >= d.limit_networks_a_day, d.asns >= d.limit_asns_a_day, d.agents >= d.limit_agents_a_day)
-    limits = ("networks_a_day", "asns_a_day", "agents_a_day", "days_min")
+    over = and_(d.networks >= d.limit_networks_min, d.asns >= d.limit_asns_min, d.agents >= d.limit_agents_min)
+    limits = ("networks_min", "asns_min", "agents_min", "days_min")
     return (
         select(
             d.api_key_hash.label("subject_id"),

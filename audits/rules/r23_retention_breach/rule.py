@@ -25,7 +25,7 @@ def violations(scope: Scope) -> Select[Any]:
     joined = u.join(accounts, accounts.c.account_id == u.c.account_id).outerjoin(contracts, in_force)
     kept = (
         select(
-            u.c.account_id, u.c.tier, u.c.n_stored, u.c.retention_days, u.c.limit_severity,
+            u.c.account_id, u.c.tier, u.c.n_stored, u.c.retention_days, u.c.limit_severity, u.c.limit_events_min,
             case((zero, 0), else_=c.retention_days_max).label("allowed"),
         ).select_from(joined)
     ).subquery("kept").c  # fmt: skip
@@ -38,9 +38,11 @@ def violations(scope: Scope) -> Select[Any]:
             func.sum(kept.n_stored).label("observed_requests_kept_too_long"),
             func.max(kept.retention_days).label("observed_longest_retention_days"),
             func.min(kept.allowed).label("limit_retention_days"),
+            func.max(kept.limit_events_min).label("limit_events_min"),
         )
         .where(too_long)
         .group_by(kept.account_id, kept.tier)
+        .having(func.sum(kept.n_stored) >= func.max(kept.limit_events_min))
     )
 
 

@@ -38,7 +38,7 @@ def violations(scope: Scope) -> Select[Any]:
     share = seconds_between(
         func.greatest(starts, c.valid_from), func.least(ends, func.coalesce(c.valid_to, ends))
     ) / seconds_between(starts, ends)
-    bands = ("low_percent", "medium_percent", "high_percent")
+    bands = ("low_over_factor", "medium_over_factor", "high_over_factor")
     by_contract = (
         select(
             u.c.customer_id, c.contract_id, m.c.month,
@@ -69,25 +69,27 @@ def violations(scope: Scope) -> Select[Any]:
     used = select(
         *by_month,
         func.greatest(
-            func.coalesce(100.0 * ratio(by_month.tokens, by_month.commit_tokens), 0.0),
-            func.coalesce(100.0 * ratio(cast(by_month.usd, Numeric), by_month.commit_usd), 0.0),
-        ).label("percent"),
+            func.coalesce(ratio(by_month.tokens, by_month.commit_tokens), 0.0),
+            func.coalesce(ratio(cast(by_month.usd, Numeric), by_month.commit_usd), 0.0),
+        ).label("factor"),
     ).subquery("used").c  # fmt: skip
     return select(
         used.customer_id.label("subject_id"),
         used.month.label("discriminator"),
         scope.tier_at(used.rank).label("tier"),
         case(
-            (used.percent > used.high_percent, "high"), (used.percent > used.medium_percent, "medium"), else_="low"
+            (used.factor > used.high_over_factor, "high"),
+            (used.factor > used.medium_over_factor, "medium"),
+            else_="low",
         ).label("severity"),
         used.month.label("observed_month"),
-        used.percent.label("observed_percent"),
+        used.factor.label("observed_factor"),
         used.tokens.label("observed_tokens"),
         used.usd.label("observed_usd"),
         used.commit_tokens.label("limit_tokens"),
         used.commit_usd.label("limit_usd"),
         *(used[band].label(f"limit_{band}") for band in bands),
-    ).where(used.percent > used.low_percent)
+    ).where(used.factor > used.low_over_factor)
 
 
 def inapplicable(scope: Scope) -> Select[Any]:

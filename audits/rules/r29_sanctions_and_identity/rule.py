@@ -36,14 +36,14 @@ def violations(scope: Scope) -> Select[Any]:
     ).where(m.customer_id == p.customer_id)
     late = select(
         p.customer_id, p.tier, literal("identity"),
-        case((waiting > p.limit_unverified_days_high, "high"), else_="medium"),
+        case((waiting > p.limit_unverified_high_days, "high"), else_="medium"),
         literal("identity not verified"), literal(0), waiting,
-        case((waiting > p.limit_unverified_days_high, p.limit_unverified_days_high), else_=p.limit_unverified_days_medium),
-    ).where(unverified, waiting > p.limit_unverified_days_medium)  # fmt: skip
+        case((waiting > p.limit_unverified_high_days, p.limit_unverified_high_days), else_=p.limit_unverified_medium_days),
+    ).where(p.limit_verification_required, unverified, waiting > p.limit_unverified_medium_days)  # fmt: skip
     old = select(
         p.customer_id, p.tier, literal("identity"), literal("medium"), literal("identity verified long ago"),
-        literal(0), age, p.limit_verified_age_days,
-    ).where(p.kyc_status == "verified", age > p.limit_verified_age_days)  # fmt: skip
+        literal(0), age, p.limit_verification_max_age_days,
+    ).where(p.kyc_status == "verified", age > p.limit_verification_max_age_days)  # fmt: skip
     return select(union_all(matched, late, old).subquery("cases"))
 
 
@@ -68,7 +68,7 @@ def _customers(scope: Scope) -> Subquery:
         .where(c.valid_from < literal(scope.period.end))
         .subquery("record")
     ).c
-    limits = ("unverified_days_medium", "unverified_days_high", "verified_age_days")
+    limits = ("verification_required", "unverified_medium_days", "unverified_high_days", "verification_max_age_days")
     first = (
         func.row_number().over(partition_by=a.customer_id, order_by=(a.tier_rank.desc(), a.valid_from)).label("first")
     )
