@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
@@ -17,24 +16,11 @@ from audits.rollups.account_day import account_day
 from audits.rules.base import Found, Rule
 from audits.rules.evaluate import VERDICTS, Evaluation
 from audits.rules.scope import Scope
+from audits.rules.wording import summary_of
 from audits.warehouse import Warehouse
 
 CHART_BASELINE_DAYS = 28  # days shown before the period: the baseline window of the rule catalogue
 LARGEST_MEMBERS = 8  # single accounts drawn under a group's curve
-
-
-class _Words(string.Formatter):
-    """``str.format`` for summaries: a figure that a source does not record is named so instead of failing."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if value is None:
-            return "(not recorded)"
-        return super().format_field(value, format_spec) if not isinstance(value, str) else value
-
-
-def summary_of(rule: Rule, found: Found) -> str:
-    """The rule's sentence with this finding's figures."""
-    return _Words().format(rule.spec.summary, observed=found.observed, limits=found.limits).strip()
 
 
 def tally(evaluation: Evaluation, status: str) -> list[CellTally]:

@@ -143,7 +143,7 @@ def _combine(key: tuple[str, str], reasons: Mapping[Verdict, list[str]], violati
         return Cell(*key, "violating")
     for verdict in ("indeterminate", "compliant", "not_applicable"):
         if verdict in reasons:
-            return Cell(*key, verdict, min(reasons[verdict]))  # type: ignore[arg-type]
+            return Cell(*key, verdict, min(reasons[verdict]))
     raise AssertionError("a cell without any account")  # pragma: no cover
 
 

@@ -27,7 +27,7 @@ def violations(scope: Scope) -> Select[Any]:
     week = func.sum(days.output).over(
         partition_by=(days.account_id, days.tier), order_by=day_number(days.day), range_=(-6, 0)
     )
-    d = select(days, week.label("week_output")).subquery("weeks").c
+    d = select(*days, week.label("week_output")).subquery("weeks").c
     over_day, over_week = d.ok > d.limit_requests_a_day, d.week_output > d.limit_output_tokens_a_week
     return (
         select(

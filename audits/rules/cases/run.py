@@ -1,0 +1,129 @@
+"""Playing a case: the real rollups, population and evaluation on a real database, and what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import psycopg
+from sqlalchemy import Connection, insert
+
+from audits import rollups
+from audits.errors import AuditsError
+from audits.linkage.tables import group_members
+from audits.policy import Book
+from audits.rules import population as people
+from audits.rules.base import Found, Rule
+from audits.rules.cases.fill import filled
+from audits.rules.cases.format import Case, Row
+from audits.rules.cases.law import book_of
+from audits.rules.cases.stage import Stage
+from audits.rules.evaluate import Cell, Evaluation, Population, evaluate
+from audits.rules.scope import Scope
+from audits.rules.wording import summary_of
+from audits.warehouse import Warehouse
+
+_AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events": "event_ts"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a case came to: the subjects found with their sentences, the cells, and evidence that does not hold."""
+
+    found: tuple[tuple[Found, str], ...]
+    cells: tuple[Cell, ...]
+    error: str
+    bad_evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A case whose tables and rollups stand: any version of its rule can be asked about it, any number of times."""
+
+    case: Case
+    warehouse: Warehouse
+    connection: Connection
+    scope: Scope
+    population: Population
+
+    def ask(self, rule: Rule) -> Evaluation:
+        """The rule's evaluation."""
+        scope = self.scope
+        day, families = self.case.period.last_day, rule.spec.families[:1]
+        return evaluate(
+            self.connection,
+            rule,
+            scope,
+            self.population,
+            permitted=any(scope.book.permitted(family, day) for family in families),
+            known_tiers=[tier.id for tier in scope.book.tiers],
+        )
+
+
+def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
+    """Play a case on a stage. Raises AuditsError where the case itself is unsound."""
+    with scene(rule, case, stage, shipped) as played:
+        evaluation = played.ask(rule)
+        queries = [(one, played.warehouse.standalone_sql(rule.evidence(played.scope, one))) for one in evaluation.found]
+    return Outcome(
+        found=tuple((one, summary_of(rule, one)) for one in evaluation.found),
+        cells=evaluation.cells,
+        error=evaluation.error,
+        bad_evidence=tuple(problem for one, sql in queries if (problem := _evidence(stage, one, sql))),
+    )
+
+
+@contextmanager
+def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene]:
+    """Set a case up on a stage: its tables, rollups, groups, population and law."""
+    try:
+        book, rows = book_of(case, rule, shipped), filled(case)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        where = f"{rule.folder / 'cases.yaml'}:{case.line}, case {case.name!r}"
+        raise AuditsError(f"The case does not fit: {error}", where=where) from error
+    period = case.period
+    first = period.first_day - timedelta(days=rule.spec.baseline_days)
+    with stage.play(rows) as warehouse:
+        for run_first, run_last in _days_with_rows(rows):
+            rollups.refresh(warehouse, run_first, run_last)
+        with warehouse.begin() as connection:
+            _put_groups(connection, case)
+            people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers))
+            accounts = tuple(people.read_accounts(connection, period))
+            limits = book.limits(rule.id, first, period.last_day)
+            scope = Scope(period, rule.spec, book, limits, case.absent)
+            yield Scene(case, warehouse, connection, scope, Population(accounts, {rule.id: case.doubts}))
+
+
+def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
+    """Runs of adjacent days on which something happened; rolling up the others would make no row."""
+    days = sorted({row[at].date() for table, at in _AT.items() for row in rows[table]})
+    runs: list[tuple[date, date]] = []
+    for day in days:
+        if runs and runs[-1][1] == day - timedelta(days=1):
+            runs[-1] = runs[-1][0], day
+        else:
+            runs.append((day, day))
+    return runs
+
+
+def _put_groups(connection: Connection, case: Case) -> None:
+    members = [
+        {"as_of": case.period.end_day, "group_id": group, "account_id": account}
+        for group, accounts in case.groups.items()
+        for account in accounts
+    ]
+    if members:
+        connection.execute(insert(group_members), members)
+
+
+def _evidence(stage: Stage, found: Found, sql: str) -> str:
+    """What is wrong with a finding's evidence query, run on the bare source, or an empty text."""
+    try:
+        row = stage.first_row(sql)
+    except (duckdb.Error, psycopg.Error) as error:
+        return f"evidence of {found.subject_id} does not run on the source: {str(error).splitlines()[0]}"
+    return "" if row else f"evidence of {found.subject_id} returns no row:\n{sql}"
