@@ -3,3 +3,8 @@
 In: dimensions and rollups. Out: ``group_members``, the groups as they stand at the end of a period, with the evidence
 of every edge. A group is no finding; what it does is judged by the rules.
 """
+
+from audits.linkage.link import Hub, LinkReport, link
+from audits.linkage.params import Params
+
+__all__ = ["Hub", "LinkReport", "Params", "link"]

@@ -13,3 +13,10 @@ group_members = Table(
     Column("group_id", String, primary_key=True),
     Column("account_id", String, primary_key=True),
 )
+
+linkage_runs = Table(
+    "linkage_runs",
+    audit_metadata,
+    Column("as_of", Date, primary_key=True),
+    Column("inputs", String, nullable=False),  # digest of all that the groups were made from
+)
