@@ -35,7 +35,7 @@ CAPABILITIES = {
     "reasoning_full": "n_reasoning_full",
     "reasoning_summary": "n_reasoning_summary",
     "signature_replay": "n_signature_replay",
-    "multiple_choices": "n_multiple_choices",
+    "several_choices": "n_multiple_choices",
 }
 """Capability as the policy book names it -> the rollup's count of successful requests that used it."""
 
@@ -48,22 +48,14 @@ def violations(scope: Scope) -> Select[Any]:
     family = u.outerjoin(models, models.c.model == func.coalesce(u.c.model_served, u.c.model_requested))
     grain = (u.c.account_id, u.c.tier, u.c.limit_requests_min)
 
+    in_force = (u.c.day >= denied.from_day, u.c.day < denied.to_day)
+
     def used(kind: str, value: ColumnElement[Any], n: ColumnElement[Any], where: ColumnElement[bool]) -> Select[Any]:
         return (
-            select(*grain, literal(kind).label("kind"), value.label("value"), func.sum(n).label("n"))
+            select(*grain, literal(kind).label("kind"), value.label("value"), n.label("n"))
             .select_from(family)
-            .join(
-                denying,
-                and_(
-                    denied.tier == u.c.tier,
-                    denied.kind == kind,
-                    u.c.day >= denied.from_day,
-                    u.c.day < denied.to_day,
-                    where,
-                ),
-            )
+            .join(denying, and_(denied.tier == u.c.tier, denied.kind == kind, where, *in_force))
             .where(n > 0)
-            .group_by(*grain, value)
         )
 
     def is_value(subject: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -76,12 +68,7 @@ def violations(scope: Scope) -> Select[Any]:
             used("model_family", models.c.family, u.c.n_ok, is_value(models.c.family)),
             used("operation", u.c.operation, u.c.n_ok, is_value(u.c.operation)),
             used("access_path", u.c.access_path, u.c.n_ok, is_value(u.c.access_path)),
-            used(
-                "capability",
-                literal("frontier_models"),
-                u.c.n_ok,
-                and_(denied.value == "frontier_models", models.c.frontier),
-            ),
+            used("model_family", literal("frontier"), u.c.n_ok, and_(denied.value == "frontier", models.c.frontier)),
             *(
                 used("capability", literal(name), u.c[counted], denied.value == name)
                 for name, counted in CAPABILITIES.items()
@@ -118,13 +105,14 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         ("capability", "reasoning_full"): e.reasoning_visibility == "full",
         ("capability", "reasoning_summary"): e.reasoning_visibility == "summary",
         ("capability", "signature_replay"): e.reasoning_visibility == "signature_replay",
-        ("capability", "multiple_choices"): e.n_choices > 1,
-        ("capability", "frontier_models"): _served_by(models.c.frontier),
+        ("capability", "several_choices"): e.n_choices > 1,
     }
     kind, value = str(found.observed["kind"]), str(found.observed["value"])
     match kind:
         case "model":
             condition = func.coalesce(e.model_served, e.model_requested) == value
+        case "model_family" if value == "frontier":
+            condition = _served_by(models.c.frontier)
         case "model_family":
             condition = _served_by(models.c.family == value)
         case "operation":

@@ -107,7 +107,7 @@ def inapplicable(scope: Scope) -> Select[Any]:
     return select(a.account_id, reason).where(a.customer_id.not_in(committed)).distinct()
 
 
-def evidence(scope: Scope, found: Found) -> Select[Any]:
+def evidence(_scope: Scope, found: Found) -> Select[Any]:
     """The month's requests of all the customer's accounts."""
     month = Period.parse(str(found.observed["month"])[:7])
     e, a = usage_events.c, accounts.c

@@ -38,7 +38,10 @@ def violations(scope: Scope) -> Select[Any]:
         p.customer_id, p.tier, literal("identity"),
         case((waiting > p.limit_unverified_high_days, "high"), else_="medium"),
         literal("identity not verified"), literal(0), waiting,
-        case((waiting > p.limit_unverified_high_days, p.limit_unverified_high_days), else_=p.limit_unverified_medium_days),
+        case(
+            (waiting > p.limit_unverified_high_days, p.limit_unverified_high_days),
+            else_=p.limit_unverified_medium_days,
+        ),
     ).where(p.limit_verification_required, unverified, waiting > p.limit_unverified_medium_days)  # fmt: skip
     old = select(
         p.customer_id, p.tier, literal("identity"), literal("medium"), literal("identity verified long ago"),
@@ -60,7 +63,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 
 def _customers(scope: Scope) -> Subquery:
-    """Customers as they stand at the end of the period, each under its highest tier and with since when it has it."""
+    """Customers at the end of the period, each under its highest tier and with since when it has it."""
     a, c = scope.accounts().c, customers.c
     newest = func.row_number().over(partition_by=c.customer_id, order_by=c.valid_from.desc()).label("newest")
     record = (
