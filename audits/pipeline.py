@@ -67,7 +67,7 @@ def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _
     first = baseline_from(period, book)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
         tell("Checking the quality of the data")
-        verdicts = quality.judge(source, period.first_day, period.last_day, book.quality(period.last_day))
+        verdicts = quality.judge(source, period.first_day, period.last_day, book.settings(period.last_day).quality)
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
@@ -116,7 +116,7 @@ def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None
     book, _ = _policy(settings)
     first = day - timedelta(days=book.settings(day).baseline_days)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
-        verdicts = quality.judge(source, first, day, book.quality(day))
+        verdicts = quality.judge(source, first, day, book.settings(day).quality)
         rollups.refresh(source, first, day, blocked=quality.blocked(verdicts))
     tell(f"{day} is rolled up")
 
@@ -150,8 +150,9 @@ def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime
 
 
 def baseline_from(period: Period, book: Book) -> date:
-    """The first day that a period's audit reads."""
-    return period.first_day - timedelta(days=book.settings(period.last_day).baseline_days)
+    """The first day that a period's audit reads: the book's baseline, or what a rule needs beyond it."""
+    longest = max(rule.spec.baseline_days for rule in load_rules().values())
+    return period.first_day - timedelta(days=max(longest, book.settings(period.last_day).baseline_days))
 
 
 def auditable_from(settings: Settings, period: Period) -> datetime:

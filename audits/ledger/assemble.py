@@ -52,7 +52,11 @@ def assemble(
             period,
             rule.spec,
             book,
-            tuple(row for row in book.limits(rule_id, *_span(period, rule)) if row.tier in tiers),
+            tuple(
+                row
+                for row in book.limits(rule_id, *_span(period, rule), families=rule.spec.families)
+                if row.tier in tiers
+            ),
             unrecorded,
         )
         for rule_id, rule in rules.items()
@@ -63,17 +67,19 @@ def assemble(
             rule,
             scopes[rule_id],
             population,
-            permitted=any(book.permitted(family, period.last_day) for family in rule.spec.families[:1]),
+            inapplicable=book.inapplicable(rule.spec.families, period.last_day),
             known_tiers=order,
+            evaluable_share=book.settings(period.last_day).evaluable_share,
         )
         for rule_id, rule in rules.items()
     ]
+    statuses = {evaluation.rule.id: publication_status(evaluation, book, period.last_day) for evaluation in evaluations}
     findings = make_findings(
         connection,
         warehouse,
         scopes,
         evaluations,
-        published={rule_id: rule.spec.status == "active" for rule_id, rule in rules.items()},
+        published={rule_id: status == "active" for rule_id, status in statuses.items()},
         tier_order=order,
     )
     named = people.customer_names(connection, period)
@@ -87,8 +93,8 @@ def assemble(
         rules={rule_id: (rule.version, rule.spec.model_dump(mode="json")) for rule_id, rule in rules.items()},
         watermark=data_watermark(connection, period.first_day, period.last_day),
         inputs=inputs,
-        status="partial" if _is_partial(evaluations, verdicts) else "complete",
-        notes=_notes(evaluations, verdicts, audited, order),
+        status="partial" if _is_partial(evaluations, verdicts, statuses) else "complete",
+        notes=_stopped(evaluations, statuses) + _notes(evaluations, verdicts, audited, order),
         figures=_figures(connection, period, audited, shown),
         customers=_customers(audited, named),
         quality=[
@@ -100,7 +106,7 @@ def assemble(
             }
             for v in verdicts
         ],
-        tallies=[one for evaluation in evaluations for one in tally(evaluation, evaluation.rule.spec.status)],
+        tallies=[one for evaluation in evaluations for one in tally(evaluation, statuses[evaluation.rule.id])],
         findings=findings,
     )
 
@@ -114,8 +120,34 @@ def _span(period: Period, rule: Rule) -> tuple[date, date]:
     return _days_before(period, rule.spec.baseline_days), period.last_day
 
 
-def _is_partial(evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict]) -> bool:
-    return any(evaluation.error for evaluation in evaluations) or any(v.verdict == "blocked" for v in verdicts)
+def publication_status(evaluation: Evaluation, book: Book, day: date) -> str:
+    """active, shadow (recorded, not reported) or stopped: the rule found more than its share of the population.
+
+    The breaker counts customers that were judged; a person releases it by a larger ``breaker_share`` in the book.
+    """
+    status = book.rule_status(evaluation.rule.id, day)
+    violating = sum(cell.verdict == "violating" for cell in evaluation.cells)
+    judged = violating + sum(cell.verdict == "compliant" for cell in evaluation.cells)
+    if status == "active" and violating >= book.settings(day).breaker_findings_min:
+        return "stopped" if violating > book.breaker_share(evaluation.rule.id, day) * judged else status
+    return status
+
+
+def _stopped(evaluations: Sequence[Evaluation], statuses: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"{e.rule.id} {e.rule.spec.title}: {len(e.found)} findings are held back, because they hit more of the "
+        f"population than the rule's breaker_share allows; look at them and raise the share, or correct the rule"
+        for e in evaluations
+        if statuses[e.rule.id] == "stopped"
+    )
+
+
+def _is_partial(evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict], statuses: Mapping[str, str]) -> bool:
+    return (
+        any(evaluation.error for evaluation in evaluations)
+        or any(v.verdict == "blocked" for v in verdicts)
+        or "stopped" in statuses.values()
+    )
 
 
 def _notes(

@@ -65,31 +65,35 @@ def evaluate(
     scope: Scope,
     population: Population,
     *,
-    permitted: bool,
+    inapplicable: str | None,
     known_tiers: Sequence[str],
+    evaluable_share: float,
 ) -> Evaluation:
     """Ask one rule. A rule that fails is errored in every cell and says why; other rules go on."""
-    judge = _Judge(rule, scope, population, known_tiers)
-    if permitted:
-        return Evaluation(rule, judge.all("not_applicable", "permitted by the terms in force"))
+    judge = _Judge(rule, scope, population, known_tiers, evaluable_share)
+    if inapplicable:
+        return Evaluation(rule, judge.all("not_applicable", inapplicable))
     if missing := ", ".join(f"table {name}" for name in rule.spec.needs.tables if name in scope.unrecorded):
         return Evaluation(rule, judge.all("indeterminate", f"not recorded: {missing}"))
     try:
         with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
             found = _found(connection, rule, scope, population)
             unevaluable = _reasons(connection, rule.unevaluable, scope)
-            inapplicable = _reasons(connection, rule.inapplicable, scope)
+            exempt = _reasons(connection, rule.inapplicable, scope)
     except (SQLAlchemyError, AuditsError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"the rule failed: {type(error).__name__}: {cause}"
         return Evaluation(rule, judge.all("errored", message), error=message)
-    return Evaluation(rule, judge.cells(found, unevaluable, inapplicable), tuple(found))
+    return Evaluation(rule, judge.cells(found, unevaluable, exempt), tuple(found))
 
 
 class _Judge:
     """Turns what is known about accounts into one verdict a customer and tier."""
 
-    def __init__(self, rule: Rule, scope: Scope, population: Population, known_tiers: Sequence[str]) -> None:
+    def __init__(
+        self, rule: Rule, scope: Scope, population: Population, known_tiers: Sequence[str], evaluable_share: float
+    ) -> None:
+        self.evaluable_share = evaluable_share
         self.rule, self.population, self.known_tiers = rule, population, set(known_tiers)
         self.limited = {row.tier for row in scope.limits}
 
@@ -133,8 +137,9 @@ class _Judge:
         return "compliant", ""
 
     def _unrecorded(self, account: Account) -> str:
-        """The needed columns that the account's source does not record at all."""
-        return ", ".join(name for name in self.rule.spec.needs.columns if account.recorded[name] == 0)
+        """The needed columns that are not recorded for enough of the account's requests."""
+        enough = self.evaluable_share * account.n_events
+        return ", ".join(name for name in self.rule.spec.needs.columns if account.recorded[name] < enough)
 
 
 def _combine(key: tuple[str, str], reasons: Mapping[Verdict, list[str]], violating: bool) -> Cell:

@@ -52,14 +52,15 @@ class Scene:
     def ask(self, rule: Rule) -> Evaluation:
         """The rule's evaluation."""
         scope = self.scope
-        day, families = self.case.period.last_day, rule.spec.families[:1]
+        day = self.case.period.last_day
         return evaluate(
             self.connection,
             rule,
             scope,
             self.population,
-            permitted=any(scope.book.permitted(family, day) for family in families),
+            inapplicable=scope.book.inapplicable(rule.spec.families, day),
             known_tiers=[tier.id for tier in scope.book.tiers],
+            evaluable_share=scope.book.settings(day).evaluable_share,
         )
 
 
@@ -94,7 +95,7 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
             people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers))
             accounts = tuple(people.read_accounts(connection, period))
             limits = book.limits(rule.id, first, period.last_day)
-            scope = Scope(period, rule.spec, book, limits, case.absent)
+            scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection))
             yield Scene(case, warehouse, connection, scope, Population(accounts, {rule.id: case.doubts}))
 
 
