@@ -17,6 +17,7 @@ account_prompt_day = Table(
     Column("system_prompt_hash", String),
     Column("prompt_template_hash", String),
     Column("n_requests", BigInteger, nullable=False),
+    Column("n_refused", BigInteger, nullable=False),  # finish reason refusal or content_filter
     Column("output_tokens", BigInteger, nullable=False),
 )
 
@@ -26,7 +27,12 @@ def from_events(events: FromClause) -> Select[Any]:
     e: Any = events.c
     grain = (e.day, e.slice_start, e.account_id, e.system_prompt_hash, e.prompt_template_hash)
     return (
-        select(*grain, func.count().label("n_requests"), func.sum(e.output_tokens).label("output_tokens"))
+        select(
+            *grain,
+            func.count().label("n_requests"),
+            func.count().filter(e.finish_reason.in_(("refusal", "content_filter"))).label("n_refused"),
+            func.sum(e.output_tokens).label("output_tokens"),
+        )
         .where(or_(e.system_prompt_hash.is_not(None), e.prompt_template_hash.is_not(None)))
         .group_by(*grain)
     )

@@ -18,7 +18,10 @@ from audits.rollups import (
     account_model_day,
     account_prompt_day,
     account_retention_day,
+    account_score_day,
+    account_topic_day,
 )
+from audits.rollups.auth_day import auth_day, from_auth_events
 from audits.rollups.buckets import from_buckets
 from audits.rollups.events import countable_events
 from audits.rollups.slices import account_slices, changed_days, expected_slices
@@ -32,6 +35,8 @@ ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
     (account_client_day.account_client_day, account_client_day.from_events),
     (account_prompt_day.account_prompt_day, account_prompt_day.from_events),
     (account_retention_day.account_retention_day, account_retention_day.from_events),
+    (account_score_day.account_score_day, account_score_day.from_events),
+    (account_topic_day.account_topic_day, account_topic_day.from_events),
 )
 """Every rollup and how its rows come from a day's events: add one here and it is built, refreshed and dropped alike."""
 
@@ -106,6 +111,7 @@ def _build(connection: Connection, first: date, last: date, blocked: Blocked) ->
     for table, from_events in ROLLUPS:
         _replace(connection, table, from_events(events), first, last)
     connection.execute(_insert(account_day.account_day, from_buckets(first, last)))
+    _replace(connection, auth_day, from_auth_events(first, last), first, last)
     _record(connection, first, last, blocked)
 
 

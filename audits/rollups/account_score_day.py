@@ -1,0 +1,64 @@
+"""``account_score_day``: how an account's requests scored as elicitation, grading and benchmark items, in tenths.
+
+Scores below a half are one class, 0: no rule looks below it, and nearly every request falls there, so that the table
+stays narrow. 5 to 9 are the tenths from there on; NULL is not recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Date,
+    FromClause,
+    Select,
+    SmallInteger,
+    String,
+    Table,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
+
+from audits.warehouse.tables import Instant, audit_metadata
+
+SCORES = ("cot_elicit_score", "rubric_grade_score", "benchmark_score")
+
+account_score_day = Table(
+    "account_score_day",
+    audit_metadata,
+    Column("day", Date, nullable=False),
+    Column("slice_start", Instant, nullable=False),
+    Column("account_id", String, nullable=False),
+    *(Column(f"{name}_tenth", SmallInteger) for name in SCORES),
+    Column("n_requests", BigInteger, nullable=False),
+    Column("n_ok", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+)
+
+
+def from_events(events: FromClause) -> Select[Any]:
+    """One row for each day, slice, account and combination of classes, of requests with any score."""
+    e: Any = events.c
+    grain = (e.day, e.slice_start, e.account_id, *(_tenth(e[name]).label(f"{name}_tenth") for name in SCORES))
+    return (
+        select(
+            *grain,
+            func.count().label("n_requests"),
+            func.count().filter(e.status_code < 400).label("n_ok"),
+            func.sum(e.output_tokens).label("output_tokens"),
+        )
+        .where(or_(*(e[name].is_not(None) for name in SCORES)))
+        .group_by(*grain)
+    )
+
+
+def _tenth(score: ColumnElement[Any]) -> ColumnElement[int]:
+    # A REAL 0.8 is a hair above or below the double 0.8; rounding first puts it into its own tenth on every engine.
+    tenth = cast(func.floor(func.round(cast(score * 1000, BigInteger) / 100.0, 4)), SmallInteger)
+    return case((score.is_(None), None), (score < 0.4995, 0), (score >= 0.9995, 9), else_=tenth)

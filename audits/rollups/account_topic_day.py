@@ -1,0 +1,31 @@
+"""``account_topic_day``: the topics and languages of an account's requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, or_, select
+
+from audits.warehouse.tables import Instant, audit_metadata
+
+account_topic_day = Table(
+    "account_topic_day",
+    audit_metadata,
+    Column("day", Date, nullable=False),
+    Column("slice_start", Instant, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("topic_id", Integer),
+    Column("lang", String),
+    Column("n_requests", BigInteger, nullable=False),
+)
+
+
+def from_events(events: FromClause) -> Select[Any]:
+    """One row for each day, slice, account, topic and language of the events that carry either."""
+    e: Any = events.c
+    grain = (e.day, e.slice_start, e.account_id, e.topic_id, e.lang)
+    return (
+        select(*grain, func.count().label("n_requests"))
+        .where(or_(e.topic_id.is_not(None), e.lang.is_not(None)))
+        .group_by(*grain)
+    )
