@@ -1,0 +1,217 @@
+"""What the ledger is asked by everything above it: runs, findings with their status, and what was known when.
+
+Only selects. A finding's status is what people decided about it; its line is ``contract/finding.schema.json``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from audits.ledger.models import Decision, FindingRow, PolicyVersion, Run
+from audits.periods import Period, utc_midnight
+from audits.policy import Book
+
+StatusWord = Literal["open", "acknowledged", "confirmed", "false_positive", "remediated", "excepted"]
+SEVERITY_RANK: Mapping[str, int] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+_IDS_AT_ONCE = 500  # ids in one IN list: below every engine's limit on parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What was decided last about a finding, and by whom; an exception holds up to and including ``until``."""
+
+    word: StatusWord = "open"
+    why: str = ""
+    who: str = ""
+    since: datetime | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A published finding of one run, and every decision about it that counts."""
+
+    row: FindingRow
+    status: Status
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Where the knowledge behind a revision's report ends: where the next revision of its period begins.
+
+    The newest revision has no end, so its report shows decisions as they are made. A replaced one is frozen: it can
+    be rendered again, byte for byte, at any time.
+    """
+
+    run_id: int | None = None  # runs with a smaller id are known
+    instant: datetime | None = None  # decisions before it are known
+
+
+# ---------------------------------------------------------------- runs
+
+
+def latest_runs(session: Session, period: str | None = None, tier: str | None = None) -> list[Run]:
+    """The newest revision of each period, or of one; with ``tier`` the newest that audited it. Oldest period first."""
+    newest: dict[str, Run] = {}
+    for run in session.scalars(_in_order(period)):
+        if tier is None or tier in run.tiers:
+            newest[run.period] = run
+    return sorted(newest.values(), key=lambda run: (run.first_day, run.end_day))
+
+
+def revisions(session: Session, period: str) -> list[Run]:
+    """Every revision of a period, in order."""
+    return list(session.scalars(_in_order(period)))
+
+
+def governing_runs(session: Session, period: str | None = None) -> dict[tuple[str, str], Run]:
+    """(period, tier) -> the newest revision that audited the tier: a revision may cover some tiers only."""
+    return {(run.period, tier): run for run in session.scalars(_in_order(period)) for tier in run.tiers}
+
+
+def _in_order(period: str | None) -> Select[Run]:
+    statement = select(Run).order_by(Run.period, Run.revision)
+    return statement.where(Run.period == period) if period else statement
+
+
+def horizon_of(session: Session, run: Run) -> Horizon:
+    """How far the knowledge behind this revision's report reaches."""
+    later = [other for other in revisions(session, run.period) if other.revision > run.revision]
+    return Horizon(later[0].id, later[0].audited_at) if later else Horizon()
+
+
+def previous_revision(session: Session, run: Run, tier: str) -> Run | None:
+    """The revision of the same period that a reader of this tier's report had before."""
+    earlier = [
+        other for other in revisions(session, run.period) if other.revision < run.revision and tier in other.tiers
+    ]
+    return earlier[-1] if earlier else None
+
+
+def earlier_periods(session: Session, run: Run, tier: str, count: int, horizon: Horizon) -> dict[str, Run | None]:
+    """The ``count`` periods of the same kind before this one, newest first, each with the run that judged the tier."""
+    periods = [Period.parse(run.period).previous]
+    while len(periods) < count:
+        periods.append(periods[-1].previous)
+    names = [period.id for period in periods]
+    found: dict[str, Run | None] = dict.fromkeys(names)
+    for other in session.scalars(select(Run).where(Run.period.in_(names)).order_by(Run.period, Run.revision)):
+        if tier in other.tiers and (horizon.run_id is None or other.id < horizon.run_id):
+            found[other.period] = other
+    return found
+
+
+def book_of(session: Session, digest: str) -> Book | None:
+    """The policy book that a run was made with, or None where this version of the service cannot read it any more."""
+    stored = session.get(PolicyVersion, digest)
+    try:
+        return Book(stored.content) if stored else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+# ---------------------------------------------------------------- findings and decisions
+
+
+def finding_status(decisions: Sequence[Decision], on: date) -> Status:
+    """The status on a day: the last decision by number; one that has run out leaves the finding open again."""
+    if not decisions:
+        return Status()
+    last = max(decisions, key=lambda decision: decision.number)
+    if last.decided_as == "excepted" and last.until is not None and last.until < on:
+        return Status()
+    return Status(last.decided_as, last.why, last.who, last.decided_at, last.until)  # type: ignore[arg-type]
+
+
+def decisions_about(
+    session: Session, finding_ids: Iterable[str], before: datetime | None = None
+) -> dict[str, list[Decision]]:
+    """finding_id -> its decisions in order of number; with ``before`` only those made until then."""
+    found: dict[str, list[Decision]] = defaultdict(list)
+    for chunk in _chunks(sorted(set(finding_ids))):
+        for decision in session.scalars(
+            select(Decision).where(Decision.finding_id.in_(chunk)).order_by(Decision.number)
+        ):
+            if before is None or decision.decided_at < before:
+                found[decision.finding_id].append(decision)
+    return found
+
+
+def findings_in(session: Session, run: Run, tier: str | None = None, horizon: Horizon = Horizon()) -> list[Recorded]:
+    """The published findings of a run, gravest first, then by rule and subject, as known at the horizon."""
+    statement = select(FindingRow).where(FindingRow.run_id == run.id, FindingRow.published)
+    if tier is not None:
+        statement = statement.where(FindingRow.tier == tier)
+    rows = sorted(
+        session.scalars(statement),
+        key=lambda f: (-SEVERITY_RANK[f.severity], f.rule_id, f.subject_type, f.subject_id, f.finding_id),
+    )
+    decided = decisions_about(session, [row.finding_id for row in rows], horizon.instant)
+    on = known_on(run, decided)
+    return [
+        Recorded(row, finding_status(decided.get(row.finding_id, ()), on), tuple(decided.get(row.finding_id, ())))
+        for row in rows
+    ]
+
+
+def known_on(run: Run, decided: Mapping[str, Sequence[Decision]]) -> date:
+    """The day as of which statuses hold: that of the audit, or of the last decision since. No clock is asked."""
+    instants = [decision.decided_at for decisions in decided.values() for decision in decisions]
+    return max([run.audited_at, *instants]).date()
+
+
+def findings_of(session: Session, *, period: str, tiers: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The published findings of a period as lines of ``contract/finding.schema.json``, gravest first.
+
+    Each tier is taken from the newest revision that audited it.
+    """
+    lines: list[dict[str, Any]] = []
+    for (_, tier), run in sorted(governing_runs(session, period).items()):
+        if not tiers or tier in tiers:
+            lines += [as_line(run, found) for found in findings_in(session, run, tier, horizon_of(session, run))]
+    return sorted(lines, key=_gravest_first)
+
+
+def _gravest_first(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (-SEVERITY_RANK[line["severity"]], line["rule_id"], line["subject_type"], line["subject_id"], line["tier"])
+
+
+def as_line(run: Run, found: Recorded) -> dict[str, Any]:
+    """One finding as ``contract/finding.schema.json`` has it."""
+    row, period = found.row, Period.parse(run.period)
+    return {
+        "finding_id": row.finding_id,
+        "rule_id": row.rule_id,
+        "rule_version": row.rule_version,
+        "policy_version": run.policy_version,
+        "revision": run.revision,
+        "period": run.period,
+        "period_start": utc_midnight(period.first_day).isoformat(),
+        "period_end": utc_midnight(period.end_day).isoformat(),
+        "subject_type": row.subject_type,
+        "subject_id": row.subject_id,
+        "account_ids": list(row.account_ids),
+        "customer_ids": list(row.customer_ids),
+        "tier": row.tier,
+        "severity": row.severity,
+        "status": found.status.word,
+        "clauses": list(row.clauses),
+        "summary": row.summary,
+        "observed": dict(row.observed),
+        "limits": dict(row.limits),
+        "evidence_sql": row.evidence_sql,
+        "first_seen": row.first_seen.isoformat(),
+    }
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield ids[start : start + _IDS_AT_ONCE]
