@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,\]}:#]+""")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong: where (file; line and column from 1, 0 for the file as a whole), what, what is allowed."""
+    """One thing that is wrong: where (line and column from 1; 0 for the file as a whole), what, what is allowed."""
 
     file: str
     line: int

@@ -54,7 +54,8 @@ def snapshot_of(folder: Folder) -> dict[str, Any]:
         if kind.many:
             snapshot[kind.name] = {d.data[kind.many]: _canonical(d.data) for d in folder.of(kind.name)}
         else:
-            data = next((d.data for d in folder.of(kind.name)), {kind.mark: []})
+            found = folder.of(kind.name)
+            data: dict[str, Any] = found[0].data if found else {kind.mark: []}
             snapshot[kind.name] = _canonical(data)
     return snapshot
 

@@ -163,12 +163,16 @@ class Book:
                 for e in self._of("standing")
                 if e.holds(day)
             },
-            quality={
-                e.key[1]: QualityLimit(e.fields["limit"], e.fields["severity"], tuple(e.fields["indeterminate"]))
-                for e in self._of("quality")
-                if e.holds(day)
-            },
+            quality=self.quality(day),
         )
+
+    def quality(self, day: date) -> dict[str, QualityLimit]:
+        """The limits of the quality gate in force on a day, by name."""
+        return {
+            e.key[1]: QualityLimit(float(e.fields["limit"]), e.fields["severity"], tuple(e.fields["indeterminate"]))
+            for e in self._of("quality")
+            if e.holds(day)
+        }
 
     # ---------------------------------------------------------------- inside
 

@@ -56,7 +56,7 @@ QUALITY_CHECKS: Mapping[str, str] = MappingProxyType(
         "future_share": "share of rows beyond that",
         "shifted_share": "share of rows that lie whole hours off their arrival, as under a wrong time zone",
         "billing_tolerance": "difference of cost or tokens to what was billed, a month and account",
-        "busy_requests_without_failure": "requests of an account in a day without one failure: failures are not exported",
+        "busy_requests_without_failure": "requests of a day without one failure, above which failures are not exported",
         "one_address_share": "share of an account's or source's rows from one address: a gateway hides the clients",
         "raw_secret_rows": "rows with a raw key, address or prompt in a column for digests",
         "bucket_overlap_rows": "usage buckets that overlap another of the same account, key and model",

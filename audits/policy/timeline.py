@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from itertools import pairwise
 
 FOREVER = date.max
 """Stands for "still so" where days are compared."""
@@ -20,7 +21,7 @@ def span(from_day: date, to_day: date | None) -> Span:
 def cuts(spans: Iterable[Span]) -> list[Span]:
     """The pieces between all edges of some spans: within a piece, nothing begins or ends."""
     edges = sorted({edge for one in spans for edge in one})
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def uncovered(wanted: Span, spans: Sequence[Span]) -> Iterator[Span]:

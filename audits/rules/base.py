@@ -57,7 +57,10 @@ class Parameter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["count", "share", "score", "factor", "days", "hours", "usd", "percent", "severity", "flag", "words"]
+    type: Literal[
+        "count", "share", "score", "factor", "number", "days", "hours", "minutes", "seconds", "usd", "percent",
+        "severity", "flag", "words",
+    ]  # fmt: skip
     meaning: str
 
 

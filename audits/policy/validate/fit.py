@@ -1,7 +1,9 @@
-"""Every file against its shape: unknown and missing keys, values of the wrong type, words that are none of the known."""
+"""Every file against its shape: unknown and missing keys, values of the wrong type, words that are not known."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -52,7 +54,7 @@ def _value(shape: Shape, value: Any, path: Path, report: _Report) -> Any:
             return _scalar(shape, value, path, report)
 
 
-def _record(shape: Record, value: Any, path: Path, report: _Report) -> dict[str, Any] | None:
+def _record(shape: Record, value: Any, path: Path, report: _Report) -> Any:
     known = tuple(shape.fields)
     if not isinstance(value, dict):
         return _wrong(path, value, f"keys and values: {', '.join(known)}", report)
@@ -79,7 +81,7 @@ def _record(shape: Record, value: Any, path: Path, report: _Report) -> dict[str,
     return found if good or not path else None
 
 
-def _each(item: Shape, at_least: int, value: Any, path: Path, report: _Report) -> list[Any] | None:
+def _each(item: Shape, at_least: int, value: Any, path: Path, report: _Report) -> Any:
     if not isinstance(value, list):
         return _wrong(path, value, "a list", report)
     if len(value) < at_least:
@@ -90,14 +92,14 @@ def _each(item: Shape, at_least: int, value: Any, path: Path, report: _Report) -
     return found
 
 
-def _by_tier(inner: Shape, value: Any, path: Path, report: _Report) -> dict[str, Any] | None:
+def _by_tier(inner: Shape, value: Any, path: Path, report: _Report) -> Any:
     if not isinstance(value, dict) or not value:
         return _wrong(path, value, "a value for each tier, such as {free: 1, build: 2}", report)
     found = {str(tier): _value(inner, one, (*path, tier), report) for tier, one in value.items()}
     return None if None in found.values() else found
 
 
-def _scalar(shape: Shape, value: Any, path: Path, report: _Report) -> Any:  # noqa: PLR0911 one line a shape
+def _scalar(shape: Shape, value: Any, path: Path, report: _Report) -> Any:
     match shape:
         case Text(pattern, words):
             return _text(pattern, words, value, path, report)
@@ -117,9 +119,7 @@ def _scalar(shape: Shape, value: Any, path: Path, report: _Report) -> Any:  # no
             raise AssertionError(shape)
 
 
-def _text(pattern: str | None, words: str, value: Any, path: Path, report: _Report) -> str | None:
-    import re
-
+def _text(pattern: str | None, words: str, value: Any, path: Path, report: _Report) -> Any:
     if not isinstance(value, str) or not value.strip():
         return _wrong(path, value, words, report)
     if pattern and not re.fullmatch(pattern, value):
@@ -127,16 +127,14 @@ def _text(pattern: str | None, words: str, value: Any, path: Path, report: _Repo
     return str(value).strip()
 
 
-def _choice(values: Sequence[str], value: Any, path: Path, report: _Report) -> str | None:
+def _choice(values: Sequence[str], value: Any, path: Path, report: _Report) -> Any:
     if value in values:
         return str(value)
     report(path, f"{_shown(value)} is not known here.", allowed=", ".join(values), suggestion=closest(value, values))
     return None
 
 
-def _number(
-    whole: bool, low: float | None, high: float | None, value: Any, path: Path, report: _Report
-) -> int | float | None:
+def _number(whole: bool, low: float | None, high: float | None, value: Any, path: Path, report: _Report) -> Any:
     kind = "a whole number" if whole else "a number"
     bounds = (
         f"{kind} from {low:g} to {high:g}" if low is not None and high is not None else f"{kind}, {low or 0:g} or more"
@@ -152,7 +150,7 @@ def _number(
     return int(value) if isinstance(value, int) else float(value)
 
 
-def _day(value: Any, path: Path, report: _Report) -> str | None:
+def _day(value: Any, path: Path, report: _Report) -> Any:
     if isinstance(value, datetime):
         return _wrong(path, value, "a UTC day without a time, such as 2026-10-01", report)
     if isinstance(value, date):
@@ -171,7 +169,7 @@ def _limit(value: Any, path: Path, report: _Report) -> Any:
     if isinstance(value, bool):
         return bool(value)
     if isinstance(value, int | float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             return _wrong(path, value, "a number that can be reached", report)
         if value < 0:
             report(path, f"{_shown(value)} is below zero.", allowed="a number, 0 or more")
@@ -184,7 +182,8 @@ def _limit(value: Any, path: Path, report: _Report) -> Any:
     return _wrong(path, value, "a number, true or false, a word or a list of words", report)
 
 
-def _wrong(path: Path, value: Any, allowed: str, report: _Report) -> None:
+def _wrong(path: Path, value: Any, allowed: str, report: _Report) -> Any:
+    """Report the value; what is left of it is None."""
     report(path, f"{_shown(value)} does not fit here.", allowed=allowed)
 
 
