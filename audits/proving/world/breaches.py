@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.proving.world.catalogue import AGENTS, MODEL_INDEX, TIERS
+from audits.proving.world.catalogue import AGENTS, MANAGERS, MODEL_INDEX, TIERS
 from audits.proving.world.population import new_account, new_card, new_customer, work_as_usual
 from audits.proving.world.spec import Breach, unknown
 from audits.proving.world.state import Account, Label, World
@@ -95,7 +95,8 @@ def _overkept(world: World, rng: Random, account: Account) -> None:
 
 
 def _kept_at_all(world: World, rng: Random, account: Account) -> None:
-    account.zero_retention, account.stored, account.keep_days = True, False, 0
+    account.customer.zero_retention = account.zero_retention = True
+    account.stored, account.keep_days = False, 0
     account.overkept = (_within(world, 0.5), _within(world, 0.5) + 3, 30)
 
 
@@ -151,6 +152,8 @@ def _plant(world: World, name: str, wanted: Breach) -> None:
     rng = world.random(f"breach/{name}/{wanted.rule}")
     customer = new_customer(world, rng, tier)
     customer.since = min(customer.since, -40.0)
+    customer.manager = customer.manager or rng.choice(MANAGERS)
+    customer.zero_retention = False
     account = new_account(
         world, rng, customer, tier, Label("breach", wanted.rule, name, kind.rule), opened=customer.since + 0.5,
         card=new_card(rng, customer.country, tier), source="native", path="native", shows_address=True,

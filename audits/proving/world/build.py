@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from audits.proving.world.consequences import load_consequences
 from audits.proving.world.dimensions import load_dimensions
 from audits.proving.world.faults import spoil
 from audits.proving.world.lookalikes import add_lookalikes
-from audits.proving.world.population import add_population
-from audits.proving.world.rows import EventWriter
+from audits.proving.world.population import add_population, give_hostile_names
+from audits.proving.world.rows import EventWriter, write_events
 from audits.proving.world.spec import WorldSpec, WorldSummary
 from audits.proving.world.state import World
 from audits.proving.world.tables import create_tables
 from audits.proving.world.traffic import blocks
-from audits.proving.world.users import number_users
 from audits.warehouse.tables import source_metadata
 
 Progress = Callable[[str, float], None]
@@ -43,6 +41,8 @@ def build_world(spec: WorldSpec, path: Path, progress: Progress | None = None) -
     add_campaigns(world)
     add_lookalikes(world)
     add_breaches(world)
+    if spec.hostile_names:
+        give_hostile_names(world)
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in (path, path.with_name(path.name + ".wal")):
         old.unlink(missing_ok=True)
@@ -50,17 +50,7 @@ def build_world(spec: WorldSpec, path: Path, progress: Progress | None = None) -
         con.execute("SET TimeZone = 'UTC'")
         create_tables(con)
         load_dimensions(con, world)
-        writer = EventWriter(con, world)
-        # the next block is made while the last one is being written
-        with ThreadPoolExecutor(1) as beside:
-            written: Future[None] | None = None
-            for share, events in blocks(world):
-                if written:
-                    written.result()
-                written = beside.submit(writer.append, number_users(events, spec.seed))
-                say("requests", 0.05 + 0.85 * share)
-            if written:
-                written.result()
+        write_events(EventWriter(con, world), blocks(world), lambda share: say("requests", 0.05 + 0.85 * share))
         say("bills", 0.92)
         load_consequences(con, world)
         faults = spoil(con, world)
@@ -68,6 +58,8 @@ def build_world(spec: WorldSpec, path: Path, progress: Progress | None = None) -
             table.name: con.execute(f"SELECT count(*) FROM {table.name}").fetchall()[0][0]  # noqa: S608
             for table in source_metadata.tables.values()
         }
+        con.execute("RESET threads")  # nothing below adds rows
+        con.execute("CHECKPOINT")
     labels = path.with_name(f"{path.stem}.labels.json")
     labels.write_text(json.dumps(_labels(world, faults), indent=1, sort_keys=True, default=str) + "\n", "utf-8")
     say("done", 1.0)

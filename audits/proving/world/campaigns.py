@@ -27,7 +27,7 @@ class Kind:
 
 EXTRACTION = Workload(
     name="extraction", rhythm="flat", weekend=1.0, active=1.0, noise=0.12, burst=0.0, turns=1.0, input=(420, 0.45),
-    output=(620, 0.5), cached=0.15, reasoning=0.5, systems=1, templates=1, template_skew=1.0, near=2, repeat=0.003,
+    output=(290, 0.5), cached=0.15, reasoning=0.5, systems=1, templates=1, template_skew=1.0, near=2, repeat=0.003,
     topics=180, topic_skew=1.1, langs=2, lang_skew=5, cot=0.08, rubric=0.01, benchmark=0.12, rate_limited=0.02,
     failing=0.01, refusal=0.01, flagged=0.001, capped=1.0, models=(("aster-3", 1),), alias=0,
 )  # fmt: skip

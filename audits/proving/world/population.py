@@ -31,16 +31,22 @@ SUPPORTED = [(c.code, c.weight) for c in COUNTRIES.values() if c.weight]
 
 
 def add_population(world: World) -> None:
-    """All ordinary customers of the spec, tier by tier, with hostile names on a handful."""
+    """All ordinary customers of the spec, tier by tier."""
     rng = world.random("population")
     for tier in TIERS.values():
         for _ in range(round(world.spec.customers * tier.share)):
             ordinary_customer(world, rng, tier.name)
-    if world.spec.hostile_names:
-        chosen = rng.sample(world.customers, min(len(HOSTILE_NAMES), len(world.customers)))
-        for customer, name in zip(chosen, HOSTILE_NAMES, strict=False):
-            customer.name = name
     _coincidences(world, rng)
+
+
+def give_hostile_names(world: World) -> None:
+    """Names that attack the reader, by turns on a customer with a breach and on any."""
+    rng = world.random("hostile-names")
+    breaching = list(dict.fromkeys(a.customer for a in world.accounts if world.labels[a.id].kind == "breach"))
+    others = [c for c in world.customers if c not in breaching]
+    chosen = rng.sample(breaching, min(4, len(breaching))) + rng.sample(others, min(7, len(others)))
+    for customer, name in zip(chosen, HOSTILE_NAMES, strict=False):
+        customer.name = name
 
 
 def ordinary_customer(world: World, rng: Random, tier: str) -> Customer:
@@ -72,6 +78,7 @@ def new_customer(
         customer.parent_pct = round(rng.uniform(51, 100), 2) if rng.random() < 0.7 else None
     _identity(world, rng, customer, tier)
     customer.use = rng.choice(USES) if rng.random() < 0.7 else None
+    customer.zero_retention = rng.random() < {"scale": 0.08, "enterprise": 0.3}.get(tier, 0.0)
     customer.ai_developer = rng.random() < 0.06 if tier != "free" else None
     return customer
 
@@ -143,7 +150,7 @@ def new_account(
         "programme": choose(rng, (("none", 20), ("education", 2), ("startup", 1), ("research", 0.6)))
         if tier in ("free", "build") and rng.random() < 0.9
         else None,
-        "zero_retention": rng.random() < {"scale": 0.08, "enterprise": 0.3}.get(tier, 0.0),
+        "zero_retention": customer.zero_retention,
     }
     account = world.add_account(rng, customer, label, **known | facts)
     if account.zero_retention:
@@ -178,6 +185,8 @@ def _turnover(world: World, rng: Random, account: Account) -> None:
         at = rng.uniform(max(account.opened + 8, 8), days - 6)
         at = round(at) if rng.random() < 0.5 else at
         account.tiers.append((higher if rng.random() < 0.75 else lower, float(at)))
+        if account.tier in ("scale", "enterprise") and account.customer.kyc != "verified":
+            account.customer.kyc, account.customer.kyc_at = "verified", at - rng.uniform(0, 3)
     if rng.random() < 0.12:
         account.keys[0].revoked = rng.uniform(max(account.opened + 3, 3), days + 40)
         world.add_key(rng, account, account.keys[0].revoked - rng.uniform(0.1, 3))

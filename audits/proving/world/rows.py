@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import duckdb
 import numpy as np
 
@@ -17,6 +21,7 @@ from audits.proving.world.catalogue import (
 from audits.proving.world.state import World
 from audits.proving.world.tables import lookup
 from audits.proving.world.traffic import DAY_S, Events
+from audits.proving.world.users import number_users
 
 NO_FEATURES = ("azure",)  # sources whose exporter passes no content features
 
@@ -29,8 +34,7 @@ def _hex(value: str) -> str:
     return f"printf('%016x', {value})"
 
 
-INSERT = f"""
-INSERT INTO usage_events
+SHAPE = f"""
 SELECT a.source || ':' || {_hex("e.id")}, a.source, make_timestamptz(e.us), make_timestamptz(e.us + e.late_us),
     a.account_id, CASE WHEN a.shows_key THEN k.hash END,
     CASE WHEN e."user" >= 0 THEN {_hex("e.user_hash")} END,
@@ -56,16 +60,16 @@ SELECT a.source || ':' || {_hex("e.id")}, a.source, make_timestamptz(e.us), make
     CASE WHEN a.features THEN e.cot END, CASE WHEN a.features THEN e.rubric END,
     CASE WHEN a.features THEN e.benchmark END, a.content
 FROM events e
-JOIN of_account a ON a.i = e.account
-JOIN of_key k ON k.i = e.key
-JOIN of_address d ON d.i = e.address
-JOIN of_model m ON m.i = e.model
-JOIN of_model v ON v.i = e.served
+JOIN shaping.of_account a ON a.i = e.account
+JOIN shaping.of_key k ON k.i = e.key
+JOIN shaping.of_address d ON d.i = e.address
+JOIN shaping.of_model m ON m.i = e.model
+JOIN shaping.of_model v ON v.i = e.served
 """  # noqa: S608
 
 
 class EventWriter:
-    """Appends blocks of requests to ``usage_events`` in their order."""
+    """Appends blocks of requests to ``usage_events`` in their order: shaped in memory, then stored in the file."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, world: World) -> None:
         self.con, self.world = con, world
@@ -73,9 +77,10 @@ class EventWriter:
         # one thread and joins as they are written: anything else loses the order of the rows
         con.execute("SET threads = 1")
         con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")
+        con.execute("ATTACH ':memory:' AS shaping")
         lookup(
             con,
-            "of_account",
+            "shaping.of_account",
             {
                 "account_id": [a.id for a in accounts],
                 "source": [a.source for a in accounts],
@@ -87,10 +92,10 @@ class EventWriter:
             },
         )
         nets = world.networks
-        lookup(con, "of_key", {"hash": [k.hash for k in world.keys]})
+        lookup(con, "shaping.of_key", {"hash": [k.hash for k in world.keys]})
         lookup(
             con,
-            "of_address",
+            "shaping.of_address",
             {
                 "ip": [ip for _, ip in world.addresses],
                 "net": [nets[n].hash for n, _ in world.addresses],
@@ -101,7 +106,7 @@ class EventWriter:
         )
         lookup(
             con,
-            "of_model",
+            "shaping.of_model",
             {
                 "name": [m.name for m in MODELS],
                 "price_in": [m.price_in for m in MODELS],
@@ -121,8 +126,9 @@ class EventWriter:
         for key, following, until in self.rotated:
             self.key_next[key], self.key_until[key] = following, until
 
-    def append(self, events: Events) -> None:
-        """Write one block; keys not yet made or already revoked give way to the account's live one."""
+    def shape(self, events: Events, number: int) -> str:
+        """Make one block's rows in a table in memory; keys not yet made or revoked give way to a live one."""
+        events = number_users(events, self.world.spec.seed)
         day = events["ts"] / DAY_S
         kept = self.keep[events["account"]]
         for account, first, last, days in self.over:
@@ -143,6 +149,30 @@ class EventWriter:
             "key": key,
             "kept_days": kept,
         }
-        self.con.register("events", block)
-        self.con.execute(INSERT)
-        self.con.unregister("events")
+        with self.con.cursor() as con:
+            con.register("events", block)
+            con.execute(f"CREATE TABLE shaping.block_{number} AS {SHAPE}")
+        return f"shaping.block_{number}"
+
+    def store(self, shaped: Future[str]) -> None:
+        """Move one block into the file."""
+        name = shaped.result()
+        with self.con.cursor() as con:
+            con.execute(f"INSERT INTO usage_events SELECT * FROM {name}")  # noqa: S608
+            con.execute(f"DROP TABLE {name}")
+
+
+def write_events(
+    writer: EventWriter, blocks: Iterable[tuple[float, Events]], progress: Callable[[float], None]
+) -> None:
+    """Write all blocks: while one is stored, the next is shaped and the one after it is made."""
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as shaping, ThreadPoolExecutor(1) as storing:
+        for number, (share, events) in enumerate(blocks):
+            shaped = shaping.submit(writer.shape, events, number)
+            waiting.append(storing.submit(writer.store, shaped))
+            if len(waiting) > 2:
+                waiting.popleft().result()
+            progress(share)
+        for stored in waiting:
+            stored.result()

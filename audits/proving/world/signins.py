@@ -18,9 +18,9 @@ SELECT 'auth:' || printf('%016x', e.id), make_timestamptz(e.us), make_timestampt
     CASE WHEN e.stray > 0 THEN printf('%016x', e.stray) WHEN e.key >= 0 THEN k.hash END,
     d.ip, d.net, d.country, {list(OUTCOMES)}[e.outcome + 1], {list(AGENTS)}[e.agent + 1]
 FROM signins e
-LEFT JOIN of_account a ON a.i = e.account
-LEFT JOIN of_key k ON k.i = e.key
-JOIN of_address d ON d.i = e.address
+LEFT JOIN shaping.of_account a ON a.i = e.account
+LEFT JOIN shaping.of_key k ON k.i = e.key
+JOIN shaping.of_address d ON d.i = e.address
 """  # noqa: S608
 
 

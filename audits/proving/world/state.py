@@ -35,6 +35,7 @@ class Customer:
     kyc_at: float | None = None
     use: str | None = None
     ai_developer: bool | None = None
+    zero_retention: bool = False  # agreed for all of its accounts
     after: tuple[float, dict[str, Any]] | None = None
 
 

@@ -55,7 +55,7 @@ def load(con: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, 
 
 
 def lookup(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
-    """A temporary table of equal columns with their position ``i``; text None becomes NULL."""
+    """A table of equal columns with their position ``i``; text None becomes NULL."""
     arrays: dict[str, Any] = {}
     selects = []
     for column, values in columns.items():
@@ -65,5 +65,5 @@ def lookup(con: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Sequ
     count = len(next(iter(columns.values())))
     arrays["i"] = np.arange(count, dtype=np.int32)
     con.register("loading", arrays)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT i, {', '.join(selects)} FROM loading")  # noqa: S608
+    con.execute(f"CREATE TABLE {name} AS SELECT i, {', '.join(selects)} FROM loading")  # noqa: S608
     con.unregister("loading")

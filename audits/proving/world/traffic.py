@@ -20,7 +20,7 @@ from audits.proving.world.streams import Arrays, as_arrays
 Array = NDArray[Any]
 Events = dict[str, Array]
 DAY_S = 86_400.0
-BLOCK = 350_000  # events that a block should have, to bound memory
+BLOCK = 250_000  # events that a block should have, to bound memory
 CODE = {name: i for i, name in enumerate(ERRORS)} | {name: i for i, name in enumerate(FINISHES)}
 
 
