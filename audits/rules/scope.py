@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Date,
     Select,
@@ -20,7 +21,9 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    null,
     select,
+    union_all,
     values,
 )
 from sqlalchemy.types import Boolean, Float, TypeEngine
@@ -30,7 +33,7 @@ from audits.policy import Book, LimitRow
 from audits.rules.base import RuleSpec
 from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
 from audits.warehouse.dialects import midnight
-from audits.warehouse.tables import Instant, territories, usage_events
+from audits.warehouse.tables import Instant, territories, usage_buckets, usage_events
 
 _FOREVER = date(9999, 12, 31)
 
@@ -163,6 +166,31 @@ class Scope:
         """The tier of a rank: ``tier_at(func.max(rows.tier_rank))`` is the highest of several."""
         return case({number: tier.id for number, tier in enumerate(self.book.tiers)}, value=rank, else_=UNASSIGNED)
 
+    def group_usage(self, rollup: Table, *, baseline: bool = False) -> Subquery:
+        """The members' rollup rows of the period (and baseline) with the group's ``group_id``, ``tier`` and limits."""
+        r: Any = rollup.c
+        g = self.groups()
+        first = self.baseline_from if baseline else self.period.first_day
+        return (
+            select(rollup, *(c for c in g.c if c.name != "account_id"))
+            .select_from(rollup.join(g, g.c.account_id == r.account_id))
+            .where(r.day.between(first, self.period.last_day))
+            .subquery(f"group_{rollup.name}")
+        )
+
+    def limit_of(self, rule_id: str, parameter: str) -> Subquery:
+        """Another rule's limit: ``tier``, ``from_day``, ``to_day`` (exclusive) and ``value``, as a number."""
+        rows = values(
+            column("tier", String), column("from_day", Date), column("to_day", Date), column("value", Float(53)),
+            name=f"values_of_{rule_id.lower()}",
+        ).data(
+            [
+                (row.tier, row.from_day, row.to_day or _FOREVER, float(row.values[parameter]))  # type: ignore[arg-type]
+                for row in self.book.limits(rule_id, self.baseline_from, self.period.last_day)
+            ]
+        )  # fmt: skip
+        return select(*(cast(c, c.type).label(c.name) for c in rows.c)).subquery(f"limit_of_{rule_id.lower()}")
+
     def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
         """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table."""
         e = usage_events.c
@@ -175,6 +203,24 @@ class Scope:
             .where(e.event_ts >= literal(self.period.start), e.event_ts < literal(self.period.end), *more)
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
+
+    def usage_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
+        """Evidence for rules that buckets suffice for: the requests of some accounts and, beside them, their buckets.
+
+        ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it.
+        """
+        held, e, b = sorted(accounts), usage_events.c, usage_buckets.c
+        requests = select(
+            e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
+            e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"), e.input_tokens,
+            e.output_tokens,
+        ).where(e.account_id.in_(held), self.in_period(e.event_ts), *more)  # fmt: skip
+        buckets = select(
+            b.source_system, b.bucket_start, cast(null(), String), b.account_id, b.api_key_hash, b.model, b.n_requests,
+            b.input_tokens, b.output_tokens,
+        ).where(b.account_id.in_(held), self.in_period(b.bucket_start))  # fmt: skip
+        rows = union_all(requests, buckets).subquery("usage")
+        return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
 
     def in_period(self, instant: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether an instant lies in the period."""

@@ -62,7 +62,7 @@ def violations(scope: Scope) -> Select[Any]:
         return or_(denied.value == subject, denied.value == "*")
 
     served = func.coalesce(u.c.model_served, u.c.model_requested)
-    things = (
+    single = (
         union_all(
             used("model", served, u.c.n_ok, is_value(served)),
             used("model_family", models.c.family, u.c.n_ok, is_value(models.c.family)),
@@ -74,9 +74,11 @@ def violations(scope: Scope) -> Select[Any]:
                 for name, counted in CAPABILITIES.items()
             ),
         )
-        .subquery("things")
+        .subquery("single")
         .c
     )
+    by_thing = (single.account_id, single.tier, single.limit_requests_min, single.kind, single.value)
+    things = select(*by_thing, func.sum(single.n).label("n")).group_by(*by_thing).subquery("things").c
     most = func.row_number().over(
         partition_by=(things.account_id, things.tier), order_by=(things.n.desc(), things.kind, things.value)
     )
