@@ -45,7 +45,8 @@ def assemble(
     left_out = set(order) - set(tiers)
     audited = [account for account in everyone if account.tier not in left_out]
     verdicts = quality.recorded(connection, period.first_day, period.last_day)
-    population = Population(tuple(audited), doubts_of(connection, verdicts, rules))
+    others = tuple(account for account in everyone if account.tier in left_out)
+    population = Population(tuple(audited), doubts_of(connection, verdicts, rules), others)
     unrecorded = people.unrecorded_tables(connection)
     scopes = {
         rule_id: Scope(
@@ -61,18 +62,7 @@ def assemble(
         )
         for rule_id, rule in rules.items()
     }
-    evaluations = [
-        evaluate(
-            connection,
-            rule,
-            scopes[rule_id],
-            population,
-            inapplicable=book.inapplicable(rule.spec.families, period.last_day),
-            known_tiers=order,
-            evaluable_share=book.settings(period.last_day).evaluable_share,
-        )
-        for rule_id, rule in rules.items()
-    ]
+    evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
     statuses = {evaluation.rule.id: publication_status(evaluation, book, period.last_day) for evaluation in evaluations}
     findings = make_findings(
         connection,

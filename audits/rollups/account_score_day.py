@@ -59,6 +59,6 @@ def from_events(events: FromClause) -> Select[Any]:
 
 
 def _tenth(score: ColumnElement[Any]) -> ColumnElement[int]:
-    # A REAL 0.8 is a hair above or below the double 0.8; rounding first puts it into its own tenth on every engine.
-    tenth = cast(func.floor(func.round(cast(score * 1000, BigInteger) / 100.0, 4)), SmallInteger)
+    # A REAL 0.8 is a hair above or below the double 0.8; whole thousandths put it into its own tenth on every engine.
+    tenth = cast(func.floor(cast(score * 1000, BigInteger) / 100.0), SmallInteger)
     return case((score.is_(None), None), (score < 0.4995, 0), (score >= 0.9995, 9), else_=tenth)

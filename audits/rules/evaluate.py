@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,9 +18,11 @@ from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
 from audits.rules.population import UNASSIGNED, Account, audited_groups
 from audits.rules.scope import Scope
+from audits.warehouse.dialects import contained
 
 Verdict = Literal["compliant", "violating", "not_applicable", "indeterminate", "errored"]
 VERDICTS: tuple[Verdict, ...] = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
+_WHOLE = ("group", "customer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +50,35 @@ class Population:
     """The audited accounts of a period and what is known about judging them.
 
     ``doubts`` maps a rule id to accounts for which a day's data is too poor for that rule, each with the reason.
+    ``others`` are accounts under tiers that are not audited now; a group keeps them as its members all the same.
     """
 
     accounts: tuple[Account, ...]
     doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    others: tuple[Account, ...] = ()
 
     def customer_tiers(self) -> list[tuple[str, str]]:
         """(customer_id, tier) of every cell, in order."""
         return sorted({(account.customer_id, account.tier) for account in self.accounts})
 
+    def owners(self) -> dict[str, str]:
+        """account_id -> customer_id of every account, in order."""
+        return {one.account_id: one.customer_id for one in sorted((*self.accounts, *self.others), key=_by_account)}
 
-def evaluate(
-    connection: Connection,
-    rule: Rule,
-    scope: Scope,
-    population: Population,
-    *,
-    inapplicable: str | None,
-    known_tiers: Sequence[str],
-    evaluable_share: float,
-) -> Evaluation:
+
+def _by_account(account: Account) -> str:
+    return account.account_id
+
+
+def evaluate(connection: Connection, rule: Rule, scope: Scope, population: Population) -> Evaluation:
     """Ask one rule. A rule that fails is errored in every cell and says why; other rules go on."""
-    judge = _Judge(rule, scope, population, known_tiers, evaluable_share)
-    if inapplicable:
+    judge = _Judge(rule, scope, population)
+    if inapplicable := scope.book.inapplicable(rule.spec.families, scope.period.last_day):
         return Evaluation(rule, judge.all("not_applicable", inapplicable))
     if missing := ", ".join(f"table {name}" for name in rule.spec.needs.tables if name in scope.unrecorded):
         return Evaluation(rule, judge.all("indeterminate", f"not recorded: {missing}"))
     try:
-        with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
+        with contained(connection):
             found = _found(connection, rule, scope, population)
             unevaluable = _reasons(connection, rule.unevaluable, scope)
             exempt = _reasons(connection, rule.inapplicable, scope)
@@ -90,11 +92,10 @@ def evaluate(
 class _Judge:
     """Turns what is known about accounts into one verdict a customer and tier."""
 
-    def __init__(
-        self, rule: Rule, scope: Scope, population: Population, known_tiers: Sequence[str], evaluable_share: float
-    ) -> None:
-        self.evaluable_share = evaluable_share
-        self.rule, self.population, self.known_tiers = rule, population, set(known_tiers)
+    def __init__(self, rule: Rule, scope: Scope, population: Population) -> None:
+        self.rule, self.population = rule, population
+        self.evaluable_share = scope.book.settings(scope.period.last_day).evaluable_share
+        self.known_tiers = {tier.id for tier in scope.book.tiers}
         self.limited = {row.tier for row in scope.limits}
 
     def all(self, verdict: Verdict, reason: str) -> tuple[Cell, ...]:
@@ -103,7 +104,11 @@ class _Judge:
     def cells(
         self, found: Iterable[Found], unevaluable: Mapping[str, str], inapplicable: Mapping[str, str]
     ) -> tuple[Cell, ...]:
+        found = tuple(found)
+        # What a group or a customer as a whole did is said of each of its accounts, whatever the account's own tier.
+        whole = {account for one in found if one.subject_type in _WHOLE for account in one.account_ids}
         violating = {(customer, one.tier) for one in found for customer in one.customer_ids}
+        violating |= {(one.customer_id, one.tier) for one in self.population.accounts if one.account_id in whole}
         reasons: dict[tuple[str, str], dict[Verdict, list[str]]] = defaultdict(lambda: defaultdict(list))
         for account in self.population.accounts:
             verdict, reason = self._account(account, unevaluable, inapplicable)
@@ -154,9 +159,9 @@ def _combine(key: tuple[str, str], reasons: Mapping[Verdict, list[str]], violati
 
 def _found(connection: Connection, rule: Rule, scope: Scope, population: Population) -> list[Found]:
     rows = [dict(row) for row in connection.execute(rule.violations(scope)).mappings()]
-    owners = {account.account_id: account.customer_id for account in population.accounts}
+    owners = population.owners()
     accounts_of: dict[str, list[str]] = defaultdict(list)
-    for account, customer in sorted(owners.items()):
+    for account, customer in owners.items():
         accounts_of[customer].append(account)
     members = _members(connection) if "group" in rule.spec.units else {}
     found = [_as_found(rule, row, owners, accounts_of, members) for row in rows]
@@ -178,22 +183,24 @@ def _as_found(
     accounts_of: Mapping[str, Sequence[str]],
     members: Mapping[str, Sequence[str]],
 ) -> Found:
-    kind = row.get("subject_type") or rule.spec.units[0]
-    subject = str(row["subject_id"])
+    kind, subject = row.get("subject_type") or rule.spec.units[0], str(row["subject_id"])
     match kind:
         case "account":
             accounts: Sequence[str] = [subject]
         case "group":
-            accounts = members[subject]
+            accounts = members.get(subject, ())
         case "customer":
-            accounts = accounts_of[subject]
+            accounts = accounts_of.get(subject, ())
         case _:
             accounts = [str(row["account_id"])] if row.get("account_id") else []
-    if unknown := [account for account in accounts if account not in owners]:
+    unknown = [account for account in accounts if account not in owners]
+    if unknown or (kind != "network" and not accounts):
+        whose = f", whose account {unknown[0]}" if unknown and kind != "account" else ""
         raise AuditsError(
-            f"{rule.id} returned {kind} {subject}, whose account {unknown[0]} is not among the audited accounts.",
+            f"{rule.id} returned {kind} {subject}{whose}, which is not among the audited ones.",
             where=str(rule.folder / "rule.py"),
-            fix="Select from scope.usage(...), scope.accounts() or scope.groups(), which hold audited accounts only.",
+            fix="Select from scope.usage(...), scope.accounts() or scope.groups(), which hold audited accounts only; "
+            "a key needs its account_id.",
         )
     return Found(
         subject_type=kind,

@@ -6,11 +6,14 @@ Default spellings are PostgreSQL's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Date,
     DateTime,
     Dialect,
@@ -154,6 +157,27 @@ def _(element: row_digest, compiler: Any, **kw: Any) -> str:
 def _(element: row_digest, compiler: Any, **kw: Any) -> str:
     row = compiler.process(element.clauses, **kw)
     return f"CAST(COALESCE(SUM(md5_number_lower(CAST(ROW({row}) AS VARCHAR))), 0) AS VARCHAR)"
+
+
+@contextmanager
+def contained(connection: Connection) -> Iterator[None]:
+    """Statements whose failure leaves the transaction usable, with all that was done in it before.
+
+    DuckDB has no SAVEPOINT and an error at run time aborts its transaction: there, what was done before is committed
+    first, and a failure rolls back to that point.
+    """
+    if connection.dialect.name != "duckdb":
+        with connection.begin_nested():
+            yield
+        return
+    connection.exec_driver_sql("COMMIT")
+    connection.exec_driver_sql("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("BEGIN TRANSACTION")
+        raise
 
 
 def for_literals(dialect: Dialect) -> Dialect:

@@ -34,7 +34,6 @@ case says.
           api_keys: []           # an empty list: not even the rows that would be filled in
         groups: {g1: [a1, a2]}   # linkage's result, given
         doubts: {a1: an hour is missing}                     # accounts whose data quality found too poor for the rule
-        absent: [sanctions, usage_events.lang]               # what the warehouse does not have
         book:                    # each key stands for what the book has there
           entitlements: [{kind: capability, value: logprobs, tiers: {free: false}}]
           territories: [{country: XX, status: unsupported}]

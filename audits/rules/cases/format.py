@@ -116,7 +116,6 @@ class Case(_Strict):
     rows: dict[str, list[Row]] = {}
     groups: dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]] = {}
     doubts: dict[str, str] = {}
-    absent: frozenset[str] = frozenset()
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()
     verdicts: Annotated[dict[str, list[str]], BeforeValidator(_listed)] = {}

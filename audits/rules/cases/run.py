@@ -51,17 +51,7 @@ class Scene:
 
     def ask(self, rule: Rule) -> Evaluation:
         """The rule's evaluation."""
-        scope = self.scope
-        day = self.case.period.last_day
-        return evaluate(
-            self.connection,
-            rule,
-            scope,
-            self.population,
-            inapplicable=scope.book.inapplicable(rule.spec.families, day),
-            known_tiers=[tier.id for tier in scope.book.tiers],
-            evaluable_share=scope.book.settings(day).evaluable_share,
-        )
+        return evaluate(self.connection, rule, self.scope, self.population)
 
 
 def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:

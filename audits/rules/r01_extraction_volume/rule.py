@@ -20,7 +20,8 @@ def violations(scope: Scope) -> Select[Any]:
     days = (
         select(
             u.account_id, u.tier, u.day, *limits,
-            func.sum(u.n_ok).label("ok"),
+            # A bucket counts the requests that its source served; a source may publish no count at all.
+            func.sum(func.coalesce(u.n_ok, u.n_requests)).label("ok"),
             func.sum(u.output_tokens).label("output"),
         ).group_by(u.account_id, u.tier, u.day, *limits)
     ).subquery("days").c  # fmt: skip
@@ -46,5 +47,5 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's successful requests in the period."""
-    return scope.events_of(found.account_ids, usage_events.c.status_code < 400)
+    """The account's successful requests and its buckets in the period."""
+    return scope.usage_of(found.account_ids, usage_events.c.status_code < 400)
