@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import duckdb
 import psycopg
-from sqlalchemy import Engine, create_engine, insert, text
+from sqlalchemy import Engine, create_engine, delete, insert
 
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
@@ -35,59 +33,74 @@ class _Warehouses(Protocol):
     def __exit__(self, *error: object) -> bool | None: ...
 
 
-def _insert(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
+def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
+    """Exactly these rows in the contract's tables."""
     with engine.begin() as connection:
-        for name, many in rows.items():
-            if many:
-                connection.execute(insert(source_metadata.tables[f"{SOURCE_SCHEMA}.{name}"]), many)
+        for table in source_metadata.sorted_tables:
+            connection.execute(delete(table))
+            if many := rows.get(table.name):
+                connection.execute(insert(table), many)
 
 
-@dataclass(slots=True)
+def _clear_own(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for table in audit_metadata.sorted_tables:
+            connection.execute(delete(table))
+
+
 class DuckStage:
-    """DuckDB in a folder: empty files are made once and copied for every case."""
+    """A DuckDB warehouse in a folder, opened once; its read-only source is attached writable to be filled only."""
 
-    folder: Path
-    name: str = "duckdb"
+    name = "duckdb"
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.source = folder / "usage.duckdb"
+        engine = create_engine(f"duckdb:///{self.source}").execution_options(schema_translate_map={SOURCE_SCHEMA: None})
+        source_metadata.create_all(engine)
+        engine.dispose()
+        self.warehouse = open_warehouse(f"duckdb:///{self.source}", write=True)
+        with self.warehouse.engine.connect() as connection:
+            connection.exec_driver_sql(
+                "SET threads = 1"
+            )  # a handful of rows: sharing the work costs more than it saves
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
         """See :class:`Stage`."""
-        empty = self.folder / "empty"
-        if not empty.is_dir():
-            self._make(empty)
-        shutil.copytree(empty, self.folder / "case", dirs_exist_ok=True)
-        engine = _source_engine(self._source)
-        _insert(engine, rows)
-        engine.dispose()
-        opened = open_warehouse(f"duckdb:///{self._source}", write=True)
+        engine = self.warehouse.engine
+        self._attach("")
         try:
-            yield opened
+            _fill(engine, rows)
         finally:
-            opened.close()
+            self._attach(" (READ_ONLY)")
+        _clear_own(engine)
+        yield self.warehouse
 
     def first_row(self, sql: str) -> tuple[object, ...] | None:
         """See :class:`Stage`."""
-        with duckdb.connect(str(self._source), read_only=True) as connection:
+        with duckdb.connect(str(self.source), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             return connection.execute(sql).fetchone()
 
-    @property
-    def _source(self) -> Path:
-        return self.folder / "case" / "usage.duckdb"
+    def close(self) -> None:
+        """Give the files back."""
+        self.warehouse.close()
 
-    def _make(self, empty: Path) -> None:
-        empty.mkdir(parents=True)
-        engine = _source_engine(empty / "usage.duckdb")
-        source_metadata.create_all(engine)
-        engine.dispose()
-        open_warehouse(f"duckdb:///{empty / 'usage.duckdb'}", write=True).close()
+    def _attach(self, how: str) -> None:
+        with self.warehouse.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("DETACH src")
+            raw.execute(f"ATTACH '{_quoted(self.source)}' AS src{how}")
 
 
-def _source_engine(file: Path) -> Engine:
-    return create_engine(f"duckdb:///{file}").execution_options(schema_translate_map={SOURCE_SCHEMA: None})
+def _quoted(file: Path) -> str:
+    """A path inside of single quotes."""
+    return str(file).replace("'", "''")
 
 
 class PostgresStage:
-    """One PostgreSQL database: its tables are made once and emptied for every case."""
+    """A PostgreSQL database: its tables are made once and emptied for every case."""
 
     name = "postgresql"
 
@@ -95,16 +108,12 @@ class PostgresStage:
         self.url = url
         self.warehouse = open_warehouse(url, write=True)
         source_metadata.create_all(self.warehouse.engine)
-        tables = [table.name for table in source_metadata.tables.values()]
-        tables += [f"{table.schema}.{table.name}" for table in audit_metadata.tables.values()]
-        self._clear = ";".join(f"DELETE FROM {table}" for table in tables)  # noqa: S608 - names of our own tables
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
         """See :class:`Stage`."""
-        with self.warehouse.engine.begin() as connection:
-            connection.execute(text(self._clear))
-        _insert(self.warehouse.engine, rows)
+        _fill(self.warehouse.engine, rows)
+        _clear_own(self.warehouse.engine)
         yield self.warehouse
 
     def first_row(self, sql: str) -> tuple[object, ...] | None:
