@@ -3,25 +3,31 @@
 DuckDB: an in-memory engine attaches the operator's file read-only as ``src`` and the rollups' file as ``rollups``;
 DuckDB itself refuses writes to ``src``. PostgreSQL: the source tables are found by the connection's search path and
 the audit's tables lie in the schema ``audit``; rights on the source need be no more than SELECT.
+
+Tables and columns that an operator does not record are stood in for, see :mod:`audits.warehouse.standins`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy import Column, Connection, Engine, Select, cast, create_engine, event, null
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from audits.errors import AuditsError, PartialError
+from audits.warehouse.catalog import read_catalog
 from audits.warehouse.dialects import for_literals
+from audits.warehouse.fit import absent, misfits, require_fit
 from audits.warehouse.own import make_own_tables
+from audits.warehouse.standins import stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
 
 LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing rollups into the same DuckDB file
@@ -29,11 +35,16 @@ LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing roll
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """An open warehouse. ``writable`` says whether the audit's own schema may be written."""
+    """An open warehouse. ``writable`` says whether the audit's own schema may be written.
+
+    ``absent`` names the contract's tables, and columns as ``table.column``, that the operator does not have: they read
+    as empty and as NULL, and what needs them is not recorded.
+    """
 
     engine: Engine
     url: str  # without password
     writable: bool
+    absent: frozenset[str] = frozenset()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -41,26 +52,38 @@ class Warehouse:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
-            if error.connection_invalidated or "connection" in str(error.orig).lower():
+        except DBAPIError as error:
+            if is_gone(error):
                 raise PartialError(
                     "The warehouse went away while it was being read.",
                     where=self.url,
                     fix="What was finished is kept; run the same command again once the warehouse answers "
-                    f"({str(error.orig).strip().splitlines()[0]}).",
+                    f"({first_line(error)}).",
                 ) from error
             raise
 
     def standalone_sql(self, statement: Select[Any]) -> str:
-        """The statement as text that runs as it stands on the source warehouse: literals in place, no schema."""
+        """The statement as text that runs as it stands on the source warehouse: literals in place, no schema.
+
+        Columns that the source does not have are written as NULL.
+        """
         return str(
-            statement.compile(
+            self._without_absent(statement).compile(
                 dialect=for_literals(self.engine.dialect),
                 schema_translate_map={SOURCE_SCHEMA: None},
                 render_schema_translate=True,
                 compile_kwargs={"literal_binds": True},
             )
         )
+
+    def _without_absent(self, statement: Select[Any]) -> Select[Any]:
+        def stand_in(element: Any, **_kw: Any) -> Any:
+            if isinstance(element, Column) and f"{element.table.name}.{element.name}" in self.absent:
+                return cast(null(), element.type).label(element.name)
+            return None
+
+        changed: Any = replacement_traverse(statement, {}, stand_in) if self.absent else statement
+        return changed  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Give the connection, and a DuckDB file's lock with it, back."""
@@ -82,28 +105,53 @@ def open_warehouse(url: str, rollups_url: str | None = None, *, write: bool = Fa
 
     Without ``write`` nothing at all can be written, so that several readers may share a DuckDB file.
     """
+    parsed = parse_url(url)
+    engine = connect(parsed, rollups_url, write=write)
+    shown = parsed.render_as_string(hide_password=True)
     try:
-        parsed = make_url(url)
+        with engine.begin() as connection:
+            found = read_catalog(connection)
+            lacking = absent(found)
+            require_fit(misfits(found), shown)
+            if write:
+                make_own_tables(connection)
+    except OperationalError as error:
+        raise AuditsError(
+            "The warehouse does not answer.",
+            where=f"setting AUDITS_WAREHOUSE_URL: {shown}",
+            fix=f"Check host, port, database and user ({first_line(error)}).",
+        ) from error
+    except AuditsError:
+        engine.dispose()
+        raise
+    return Warehouse(_stand_in(engine, stand_ins(found, lacking, engine.dialect)), shown, write, lacking)
+
+
+def parse_url(url: str) -> URL:
+    """The parts of a database URL."""
+    try:
+        return make_url(url)
     except ArgumentError as error:
         raise AuditsError(
             f"{url!r} is not a database URL.",
             where="setting AUDITS_WAREHOUSE_URL",
             fix="Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database.",
         ) from error
-    match parsed.get_backend_name():
+
+
+def connect(url: URL, rollups_url: str | None = None, *, write: bool = False) -> Engine:
+    """An engine for the source as it is, in UTC; nothing is connected or checked yet."""
+    match url.get_backend_name():
         case "duckdb":
-            engine = _duckdb(parsed, rollups_url, write)
+            return _duckdb(url, rollups_url, write)
         case "postgresql":
-            engine = _postgresql(parsed)
+            return _postgresql(url)
         case other:
             raise AuditsError(
                 f"No warehouse engine is known for {other!r}.",
                 where="setting AUDITS_WAREHOUSE_URL",
                 fix="Use a duckdb:// or postgresql:// URL.",
             )
-    opened = Warehouse(engine, parsed.render_as_string(hide_password=True), write)
-    _connect_once(opened)
-    return opened
 
 
 def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
@@ -171,17 +219,33 @@ def _postgresql(url: URL) -> Engine:
     return engine.execution_options(schema_translate_map={SOURCE_SCHEMA: None})
 
 
-def _connect_once(opened: Warehouse) -> None:
-    """Connect now, so that a wrong address is reported before any work; make the audit's schema if it is ours to."""
-    try:
-        with opened.engine.begin() as connection:
-            if opened.writable:
-                make_own_tables(connection)
-    except OperationalError as error:
-        raise AuditsError(
-            "The warehouse does not answer.",
-            where=f"setting AUDITS_WAREHOUSE_URL: {opened.url}",
-            fix=f"Check host, port, database and user ({str(error.orig).strip().splitlines()[0]}).",
-        ) from error
-    except NoSuchModuleError as error:  # pragma: no cover - both drivers come with the package
-        raise AuditsError(f"A database driver is missing: {error}") from error
+def _stand_in(engine: Engine, statements: Sequence[str]) -> Engine:
+    """The engine whose every connection first makes the stand-ins, and reads the source through them."""
+    if not statements:
+        return engine
+    engine.dispose()  # the connection that looked at the source has none
+
+    @event.listens_for(engine, "connect")
+    def stand_in(connection: Any, _record: Any) -> None:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+    if engine.dialect.name == "duckdb":
+        return engine.execution_options(
+            schema_translate_map={SOURCE_SCHEMA: "memory.main", AUDIT_SCHEMA: f"rollups.{AUDIT_SCHEMA}"}
+        )
+    return engine
+
+
+def is_gone(error: DBAPIError) -> bool:
+    """Whether an error means that the database itself does not answer any more, so that trying on is pointless."""
+    said = str(error.orig).lower()
+    return error.connection_invalidated or (
+        isinstance(error, OperationalError | InterfaceError) and ("connection" in said or "io error" in said)
+    )
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the database said, without the statement and the pages of advice."""
+    return str(error.orig).strip().splitlines()[0]

@@ -15,12 +15,20 @@ from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
 def make_own_tables(connection: Connection) -> None:
     """Bring the schema ``audit`` to the layout that this version declares."""
     catalog = "rollups." if connection.dialect.name == "duckdb" else ""
-    connection.execute(CreateSchema(f"{catalog}{AUDIT_SCHEMA}", if_not_exists=True))
+    if not _has_schema(connection, in_catalog="rollups" if catalog else None):
+        # Asked first: PostgreSQL refuses IF NOT EXISTS to a role that may not make schemas, even where one is there.
+        connection.execute(CreateSchema(f"{catalog}{AUDIT_SCHEMA}"))
     there = _columns(connection, in_catalog="rollups" if catalog else None)
     declared = {table.name: [column.name for column in table.columns] for table in audit_metadata.tables.values()}
     if any(name in there and there[name] != sorted(columns) for name, columns in declared.items()):
         audit_metadata.drop_all(connection)
     audit_metadata.create_all(connection)
+
+
+def _has_schema(connection: Connection, in_catalog: str | None) -> bool:
+    wanted = "schema_name = :schema" + (" AND catalog_name = :catalog" if in_catalog else "")
+    bound = {"schema": AUDIT_SCHEMA} | ({"catalog": in_catalog} if in_catalog else {})
+    return bool(connection.scalar(text(f"SELECT count(*) FROM information_schema.schemata WHERE {wanted}"), bound))  # noqa: S608
 
 
 def _columns(connection: Connection, in_catalog: str | None) -> dict[str, list[str]]:
