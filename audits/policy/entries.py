@@ -78,3 +78,20 @@ def _entries_of(kind: str, listing: str, data: Mapping[str, Any], row: dict[str,
             yield entry(("quality", row["check"]), rest)
         case "subscriptions" | "exceptions":
             yield entry((kind.rstrip("s"), row["id"]), rest)
+
+
+def label(*keys: Key) -> str:
+    """What some keys that differ by tier alone are about, in words: ``R05 build, scale share_min``."""
+    tiers = ", ".join(dict.fromkeys(key[_TIER_AT[key[0]]] for key in keys)) if keys[0][0] in _TIER_AT else ""
+    match keys[0]:
+        case ("limit", rule, _, name):
+            return f"{rule} {tiers} {name}"
+        case ("entitlement", _, kind, value):
+            return f"{tiers} {kind} {value}"
+        case ("clause", pack, family, document, section):
+            return f"{family} in {document}, {section} (pack {pack})"
+        case other:
+            return " ".join(other)
+
+
+_TIER_AT = {"limit": 2, "entitlement": 1}

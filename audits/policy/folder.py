@@ -8,12 +8,32 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from audits.policy.errors import PolicyError, Problem, closest
-from audits.policy.layout import FILE_KINDS, FileKind
+from audits.policy.layout import BY_NAME, FILE_KINDS, FileKind
 from audits.policy.shapes import Path
+
+
+class _Reader(RoundTripConstructor):
+    """Keeps as text what only looks like a day or a number (2026-02-30), so that the shapes can say so in its place."""
+
+
+def _or_text(tag: str) -> None:
+    construct = RoundTripConstructor.yaml_constructors[f"tag:yaml.org,2002:{tag}"]
+
+    def tolerant(reader: Any, node: Any) -> Any:
+        try:
+            return construct(reader, node)
+        except (ValueError, IndexError):
+            return str(node.value)
+
+    _Reader.add_constructor(f"tag:yaml.org,2002:{tag}", tolerant)
+
+
+for _tag in ("timestamp", "int", "float"):
+    _or_text(_tag)
 
 
 @dataclass(slots=True)
@@ -26,6 +46,7 @@ class Document:
     tree: Any  # as ruamel.yaml read it, with positions
     data: dict[str, Any] = field(default_factory=dict)
     whole: bool = True  # nothing in it was left out of ``data``
+    names: list[tuple[str, str, Path]] = field(default_factory=list)  # (to what, name, place) of all that it refers to
 
     @property
     def stem(self) -> str:
@@ -60,16 +81,21 @@ class Folder:
 
     root: FilePath
     documents: list[Document]
-    problems: list[Problem]
+    unread: list[Problem]
 
     def of(self, kind: str) -> list[Document]:
         """The files of one kind."""
         return [document for document in self.documents if document.kind.name == kind]
 
-    def unread(self, kind: str) -> bool:
-        """Whether a file of the kind could not be read whole, so that something may only seem to be missing."""
-        prefix = next(k.place for k in FILE_KINDS if k.name == kind).partition("{")[0]
-        return any(problem.file.startswith(prefix) and not problem.what.startswith("No ") for problem in self.problems)
+    def whole(self, kind: str) -> bool:
+        """Whether every file of the kind was read whole, so that what is missing in them is missing."""
+        unread = any(_kind_of(problem.file) is BY_NAME[kind] for problem in self.unread)
+        return not unread and all(document.whole for document in self.of(kind))
+
+    def stems(self, kind: str) -> tuple[str, ...]:
+        """Names of the kind's files, readable or not, without folder and ending."""
+        names = {d.name for d in self.of(kind)} | {p.file for p in self.unread if _kind_of(p.file) is BY_NAME[kind]}
+        return tuple(sorted(FilePath(name).stem for name in names))
 
 
 def read_folder(root: FilePath) -> Folder:
@@ -83,12 +109,12 @@ def read_folder(root: FilePath) -> Folder:
     folder = Folder(root, [], [])
     for file in sorted(root.rglob("*")):
         name = file.relative_to(root).as_posix()
-        if not file.is_file() or file.suffix not in {".yaml", ".yml"} or name.startswith("rules/"):
+        if file.suffix not in {".yaml", ".yml"} or not file.is_file() or _is_elsewhere(file, name):
             continue
         kind = _kind_of(name)
         if kind is None:
             known = [k.place.replace("{}", file.stem) for k in FILE_KINDS]
-            folder.problems.append(
+            folder.unread.append(
                 Problem(
                     name, 0, 0, "This file is no part of a policy book, so nothing reads it.",
                     ", ".join(k.place.replace("{}", "NAME") for k in FILE_KINDS), closest(name, known),
@@ -97,17 +123,15 @@ def read_folder(root: FilePath) -> Folder:
         else:
             _read(folder, file, name, kind)
     for kind in FILE_KINDS:
-        missing = kind.required and not any(_kind_of(n) is kind for n in _names(root))
-        if missing:
+        if kind.required and not folder.stems(kind.name):
             place = kind.place.replace("{}", "NAME")
-            folder.problems.append(
-                Problem(place, 0, 0, f"No {place} is there.", kind.content.fields[kind.mark].meaning)
-            )
+            folder.unread.append(Problem(place, 0, 0, f"No {place} is there.", kind.content.fields[kind.mark].meaning))
     return folder
 
 
-def _names(root: FilePath) -> list[str]:
-    return [file.relative_to(root).as_posix() for file in root.rglob("*.yaml")]
+def _is_elsewhere(file: FilePath, name: str) -> bool:
+    """Hidden files, and the operator's own rules, which may lie in a folder of the book."""
+    return any(part.startswith(".") for part in name.split("/")) or (file.parent / "rule.yaml").is_file()
 
 
 def _kind_of(name: str) -> FileKind | None:
@@ -122,20 +146,25 @@ def _read(folder: Folder, file: FilePath, name: str, kind: FileKind) -> None:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        folder.problems.append(Problem(name, 0, 0, f"The file cannot be read: {error}.", "a text file in UTF-8"))
+        folder.unread.append(Problem(name, 0, 0, f"The file cannot be read: {error}.", "a text file in UTF-8"))
         return
     lines = tuple(text.splitlines())
     try:
-        tree = YAML(typ="rt", pure=True).load(text)
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Constructor = _Reader
+        tree = yaml.load(text)
     except YAMLError as error:
-        folder.problems.append(_unreadable(name, lines, error))
+        folder.unread.append(_unreadable(name, lines, error))
+        return
+    except RecursionError:
+        folder.unread.append(Problem(name, 0, 0, "The file is nested too deeply.", "four levels are enough for a book"))
         return
     if isinstance(tree, CommentedMap):
         folder.documents.append(Document(name, kind, lines, tree))
     else:
         what = "The file is empty." if tree is None else "The file has no keys at its top."
         allowed = ", ".join(f"{key}:" for key in kind.content.fields)
-        folder.problems.append(Problem(name, 1, 1, what, allowed, source=lines[0] if lines else ""))
+        folder.unread.append(Problem(name, 1, 1, what, allowed, source=lines[0] if lines else ""))
 
 
 def _unreadable(name: str, lines: tuple[str, ...], error: YAMLError) -> Problem:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 Path = tuple[str | int, ...]
 """The way from a file's top to a value in it, such as ``("limits", 2, "why")``."""
@@ -89,23 +88,3 @@ class Record:
 
 
 Shape = Text | Choice | Ref | Number | Day | Flag | LimitValue | Each | ByTier | Record
-
-
-def references(shape: Shape, value: Any, path: Path = ()) -> Iterator[tuple[str, str, Path]]:
-    """Every name in a value that refers to something: (to what, the name, its path)."""
-    match shape:
-        case Ref(to):
-            yield to, value, path
-        case Each(item):
-            for index, one in enumerate(value):
-                if one is not None:
-                    yield from references(item, one, (*path, index))
-        case ByTier(inner):
-            for tier, one in value.items():
-                yield "tier", tier, (*path, tier)
-                yield from references(inner, one, (*path, tier))
-        case Record(fields):
-            for name, one in value.items():
-                yield from references(fields[name].shape, one, (*path, name))
-        case _:
-            return

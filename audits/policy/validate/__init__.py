@@ -20,9 +20,9 @@ Parameters = Mapping[str, Mapping[str, str]]
 
 def find_problems(folder: Folder, parameters: Parameters | None) -> list[Problem]:
     """Every problem of a folder, in order of file and line; nothing is raised."""
+    found = set(folder.unread)
     for document in folder.documents:
-        folder.problems.extend(fit(document))
-    found = set(folder.problems)
+        found.update(fit(document))
     for module in pkgutil.iter_modules(__path__):
         check = getattr(importlib.import_module(f"{__name__}.{module.name}"), "check", None)
         if check is not None:

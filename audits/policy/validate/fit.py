@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -25,20 +26,26 @@ from audits.policy.shapes import (
     Text,
 )
 
-_Report = Callable[..., None]
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    document: Document
+    problems: list[Problem]
+
+    def __call__(self, path: Path, what: str, *, at: str = "value", allowed: str = "", suggestion: str = "") -> None:
+        self.problems.append(self.document.problem(path, what, at=at, allowed=allowed, suggestion=suggestion))
+
+    def name(self, to: str, name: str, path: Path) -> str:
+        self.document.names.append((to, name, path))
+        return name
 
 
 def fit(document: Document) -> list[Problem]:
     """Fill ``document.data`` with what fits, and say what does not."""
-    problems: list[Problem] = []
-
-    def report(path: Path, what: str, **more: str) -> None:
-        problems.append(document.problem(path, what, **more))
-
-    data = _value(document.kind.content, document.tree, (), report)
-    document.data = data if data is not None else {}
-    document.whole = not problems
-    return problems
+    report = _Report(document, [])
+    document.data = _value(document.kind.content, document.tree, (), report)
+    document.whole = not report.problems
+    return report.problems
 
 
 def _value(shape: Shape, value: Any, path: Path, report: _Report) -> Any:
@@ -95,7 +102,10 @@ def _each(item: Shape, at_least: int, value: Any, path: Path, report: _Report) -
 def _by_tier(inner: Shape, value: Any, path: Path, report: _Report) -> Any:
     if not isinstance(value, dict) or not value:
         return _wrong(path, value, "a value for each tier, such as {free: 1, build: 2}", report)
-    found = {str(tier): _value(inner, one, (*path, tier), report) for tier, one in value.items()}
+    found = {
+        report.name("tier", str(tier), (*path, tier)): _value(inner, one, (*path, tier), report)
+        for tier, one in value.items()
+    }
     return None if None in found.values() else found
 
 
@@ -103,8 +113,9 @@ def _scalar(shape: Shape, value: Any, path: Path, report: _Report) -> Any:
     match shape:
         case Text(pattern, words):
             return _text(pattern, words, value, path, report)
-        case Ref():
-            return str(value) if isinstance(value, str) else _wrong(path, value, "a name", report)
+        case Ref(to):
+            good = isinstance(value, str) and value
+            return report.name(to, str(value), path) if good else _wrong(path, value, "a name", report)
         case Choice(values):
             return _choice(values, value, path, report)
         case Number(whole, low, high):
@@ -139,7 +150,8 @@ def _number(whole: bool, low: float | None, high: float | None, value: Any, path
     bounds = (
         f"{kind} from {low:g} to {high:g}" if low is not None and high is not None else f"{kind}, {low or 0:g} or more"
     )
-    if not isinstance(value, int | float) or isinstance(value, bool) or (whole and value != int(value)):
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (whole and value != int(value)):
         return _wrong(path, value, bounds, report)
     if low is not None and value < low:
         report(path, f"{_shown(value)} is below {low:g}.", allowed=bounds)
@@ -161,7 +173,7 @@ def _day(value: Any, path: Path, report: _Report) -> Any:
         day = None
     if day is None:
         return _wrong(path, value, "a day, such as 2026-10-01", report)
-    report(path, f"{_shown(value)} is text, not a day.", allowed="a day without quotes", suggestion=day.isoformat())
+    report(path, f"{_shown(value)} is text, not a day.", allowed=f"a day without quotes: {day}")
     return None
 
 

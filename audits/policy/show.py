@@ -1,0 +1,95 @@
+"""What was in force on a day, as rows for a reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from audits.errors import AuditsError
+from audits.policy.entries import Entry
+from audits.policy.errors import closest
+from audits.policy.model import Book, all_entries
+from audits.policy.words import spoken
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One thing in force: ``subject`` is a rule, ``entitlement``, ``clause``, ``standing`` or ``settings``."""
+
+    subject: str
+    name: str
+    value: str
+    from_day: date
+    to_day: date | None
+    why: str
+
+
+def policy_show(book: Book, day: date, tier: str, rule: str | None = None) -> list[ShownRow]:
+    """All that was in force for a tier on a day, or for one of its rules: rules, entitlements, terms, settings.
+
+    Raises :class:`AuditsError` for a tier or rule that the book does not have.
+    """
+    _require("tier", tier, [t.id for t in book.tiers])
+    if rule is not None:
+        _require("rule", rule, list(book.rules))
+    packs = book.settings(day).packs
+    held = [e for e in all_entries(book.snapshot()) if e.holds(day) and e.key[0] in _ORDER]
+    rows = [
+        (_ORDER[e.key[0]][0], row.subject, _ORDER[e.key[0]][1], row)
+        for e in held
+        if (rule is None or (e.key[0] in {"rule", "limit"} and e.key[1] == rule)) and _concerns(e, tier, packs)
+        for row in _rows(e, tier)
+    ]
+    return [row for *_, row in sorted(rows, key=lambda one: (*one[:3], one[3].name))]
+
+
+_ORDER = {
+    "rule": (0, 0),
+    "limit": (0, 1),
+    "entitlement": (1, 0),
+    "clause": (2, 0),
+    "standing": (3, 0),
+    "settings": (4, 0),
+}
+"""Place of the group and, in it, of the kind."""
+
+
+def _concerns(entry: Entry, tier: str, packs: tuple[str, ...]) -> bool:
+    match entry.key[0]:
+        case "limit":
+            return entry.key[2] == tier
+        case "entitlement":
+            return entry.key[1] == tier
+        case "clause":
+            return entry.key[1] in packs
+        case _:
+            return True
+
+
+def _rows(entry: Entry, tier: str) -> list[ShownRow]:
+    f = entry.fields
+    match entry.key[0]:
+        case "rule":
+            value = f["status"] if tier in f["tiers"] else f"not judged in {tier}"
+            named = [(entry.key[1], "status", value)]
+        case "limit":
+            named = [(entry.key[1], entry.key[3], spoken(f["value"])[0])]
+        case "entitlement":
+            named = [("entitlement", f"{entry.key[2]} {entry.key[3]}", "allowed" if f["allowed"] else "not allowed")]
+        case "clause":
+            named = [("clause", f"{f['family']} {f['id']}", f"{f['effect']}: {f['text']}")]
+        case "standing":
+            named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]
+        case _:
+            named = [("settings", name, spoken(value)[0]) for name, value in f.items()]
+    return [ShownRow(subject, name, value, entry.from_day, entry.to_day, entry.why) for subject, name, value in named]
+
+
+def _require(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        meant = closest(name, known)
+        raise AuditsError(
+            f"The policy book has no {what} {name!r}.",
+            where=f"--{what} {name}",
+            fix=f"{f'Did you mean {meant}? ' if meant else ''}It has: {', '.join(known)}.",
+        )

@@ -1,0 +1,38 @@
+"""Tiers, rules and packs that are named exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audits.policy.errors import Problem, closest
+from audits.policy.folder import Folder
+from audits.policy.validate import Parameters
+
+CATALOGUE = tuple(f"R{number:02d}" for number in range(1, 30))
+
+
+def check(folder: Folder, parameters: Parameters | None) -> Iterator[Problem]:
+    """Names that refer to nothing; tiers only where the list of tiers itself could be read."""
+    known: dict[str, Sequence[str]] = {
+        "rule": tuple(dict.fromkeys((*CATALOGUE, *(parameters or ())))),
+        "pack": folder.stems("clauses"),
+    }
+    tiers = [row for document in folder.of("tiers") for row in document.data.get("tiers", ())]
+    if tiers and None not in tiers:
+        known["tier"] = tuple(row["id"] for row in tiers)
+    for document in folder.documents:
+        for to, name, path in document.names:
+            if to in known and name not in known[to]:
+                yield document.problem(
+                    path,
+                    f"There is no {to} '{name}'.",
+                    at="key" if path[-1] == name else "value",
+                    allowed=_listed(known[to]),
+                    suggestion=closest(name, known[to]),
+                )
+
+
+def _listed(names: Sequence[str]) -> str:
+    if tuple(names[: len(CATALOGUE)]) == CATALOGUE:
+        return ", ".join(("R01 to R29", *names[len(CATALOGUE) :]))
+    return ", ".join(names)
