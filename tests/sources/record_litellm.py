@@ -8,6 +8,7 @@ its database writer stands :class:`Recorder`, which takes each finished payload 
 PostgreSQL. Keys and addresses are made up (RFC 5737 and RFC 3849 ranges).
 """
 
+# ruff: noqa: PLC0415 - litellm reads its settings when it is imported
 from __future__ import annotations
 
 import asyncio
@@ -16,12 +17,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import standin
 
 OUT = Path(__file__).parent / "fixtures" / "litellm_spend_logs.jsonl"
-ORGANISATIONS = {"acme": "org-acme", "globex": "org-globex", "stray": None}  # by key: sk-acme-...; None: no organisation
+ORGANISATIONS = {
+    "acme": "org-acme",
+    "globex": "org-globex",
+    "stray": None,
+}  # by key: sk-acme-...; None: no organisation
 
 CONFIG = """
 model_list:
@@ -63,7 +68,7 @@ async def who_asks(_request: Any, api_key: str) -> Any:
 class Recorder:
     """Takes the payloads; what the proxy does before this point is its own code."""
 
-    rows: list[dict[str, Any]] = []
+    rows: ClassVar[list[dict[str, Any]]] = []
 
     async def record(self, payload: dict[str, Any], *_: Any, **__: Any) -> bool:
         metadata = json.loads(payload["metadata"])
@@ -120,6 +125,19 @@ async def ask(app: Any) -> None:
         print("unknown key", wrong.status_code)
 
 
+async def ask_stored(app: Any) -> None:
+    """One request more, with the proxy told to store what is asked and answered."""
+    import httpx
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://proxy") as plain:
+        reply = await plain.post(
+            "/v1/chat/completions", headers={"Authorization": "Bearer sk-acme-0123456789abcdef"},
+            json={"model": "small", "messages": [{"role": "user", "content": "store me"}], "max_tokens": 50, "n": 2,
+                  "logprobs": True, "top_logprobs": 5, "logit_bias": {"50256": -100, "13": 5}},
+        )  # fmt: skip
+        print("stored", reply.status_code)
+
+
 async def main() -> None:
     """Start, ask, wait for the proxy's logging tasks, write."""
     sys.path.insert(0, str(Path(__file__).parent))
@@ -140,6 +158,9 @@ async def main() -> None:
         async with proxy_server.proxy_startup_event(proxy_server.app):
             await ask(proxy_server.app)
             await asyncio.sleep(5)
+            proxy_server.general_settings["store_prompts_in_spend_logs"] = True
+            await ask_stored(proxy_server.app)
+            await asyncio.sleep(2)
         OUT.parent.mkdir(exist_ok=True)
         OUT.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in recorder.rows))
         print(f"{len(recorder.rows)} rows in {OUT}")

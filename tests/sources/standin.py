@@ -81,7 +81,7 @@ def streamed(full: dict[str, Any]) -> Iterator[bytes]:
 class Provider(BaseHTTPRequestHandler):
     """One request, answered."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status, reply = answer(self.path.split("?")[0], body)
         stream = status == 200 and body.get("stream")

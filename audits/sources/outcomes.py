@@ -1,0 +1,46 @@
+"""How a request ended, in the contract's words, whatever the provider or library that says so."""
+
+from __future__ import annotations
+
+FINISHES = {
+    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "max_tokens": "length", "MAX_TOKENS": "length",
+    "tool_use": "tool_calls", "function_call": "tool_calls", "SAFETY": "content_filter",
+}  # fmt: skip
+"""Finish reasons as providers say them -> as the contract does; others are kept as they are."""
+
+_BY_NAME = {
+    "RateLimitError": (429, "rate_limit"),
+    "BudgetExceededError": (429, "quota"),
+    "AuthenticationError": (401, "auth"),
+    "PermissionDeniedError": (403, "auth"),
+    "ContentPolicyViolationError": (400, "policy"),
+    "ContentFilterFinishReasonError": (400, "policy"),
+    "GuardrailRaisedException": (400, "policy"),
+    "BadRequestError": (400, "client"),
+    "ContextWindowExceededError": (400, "client"),
+    "ProxyModelNotFoundError": (400, "client"),
+    "NotFoundError": (404, "client"),
+    "ConflictError": (409, "client"),
+    "UnprocessableEntityError": (422, "client"),
+    "InternalServerError": (500, "server"),
+    "ServiceUnavailableError": (503, "server"),
+    "APIConnectionError": (503, "server"),
+    "Timeout": (504, "server"),
+    "APITimeoutError": (504, "server"),
+}
+_BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 429: "rate_limit"}
+
+
+def failure(code: str | None, name: str | None) -> tuple[int, str | None]:
+    """(HTTP status, error class) of a failure, from the code and the exception's name that were recorded.
+
+    A code that is a status wins; otherwise the exception tells. Where neither does, the status is 500, since the
+    contract wants one, and the class stays unrecorded.
+    """
+    status, known = _BY_NAME.get((name or "").rpartition(".")[2], (500, None))
+    if code and code.isascii() and code.isdigit() and 400 <= int(code) <= 599:
+        status = int(code)
+        if known in {"policy", "quota"}:
+            return status, known  # told by the exception only: their statuses are shared with other failures
+        return status, _BY_STATUS.get(status, "server" if status >= 500 else "client")
+    return status, known

@@ -1,0 +1,78 @@
+"""What may never reach the warehouse, and what stands there in its place.
+
+Addresses and end users are stored as salted digests; a raw key or a prompt in a text column sets its row aside.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from functools import lru_cache
+
+from audits.errors import AuditsError
+
+LONGEST_TEXT = 512  # characters; identifiers and names of models are shorter, prompts are mostly longer
+RAW_KEY_PATTERN = r"(^|[^A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # OpenAI's, Anthropic's and LiteLLM's keys all begin so
+_TROUBLE = re.compile(rf"(?P<key>{RAW_KEY_PATTERN})|(?P<text>[\x00\ud800-\udfff])")
+_SHAPE = re.compile(r"[^\W\d_]|(\d)")
+_PORT = re.compile(r"^(?:\[(?P<six>[^\]]+)\]|(?P<four>\d+\.\d+\.\d+\.\d+))(?::\d+)?$")
+
+RAW_KEY = "a raw key"
+TOO_LONG = f"text of more than {LONGEST_TEXT} characters, where an identifier belongs"
+NOT_TEXT = "characters that no database stores"
+
+
+def trouble(text: str) -> str | None:
+    """Why a text may not be stored, or None."""
+    if len(text) > LONGEST_TEXT:
+        return TOO_LONG
+    found = _TROUBLE.search(text)
+    if found is None:
+        return None
+    return RAW_KEY if found["key"] else NOT_TEXT
+
+
+def redacted(value: object) -> str:
+    """The shape of a value without what it says: letters become x, digits 9; at most 40 characters of it."""
+    text = str(value)
+    shape = _SHAPE.sub(lambda found: "9" if found[1] else "x", text[:40])
+    return shape.encode("ascii", "replace").decode().replace("\x00", "?") + (
+        f"... ({len(text)} characters)" if len(text) > 40 else ""
+    )
+
+
+class Hasher:
+    """Salted digests: equal values give equal digests under one salt, and say nothing without it (HMAC-SHA-256)."""
+
+    def __init__(self, salt: str | None) -> None:
+        self._salt = (salt or "").encode()
+        self.text = lru_cache(maxsize=65_536)(self._text)
+        self.address = lru_cache(maxsize=65_536)(self._address)
+
+    def _text(self, value: str) -> str:
+        if not self._salt:
+            raise AuditsError(
+                "The source holds client addresses or end users, which are stored as salted digests only.",
+                where="setting AUDITS_SALT",
+                fix="Set AUDITS_SALT to a long random secret and keep it: under another salt the same address "
+                "becomes another digest.",
+            )
+        return hmac.digest(self._salt, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
+
+    def _address(self, value: str) -> tuple[str, str | None]:
+        """(digest of the address, digest of its /24 or /48 network); the network is None where it is no IP address.
+
+        Takes what proxies pass on: the first of a forwarding chain, with or without port.
+        """
+        first = value.split(",", 1)[0].strip()
+        bare = _PORT.match(first)
+        first = (bare["six"] or bare["four"]) if bare else first
+        try:
+            address = ipaddress.ip_address(first)
+        except ValueError:
+            return self._text(first), None
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        network = ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)
+        return self._text(str(address)), self._text(str(network))

@@ -1,0 +1,158 @@
+"""Writing to the contract's tables: for loading usage into a warehouse, and for nothing else.
+
+Everything that audits opens a warehouse with :func:`audits.warehouse.open_warehouse`, which cannot write to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    Connection,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Table,
+    column,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    literal,
+    select,
+)
+from sqlalchemy import table as lightweight_table
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.types import TypeEngine
+
+from audits.errors import AuditsError
+from audits.warehouse.engines import Warehouse
+from audits.warehouse.staging import index_for_loading, stage
+from audits.warehouse.tables import SOURCE_SCHEMA
+
+
+@contextmanager
+def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
+    """The warehouse at ``url`` with its source tables writable; those of ``tables`` that are missing are made.
+
+    A DuckDB file that does not exist yet is made too. Raises AuditsError where the warehouse does not answer, may not
+    be written, or has a table that lacks a column.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise _cannot_open(url, "this is not a database URL", error) from error
+    backend, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
+    if backend == "duckdb" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    elif backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    else:
+        raise _cannot_open(shown, "only DuckDB files and PostgreSQL can be loaded", None)
+    engine = create_engine(parsed).execution_options(schema_translate_map={SOURCE_SCHEMA: None})
+    event.listen(engine, "connect", _in_utc)
+    try:
+        try:
+            with engine.begin() as connection:
+                _make_missing(connection, tables)
+        except DBAPIError as error:
+            raise _cannot_open(shown, str(error.orig).strip().splitlines()[0], error) from error
+        yield Warehouse(engine, shown, writable=True)
+    finally:
+        engine.dispose()
+
+
+def append_new(connection: Connection, table: Table, key: Sequence[str], rows: pa.Table) -> int:
+    """Insert those of ``rows`` whose ``key`` the table does not have yet; of rows with one key, the first.
+
+    One statement whatever the number of rows. Returns how many were inserted. Key columns hold no NULL.
+    """
+    rows = _first_of_each(rows, key)
+    if not rows.num_rows:
+        return 0
+    stage(connection, "staged_rows", table, rows)
+    staged = lightweight_table("staged_rows", *(column(name) for name in rows.column_names))
+    known = select(literal(1)).where(*(table.c[name] == staged.c[name] for name in key)).exists()
+    new = select(*staged.c).where(~known)
+    statement = insert(table).from_select(rows.column_names, new)
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def arrow_type(declared: TypeEngine[Any]) -> pa.DataType:
+    """The Arrow type that holds a contract column's values as they are."""
+    match declared:
+        case SmallInteger():
+            return pa.int16()
+        case BigInteger():
+            return pa.int64()
+        case Integer():
+            return pa.int32()
+        case REAL():
+            return pa.float32()
+        case Numeric():
+            return pa.decimal128(declared.precision or 18, declared.scale or 0)
+        case Boolean():
+            return pa.bool_()
+        case DateTime():
+            return pa.timestamp("us", "UTC")
+        case Date():
+            return pa.date32()
+        case _:
+            return pa.string()
+
+
+def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    keys = [rows.column(name) for name in key]
+    if len(keys) == 1 and pc.count_distinct(keys[0]).as_py() == rows.num_rows:
+        return rows
+    first: dict[tuple[Any, ...], int] = {}
+    for number, values in enumerate(zip(*(values.to_pylist() for values in keys), strict=True)):
+        first.setdefault(values, number)
+    return rows if len(first) == rows.num_rows else rows.take(list(first.values()))
+
+
+def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
+    for table in tables:
+        there = inspect(connection)
+        if not there.has_table(table.name):
+            table.create(connection)
+            index_for_loading(connection, table)
+            continue
+        columns = {found["name"] for found in there.get_columns(table.name)}
+        missing = [name for name in table.c.keys() if name not in columns]  # noqa: SIM118 - a ColumnCollection iterates columns
+        if missing:
+            raise AuditsError(
+                f"The table {table.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
+                where=connection.engine.url.render_as_string(hide_password=True),
+                fix="Add what is missing as the warehouse contract says; `audits doctor` lists every difference.",
+            )
+
+
+def _in_utc(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET TimeZone = 'UTC'")
+    cursor.close()
+    connection.commit()
+
+
+def _cannot_open(where: str, why: str, error: Exception | None) -> AuditsError:
+    locked = error is not None and "lock" in why.lower()
+    return AuditsError(
+        f"The warehouse cannot be written: {why}.",
+        where=f"setting AUDITS_WAREHOUSE_URL: {where}",
+        fix="Close the other program that has the file open, and try again."
+        if locked
+        else "Name a DuckDB file (duckdb:////path/to/usage.duckdb), or a PostgreSQL database "
+        "(postgresql://user@host/name) in which this user may create and write tables.",
+    )

@@ -1,0 +1,37 @@
+"""How rows reach an engine in bulk. Apart from :mod:`audits.warehouse.dialects`, since only loading needs Arrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+from sqlalchemy import Connection, Table
+
+
+def stage(connection: Connection, name: str, like: Table, rows: pa.Table) -> None:
+    """Make ``rows`` readable in this transaction as the table ``name``, with the types of ``like``; in bulk.
+
+    DuckDB reads the Arrow memory where it lies; PostgreSQL takes it as CSV by COPY into a temporary table.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "duckdb":
+        driver.register(name, rows)
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    staged, columns = quote(name), ", ".join(quote(column) for column in rows.column_names)
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS pg_temp.{staged}")
+    connection.exec_driver_sql(
+        f"CREATE TEMP TABLE {staged} ON COMMIT DROP AS SELECT {columns} FROM {quote(like.name)} LIMIT 0"  # noqa: S608
+    )
+    buffer = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(rows, buffer, pyarrow.csv.WriteOptions(include_header=False))
+    with driver.cursor() as cursor, cursor.copy(f"COPY {staged} ({columns}) FROM STDIN (FORMAT csv)") as copy:
+        copy.write(memoryview(buffer.getvalue()))
+
+
+def index_for_loading(connection: Connection, table: Table) -> None:
+    """The index with which PostgreSQL finds whether an event is there already; DuckDB scans a column as fast."""
+    if connection.dialect.name == "postgresql" and "event_id" in table.c:
+        name = connection.dialect.identifier_preparer.quote(table.name)
+        connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_id)")
