@@ -20,8 +20,13 @@ CONTENT = ("rule.yaml", "rule.py", "cases.yaml")
 @cache
 def load_rules() -> dict[str, Rule]:
     """The shipped rules by id, in order of id."""
-    rules = [load_rule(path.parent) for path in sorted(HERE.glob("*/rule.yaml"))]
+    rules = [load_rule(folder) for folder in rule_folders()]
     return {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+
+
+def rule_folders() -> list[Path]:
+    """The folders of the shipped rules."""
+    return sorted(path.parent for path in HERE.glob("*/rule.yaml"))
 
 
 def load_rule(folder: Path) -> Rule:

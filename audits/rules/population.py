@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     String,
+    Subquery,
     Table,
     and_,
     case,
@@ -86,14 +87,19 @@ def prepare(connection: Connection, period: Period, baseline_from: date, tiers: 
     _temporary.create_all(connection)
     start, end = utc_midnight(baseline_from), period.end
     rank = case({tier: number for number, tier in enumerate(tiers)}, value=account_tiers.c.tier, else_=len(tiers))
-    a, t = accounts, account_tiers
-    far = literal(datetime.fromisoformat("9999-12-31T00:00:00+00:00"), Instant)
+    a, t, far = _owners(), account_tiers, literal(datetime.fromisoformat("9999-12-31T00:00:00+00:00"), Instant)
+    # Rows that overlap must not count a request twice: a tier ends where the next one begins, of two that begin
+    # together the higher one holds.
+    begins = func.lead(t.c.valid_from).over(partition_by=t.c.account_id, order_by=(t.c.valid_from, rank, t.c.tier))
+    ends = func.least(func.coalesce(t.c.valid_to, far), func.coalesce(begins, far)).label("ends")
+    held = select(t.c.account_id, t.c.tier, rank.label("rank"), t.c.valid_from, ends).where(t.c.valid_from < end)
+    h = held.subquery("held")
     connection.execute(
         insert(audited_accounts).from_select(
             ["account_id", "customer_id", "tier", "tier_rank", "valid_from", "valid_to"],
-            select(t.c.account_id, a.c.customer_id, t.c.tier, rank, t.c.valid_from, func.coalesce(t.c.valid_to, far))
-            .select_from(t.join(a, a.c.account_id == t.c.account_id))
-            .where(t.c.valid_from < end, or_(t.c.valid_to.is_(None), t.c.valid_to > start))
+            select(h.c.account_id, a.c.customer_id, h.c.tier, h.c.rank, h.c.valid_from, h.c.ends)
+            .select_from(h.join(a, a.c.account_id == h.c.account_id))
+            .where(h.c.ends > start, h.c.ends > h.c.valid_from)
             .where(or_(a.c.closed_at.is_(None), a.c.closed_at > start)),
         )
     )
@@ -124,6 +130,20 @@ def prepare(connection: Connection, period: Period, baseline_from: date, tiers: 
         )
     )
     _prepare_groups(connection, period)
+
+
+def _owners() -> Subquery:
+    """(account_id, customer_id, closed_at) of every account once, even where the warehouse has it twice."""
+    a = accounts.c
+    return (
+        select(
+            a.account_id,
+            func.min(a.customer_id).label("customer_id"),
+            case((func.count() == func.count(a.closed_at), func.max(a.closed_at))).label("closed_at"),
+        )
+        .group_by(a.account_id)
+        .subquery("owners")
+    )
 
 
 def _prepare_groups(connection: Connection, period: Period) -> None:

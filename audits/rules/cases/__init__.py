@@ -51,12 +51,13 @@ alone is its midnight. A date in a rule's ``cases.yaml`` is always written out, 
 """
 
 from audits.rules.cases.compare import differences
-from audits.rules.cases.format import KINDS, Case, read_cases
+from audits.rules.cases.format import KINDS, REQUIRED_KINDS, Case, read_cases
 from audits.rules.cases.run import Outcome, run_case
 from audits.rules.cases.stage import DuckStage, PostgresStage, Stage
 
 __all__ = [
     "KINDS",
+    "REQUIRED_KINDS",
     "Case",
     "DuckStage",
     "Outcome",

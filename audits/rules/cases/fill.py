@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Table
@@ -63,7 +64,7 @@ def _fill_people(case: Case, rows: dict[str, list[Row]], began: datetime) -> Non
     named = {customer_of(case, account): None for account in case.accounts} | dict.fromkeys(case.customers)
     for customer in named:
         versions = sorted((dict(v or {}) for v in case.customers.get(customer) or [{}]), key=_begins(began))
-        for version, after in zip(versions, [*versions[1:], None], strict=True):
+        for version, after in zip_longest(versions, versions[1:]):
             version.setdefault("valid_to", after and after["valid_from"])
             rows["customers"].append(
                 {
@@ -85,7 +86,7 @@ def _tiers(case: Case, account: str, columns: Row, began: datetime) -> Iterator[
         spans = [TierSpan.model_validate({"tier": tier, "from": began})] if tier else []
     else:
         spans = [TierSpan.model_validate(span) for span in columns["tiers"]]
-    for span, after in zip(spans, [*spans[1:], None], strict=True):
+    for span, after in zip_longest(spans, spans[1:]):
         to = span.to or (after.from_ if after else None)
         yield {"account_id": account, "tier": span.tier, "valid_from": span.from_, "valid_to": to}
 

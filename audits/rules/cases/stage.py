@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import duckdb
 import psycopg
 from sqlalchemy import Engine, create_engine, delete, insert
+from sqlalchemy.engine import make_url
 
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
@@ -31,6 +32,11 @@ class Stage(Protocol):
 class _Warehouses(Protocol):
     def __enter__(self) -> Warehouse: ...
     def __exit__(self, *error: object) -> bool | None: ...
+
+
+def _make_source(engine: Engine) -> None:
+    source_metadata.create_all(engine.execution_options(schema_translate_map={SOURCE_SCHEMA: None}))
+    engine.dispose()
 
 
 def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
@@ -56,9 +62,7 @@ class DuckStage:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.source = folder / "usage.duckdb"
-        engine = create_engine(f"duckdb:///{self.source}").execution_options(schema_translate_map={SOURCE_SCHEMA: None})
-        source_metadata.create_all(engine)
-        engine.dispose()
+        _make_source(create_engine(f"duckdb:///{self.source}"))
         self.warehouse = open_warehouse(f"duckdb:///{self.source}", write=True)
         with self.warehouse.engine.connect() as connection:
             connection.exec_driver_sql(
@@ -106,8 +110,8 @@ class PostgresStage:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        _make_source(create_engine(make_url(url).set(drivername="postgresql+psycopg")))
         self.warehouse = open_warehouse(url, write=True)
-        source_metadata.create_all(self.warehouse.engine)
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
