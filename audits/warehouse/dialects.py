@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Date,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     Dialect,
     Float,
     Integer,
-    Numeric,
     SmallInteger,
     String,
     cast,
@@ -190,23 +188,3 @@ def for_literals(dialect: Dialect) -> Dialect:
     copy.default_schema_name = dialect.default_schema_name
     copy._backslash_escapes = False  # type: ignore[attr-defined]
     return copy
-
-
-def type_family(declared: Any) -> str:
-    """The family that a reflected column type belongs to: ``text``, ``integer``, ``number``, ``instant``, ...
-
-    Two types of one family read alike for the audit; `audits doctor` compares families, not spellings. A timestamp
-    without time zone is its own family, because reading it as UTC would be a guess.
-    """
-    name = type(declared).__name__.upper()
-    if isinstance(declared, DateTime) or "TIMESTAMP" in name:
-        return "instant" if getattr(declared, "timezone", False) else "timestamp without time zone"
-    if isinstance(declared, Date):
-        return "date"
-    if isinstance(declared, Integer | SmallInteger | BigInteger) or "INT" in name:
-        return "integer"
-    if isinstance(declared, Numeric | Float) or name in {"DOUBLE", "REAL", "DECIMAL"}:
-        return "number"
-    if name in {"BOOLEAN"}:
-        return "boolean"
-    return "text" if name in {"VARCHAR", "TEXT", "STRING", "CHAR", "UUID", "JSON"} else name.lower()
