@@ -12,11 +12,12 @@ from typing import Any
 import duckdb
 
 from audits.proving.world.breaches import add_breaches
-from audits.proving.world.campaigns import add_campaigns
+from audits.proving.world.conditions import bend
 from audits.proving.world.consequences import load_consequences
 from audits.proving.world.dimensions import load_dimensions
 from audits.proving.world.faults import spoil
 from audits.proving.world.lookalikes import add_lookalikes
+from audits.proving.world.planting import add_campaigns
 from audits.proving.world.population import add_population, give_hostile_names
 from audits.proving.world.rows import EventWriter, write_events
 from audits.proving.world.spec import WorldSpec, WorldSummary
@@ -48,12 +49,14 @@ def build_world(spec: WorldSpec, path: Path, progress: Progress | None = None) -
         old.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as con:
         con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")
         create_tables(con)
         load_dimensions(con, world)
         write_events(EventWriter(con, world), blocks(world), lambda share: say("requests", 0.05 + 0.85 * share))
         say("bills", 0.92)
         load_consequences(con, world)
         faults = spoil(con, world)
+        bend(con, world)
         tables = {
             table.name: con.execute(f"SELECT count(*) FROM {table.name}").fetchall()[0][0]  # noqa: S608
             for table in source_metadata.tables.values()

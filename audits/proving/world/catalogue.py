@@ -80,7 +80,7 @@ COUNTRIES = {
         Country("CU", 0, -4, ("es",), "sanctioned"),
     )
 }
-LANGS = tuple(dict.fromkeys(lang for c in COUNTRIES.values() for lang in c.langs)) + ("da", "fi", "el", "cs", "th")
+LANGS = tuple(dict.fromkeys([*(lang for c in COUNTRIES.values() for lang in c.langs), "da", "fi", "el", "cs", "th"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +105,18 @@ MODELS = (
     Model("aster-3-mini", "aster", -200.0, None, False, "aster-2-mini", 200_000, 0.3, 1.2),
     Model("aster-3-pro", "aster", -150.0, None, False, None, 400_000, 15.0, 60.0),
     Model("aster-4", "aster", 0.0, None, True, "aster-3", 400_000, 3.5, 14.0),
+    Model("aster-4-preview", "aster", 30.0, None, True, "aster-3", 400_000, 3.5, 14.0),
     Model("aster-latest", "aster", -500.0, None, False, None, 200_000, 3.0, 12.0),
     Model("lumen-embed-1", "lumen", -600.0, None, False, None, 8_192, 0.02, 0.0),
     Model("lumen-embed-2", "lumen", -180.0, None, False, "lumen-embed-1", 8_192, 0.05, 0.0),
 )
 MODEL_INDEX = {m.name: i for i, m in enumerate(MODELS)}
+RETIRED = MODEL_INDEX["aster-2"]
 OLD_FRONTIER, NEW_FRONTIER, ALIAS = MODEL_INDEX["aster-3"], MODEL_INDEX["aster-4"], MODEL_INDEX["aster-latest"]
 
-# What a tier may use successfully; a breach of R20 steps outside, nobody else does.
-ENTITLED_MODELS = {
-    "free": ("aster-2-mini", "aster-3-mini", "aster-2", "aster-3", "aster-4", "aster-latest", "lumen-embed-1"),
-    "build": tuple(m.name for m in MODELS if m.name != "aster-3-pro"),
-    "scale": tuple(m.name for m in MODELS),
-    "enterprise": tuple(m.name for m in MODELS),
-}
+# Bulk work, log-probabilities and whole reasoning traces are for those who pay, training for enterprise only; a breach
+# of R20 steps outside, nobody else does.
+FULL_REASONING = ("scale", "enterprise")
 
 OPERATIONS = ("chat", "embeddings", "completion", "batch", "finetune", "file")
 ERRORS = ("rate_limit", "auth", "policy", "quota", "server", "client")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import duckdb
@@ -30,6 +31,23 @@ def load_consequences(con: duckdb.DuckDBPyConnection, world: World) -> None:
     load(con, "payment_events", _payment_events(world, months))
     load(con, "contracts", _contracts(world, months))
     load_auth_events(con, world)
+    _buckets(con)
+
+
+def _buckets(con: duckdb.DuckDBPyConnection) -> None:
+    """What comes as an export of hourly sums: no single requests, and for half of the accounts no count of them."""
+    con.execute("""
+        INSERT INTO usage_buckets
+        SELECT source_system, date_trunc('hour', event_ts) AS bucket_start,
+            date_trunc('hour', event_ts) + INTERVAL 1 HOUR,
+            date_trunc('hour', event_ts) + INTERVAL 90 MINUTE, account_id, api_key_hash, model_served, sum(input_tokens),
+            sum(cached_input_tokens), sum(output_tokens),
+            CASE WHEN any_value(ascii(right(account_id, 1)) % 2 = 0) THEN count(*) END, NULL
+        FROM usage_events WHERE source_system = 'usage-export'
+        GROUP BY source_system, date_trunc('hour', event_ts), account_id, api_key_hash, model_served
+        ORDER BY bucket_start, account_id, api_key_hash, model_served
+    """)
+    con.execute("DELETE FROM usage_events WHERE source_system = 'usage-export'")
 
 
 def _payment_events(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
@@ -50,7 +68,10 @@ def _payment_events(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
             tries += 1
         rows.append({"account_id": account_id, "event_ts": instant(world, day + tries), "event_type": "charge",
                      "amount_usd": cost})  # fmt: skip
-        if rng.random() < 0.004:
+        if account.chargeback:
+            rows.append({"account_id": account_id, "event_ts": instant(world, day + 20), "event_type": "chargeback",
+                         "amount_usd": cost})  # fmt: skip
+        elif rng.random() < 0.004:
             rows.append({"account_id": account_id, "event_ts": instant(world, day + 4), "event_type": "refund",
                          "amount_usd": cost})  # fmt: skip
     return sorted(rows, key=lambda r: (r["event_ts"], r["account_id"]))
@@ -77,7 +98,7 @@ def _contracts(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
     for customer in sorted(world.customers, key=lambda c: c.id):
         planted = world.contract_factor.get(customer.id)
         bound = tiers.get(customer.id, set()) & {"scale", "enterprise"}
-        if not (bound or planted or customer.id in world.resale or customer.id in retention):
+        if not (bound or planted or customer.id in world.resale | world.no_resale or customer.id in retention):
             continue
         month = used.get(customer.id, {})
         # a commitment follows the busiest month that sales expected, seldom the one that came
@@ -88,7 +109,7 @@ def _contracts(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
             "commit_tokens": commit if not planted else round(level),
             "commit_usd": round(float(spent.get(customer.id, 0)) * rng.uniform(0.8, 1.6) + 50, 2) if commit else None,
             "retention_days_max": retention.get(customer.id, rng.choice((30, 30, 30, None, 60))),
-            "resale_permitted": True if customer.id in world.resale else False if rng.random() < 0.8 else None,
+            "resale_permitted": _resale(world, rng, customer.id),
             "valid_from": instant(world, customer.since), "valid_to": None,
         }  # fmt: skip
         if rng.random() < 0.15 and not planted and customer.since < 20 < world.spec.days:
@@ -98,6 +119,12 @@ def _contracts(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
             row |= {"contract_id": world.fresh_id("ctr", rng), "valid_from": change}
         rows.append(row)
     return rows
+
+
+def _resale(world: World, rng: Random, customer: str) -> bool | None:
+    if customer in world.resale:
+        return True
+    return False if customer in world.no_resale or rng.random() < 0.8 else None
 
 
 def _last_full_month(world: World) -> tuple[int, int]:

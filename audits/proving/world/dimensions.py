@@ -13,6 +13,10 @@ from audits.proving.world.tables import load
 Row = dict[str, Any]
 
 
+COLUMN = {"name": "name", "manager": "account_manager", "parent_country": "parent_country",
+          "parent_pct": "parent_ownership_pct"}  # fmt: skip
+
+
 def instant(world: World, day: float | None) -> int | None:
     """Microseconds since 1970 of a day of the world."""
     if day is None:
@@ -47,7 +51,7 @@ def _customers(world: World) -> list[Row]:
         if c.after:
             at = instant(world, c.after[0])
             rows.append(row | {"valid_to": at})
-            row |= {"valid_from": at, **c.after[1]}
+            row |= {"valid_from": at} | {COLUMN[name]: value for name, value in c.after[1].items()}
         rows.append(row)
     return rows
 

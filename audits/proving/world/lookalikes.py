@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audits.proving.world.catalogue import ALIAS, OLD_FRONTIER
-from audits.proving.world.population import SUPPORTED, new_account, new_card, new_customer, work_as_usual
+from audits.proving.world.customers import SUPPORTED, new_account, new_card, new_customer
+from audits.proving.world.population import work_as_usual
 from audits.proving.world.spec import LookAlike, unknown
 from audits.proving.world.state import Account, Label, World, choose
 from audits.proving.world.streams import Stream, add_stream
@@ -81,7 +83,8 @@ PARTIES: dict[str, Party] = {
         work=WORKLOADS["saas"], accounts=14, per_day=12, customers="each", card=True, usual=True, meet="corporate",
     ),
     "launch-day": Party(
-        work=_from("saas", name="launch-day", rhythm="waking", weekend=1.0), tier="scale", per_day=250, peak=(2.0, 16.0),
+        work=_from("saas", name="launch-day", rhythm="waking", weekend=1.0), tier="scale",
+        per_day=250, peak=(2.0, 16.0),
     ),
     "serverless": Party(
         work=_from("rag", name="serverless", rhythm="global", agents=2, places=(("hosting", 160, 1),)),
@@ -103,7 +106,8 @@ PARTIES: dict[str, Party] = {
         domain="bigcompany.example",
     ),
     "traveller-vpn": Party(
-        work=_from("coding", name="traveller-vpn", agents=2, places=(("residential", 1, 10), ("mobile", 2, 3), ("vpn", 3, 1))),
+        work=_from("coding", name="traveller-vpn", agents=2,
+                   places=(("residential", 1, 10), ("mobile", 2, 3), ("vpn", 3, 1))),
         accounts=3, per_day=40, customers="each", roaming=6,
     ),
     "model-alias": Party(work=WORKLOADS["saas"]),
@@ -145,7 +149,7 @@ def _plant(world: World, rng: Random, name: str, wanted: LookAlike) -> list[Acco
         if customer is None or party.customers == "each":
             customer = new_customer(world, rng, party.tier, country=country)
             customer.since = min(customer.since, -20.0)
-        facts: dict[str, object] = {"source": "native", "path": "native", "shows_address": True, "shows_key": True}
+        facts: dict[str, Any] = {"source": "native", "path": "native", "shows_address": True, "shows_key": True}
         if party.enrol is not None:
             customer.since = facts["opened"] = enrolled + rng.random() ** 2 * party.enrol
         else:

@@ -1,4 +1,4 @@
-"""Benign customers: who they are, how they signed up and pay, and what they do with the API.
+"""Benign customers at work: ordinary accounts, their ups and downs, and the coincidences among them.
 
 Coincidences are wanted: families share a card, neighbours a network, strangers a VPN exit or a second-hand device.
 """
@@ -6,28 +6,16 @@ Coincidences are wanted: families share a card, neighbours a network, strangers 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
-from audits.proving.world.catalogue import (
-    COUNTRIES,
-    DISPOSABLE_DOMAINS,
-    FAMILY,
-    FIRST,
-    FORMS,
-    GIVEN,
-    HOSTILE_NAMES,
-    MAIL_DOMAINS,
-    MANAGERS,
-    SECOND,
-    TIERS,
-    USES,
-)
+import numpy as np
+
+from audits.proving.world.catalogue import HOSTILE_NAMES, TIERS, Tier
+from audits.proving.world.customers import SUPPORTED, new_account, new_card, new_customer
 from audits.proving.world.state import NEVER, Account, Customer, Label, World, choose
 from audits.proving.world.streams import Stream, add_stream
 from audits.proving.world.workloads import BESIDE, BY_TIER, WORKLOADS
 
 BENIGN = Label("benign", "ordinary", "", "")
-SUPPORTED = [(c.code, c.weight) for c in COUNTRIES.values() if c.weight]
 
 
 def add_population(world: World) -> None:
@@ -46,7 +34,7 @@ def give_hostile_names(world: World) -> None:
     others = [c for c in world.customers if c not in breaching]
     chosen = rng.sample(breaching, min(4, len(breaching))) + rng.sample(others, min(7, len(others)))
     for customer, name in zip(chosen, HOSTILE_NAMES, strict=False):
-        customer.name = name
+        customer.name, customer.after = name, None
 
 
 def ordinary_customer(world: World, rng: Random, tier: str) -> Customer:
@@ -58,116 +46,6 @@ def ordinary_customer(world: World, rng: Random, tier: str) -> Customer:
         _turnover(world, rng, account)
         work_as_usual(world, rng, account)
     return customer
-
-
-def new_customer(
-    world: World, rng: Random, tier: str, *, country: str | None = None, person: bool | None = None
-) -> Customer:
-    """A customer's row. Free customers are mostly persons; companies have a form and often a parent."""
-    country = country or choose(rng, SUPPORTED)
-    if person if person is not None else tier == "free" and rng.random() < 0.8:
-        name = f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}"
-    else:
-        name = f"{rng.choice(FIRST)}{rng.choice(SECOND)} {rng.choice(FORMS)}"
-    since = -rng.expovariate(1 / 260) if rng.random() < 0.75 else rng.uniform(-10, world.spec.days * 0.8)
-    customer = world.add_customer(rng, name=name, country=country, since=min(since, world.spec.days - 12.0))
-    if tier in ("scale", "enterprise") or rng.random() < 0.1:
-        customer.manager = rng.choice(MANAGERS)
-    if tier != "free" or rng.random() < 0.2:
-        customer.parent_country = country if rng.random() < 0.8 else choose(rng, SUPPORTED)
-        customer.parent_pct = round(rng.uniform(51, 100), 2) if rng.random() < 0.7 else None
-    _identity(world, rng, customer, tier)
-    customer.use = rng.choice(USES) if rng.random() < 0.7 else None
-    customer.zero_retention = rng.random() < {"scale": 0.08, "enterprise": 0.3}.get(tier, 0.0)
-    customer.ai_developer = rng.random() < 0.06 if tier != "free" else None
-    return customer
-
-
-def _identity(world: World, rng: Random, customer: Customer, tier: str) -> None:
-    """Identity checks: free customers are seldom checked, scale and enterprise always, and renewed each year."""
-    roll = rng.random()
-    if tier == "free":
-        customer.kyc = "verified" if roll < 0.25 else "none" if roll < 0.9 else "pending"
-    elif tier == "build":
-        customer.kyc = "verified" if roll < 0.8 else "none" if roll < 0.93 else "pending"
-    else:
-        customer.kyc = "verified"
-    if customer.kyc == "verified":
-        checked = max(customer.since + rng.uniform(0, 8), -rng.uniform(5, 230))
-        customer.kyc_at = min(checked, world.spec.days - 1.0)
-
-
-def new_card(rng: Random, country: str, tier: str) -> tuple[str, str, str | None] | None:
-    """A payment instrument (hash, type, country of the bank), or none; free customers often have none."""
-    if tier == "free" and rng.random() < 0.55:
-        return None
-    kind = choose(
-        rng,
-        {
-            "free": (("card", 8), ("prepaid", 1.2), ("virtual", 0.8)),
-            "build": (("card", 9), ("virtual", 0.8), ("prepaid", 0.3), ("crypto", 0.1)),
-            "scale": (("card", 5), ("wire", 4), ("virtual", 0.3)),
-            "enterprise": (("wire", 9), ("card", 1)),
-        }[tier],
-    )
-    bank = country if rng.random() < 0.93 else choose(rng, SUPPORTED)
-    return f"{rng.getrandbits(64):016x}", kind, None if kind in ("wire", "crypto") else bank
-
-
-def new_account(
-    world: World,
-    rng: Random,
-    customer: Customer,
-    tier: str,
-    label: Label,
-    *,
-    opened: float | None = None,
-    card: tuple[str, str, str | None] | None = None,
-    **facts: Any,
-) -> Account:
-    """An account with its sign-up, source and payment facts; ``facts`` override any of them."""
-    if opened is None:
-        opened = customer.since + (rng.expovariate(1 / 60) if rng.random() < 0.4 else rng.uniform(0, 1))
-        opened = min(opened, world.spec.days - 10.0)
-    person = tier == "free" or (tier == "build" and rng.random() < 0.3)
-    domain = choose(rng, MAIL_DOMAINS) if person else f"{world.digest('domain', customer.id)[:8]}.example"
-    disposable = tier == "free" and rng.random() < 0.025
-    place = choose(rng, (("residential", 6), ("mobile", 2), ("corporate", 1), ("vpn", 0.5))) if person else "corporate"
-    source, path = _route(rng, tier)
-    known: dict[str, Any] = {
-        "opened": opened,
-        "tiers": [(tier, opened)],
-        "source": source,
-        "path": path,
-        "shows_address": source == "native" or (source == "litellm" and rng.random() < 0.4),
-        "shows_key": source != "otel",
-        "signup_address": world.any_address(rng, customer.country, place) if rng.random() < 0.94 else None,
-        "signup_country": customer.country if rng.random() < 0.96 else choose(rng, SUPPORTED),
-        "device": f"{rng.getrandbits(64):016x}" if rng.random() < 0.9 else None,
-        "domain": rng.choice(DISPOSABLE_DOMAINS) if disposable else domain,
-        "disposable": disposable if rng.random() < 0.97 else None,
-        "phone": f"{rng.getrandbits(64):016x}" if rng.random() < 0.6 else None,
-        "programme": choose(rng, (("none", 20), ("education", 2), ("startup", 1), ("research", 0.6)))
-        if tier in ("free", "build") and rng.random() < 0.9
-        else None,
-        "zero_retention": customer.zero_retention,
-    }
-    account = world.add_account(rng, customer, label, **known | facts)
-    if account.zero_retention:
-        account.stored, account.keep_days = False, 0
-    if card:
-        account.cards.append((*card, account.opened, None))
-    return account
-
-
-def _route(rng: Random, tier: str) -> tuple[str, str]:
-    """Source system and access path of an account; bigger customers come more often through a cloud partner."""
-    partner = {"free": 0.0, "build": 0.12, "scale": 0.28, "enterprise": 0.4}[tier]
-    if rng.random() >= partner:
-        return "native", "native" if rng.random() < 0.97 else "aggregator"
-    return choose(
-        rng, ((("litellm", "native"), 6), (("otel", "bedrock"), 1.5), (("otel", "vertex"), 1), (("azure", "azure"), 2))
-    )
 
 
 def _turnover(world: World, rng: Random, account: Account) -> None:
@@ -196,24 +74,29 @@ def _turnover(world: World, rng: Random, account: Account) -> None:
 
 
 def work_as_usual(
-    world: World, rng: Random, account: Account, *, per_day: float | None = None, work: str | None = None
+    world: World, rng: Random, account: Account, *, per_day: float | None = None, start: float | None = None
 ) -> Stream:
     """Give an account its main work, and often something beside it; returns the main stream."""
     tier = TIERS[account.tiers[0][0]]
     if per_day is None:
         volume = world.spec.volume**tier.scaling
-        # nobody keeps a tier whose limit is a tenth of the need: the tail bends below the limit
         drawn = tier.median * volume * rng.lognormvariate(0, tier.sigma)
         bound = 0.35 * tier.limit * max(volume, 0.02)
         per_day = drawn / (1 + drawn / bound)
-    kind = WORKLOADS[work or choose(rng, BY_TIER[tier.name])]
+    kind = WORKLOADS[choose(rng, BY_TIER[tier.name])]
     ramp = rng.choice((0.0, 3.0, 10.0, 25.0)) if account.opened > 0 else 0.0
     pause = (NEVER, NEVER)
     if rng.random() < 0.3 and kind.weekend < 1.3:  # a holiday of a week or three
         begin = rng.uniform(-8, world.spec.days)
         pause = (begin, begin + rng.choice((4, 7, 9, 14, 16, 21)))
     keys = [k.index for k in account.keys if k.revoked is None] or [account.keys[-1].index]
-    stream = add_stream(world, rng, account, kind, per_day, ramp=ramp, pause=pause, keys=_usable(rng, keys))
+    # nobody stays in a tier whose limit is a tenth of the need: busy days bend towards the limit, some a little above
+    stream = add_stream(
+        world, rng, account, kind, per_day, ramp=ramp, pause=pause, keys=_usable(rng, keys),
+        start=account.opened if start is None else start, bend=tier.limit * rng.uniform(0.55, 1.15),
+    )  # fmt: skip
+    if rng.random() < 0.008 and start is None:
+        _at_the_limit(world, rng, stream, tier)
     if rng.random() < 0.03:  # uses a VPN most of the time
         stream.addresses = [world.any_address(rng, account.customer.country, "vpn") for _ in range(stream.leases * 2)]
     elif rng.random() < 0.05 and pause[0] < world.spec.days:
@@ -222,6 +105,19 @@ def work_as_usual(
         beside = WORKLOADS[choose(rng, BESIDE[tier.name])]
         add_stream(world, rng, account, beside, per_day * rng.uniform(0.1, 0.5), keys=stream.keys)
     return stream
+
+
+def _at_the_limit(world: World, rng: Random, stream: Stream, tier: Tier) -> None:
+    """The heaviest users of a tier: a free account near its limit for weeks, a paying one for some days."""
+    if tier.name == "free":
+        stream.per_day = tier.limit * rng.uniform(0.12, 0.4)
+    else:  # in a small file only as near as its volume allows
+        days, first = np.arange(-1, world.spec.days + 1), rng.uniform(0, world.spec.days)
+        busy = (days >= first) & (days < first + rng.choice((1, 2, 4)))
+        level = rng.uniform(0.4, 0.95) * min(tier.limit, 5_000 + tier.limit * world.spec.volume)
+        add_stream(
+            world, rng, stream.account, WORKLOADS["classify"], 1.0, keys=stream.keys, daily=np.where(busy, level, 0.0)
+        )
 
 
 def _usable(rng: Random, keys: list[int]) -> list[int]:

@@ -49,6 +49,8 @@ def daily_rates(world: World, streams: Sequence[Stream]) -> NDArray[np.float32]:
     rate *= np.where(bursts, np.exp(rng.normal(1.1, 0.5, (n, len(days)))), 1.0)
     rate *= ~_holidays(world, streams, days)
 
+    rate /= np.sqrt(1 + (rate / column([s.bend for s in streams])) ** 2)
+
     for i, s in enumerate(streams):
         if s.daily is not None:
             rate[i] = s.daily

@@ -11,7 +11,7 @@ from audits.errors import AuditsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """One planted group. What is None is as the kind's record in :mod:`.campaigns` has it.
+    """One planted group. What is None is as the kind's record in :mod:`.campaigns` says.
 
     ``per_day`` counts requests a day and account, cover traffic included; ``share`` of them is extraction.
     ``cap`` bounds an account's day. ``first_day`` and ``days`` bound the activity, in days of the world.
@@ -25,7 +25,7 @@ class Campaign:
     share: float | None = None
     first_day: int | None = None
     days: int | None = None
-    prompts: str | None = None  # fixed, five-fold, paraphrased
+    prompts: str | None = None  # fixed, five-fold, paraphrased, own
     cards: int | None = None
     devices: int | None = None
     addresses: str | None = None  # hosting, residential, vpn, mixed
@@ -33,6 +33,7 @@ class Campaign:
     sync: float | None = None  # 0..1, how much of the hourly profile the accounts have in common
     pivot: bool | None = None
     elicit: float | None = None  # share of requests that ask for hidden reasoning
+    pools: int | None = None  # 2: the second takes over when the first is banned
     unsupported: float | None = None  # share of accounts that work from an unsupported territory
     tiers: tuple[tuple[str, float], ...] | None = None
 
@@ -60,7 +61,8 @@ class WorldSpec:
     """A world: ``customers`` benign customers over ``days`` days, and what is planted among them.
 
     ``volume`` scales the benign request rates of the tiers above free: 1 puts the tiers' heavy users near the
-    default limits of rule R01 (some 1,000 requests a day and account); less makes a smaller file. ``release_day`` is the day of the frontier release.
+    default limits of rule R01 (some 1,000 requests a day and account); less makes a smaller file.
+    ``release_day`` is the day of the frontier release.
     ``conditions`` bend the whole world (see :mod:`.conditions`); ``faults`` are planted data faults.
     """
 
@@ -141,7 +143,7 @@ DEMO = WorldSpec(
         Breach(rule="R14-vpn", tier="free"),
         Breach(rule="R17", tier="build"),
         Breach(rule="R20", tier="free"),
-        Breach(rule="R20", tier="scale"),
+        Breach(rule="R20-training", tier="scale"),
         Breach(rule="R23", tier="scale"),
         Breach(rule="R23-zero", tier="enterprise"),
         Breach(rule="R25", tier="scale"),

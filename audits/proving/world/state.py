@@ -69,6 +69,7 @@ class Account:
     keys: list[Key] = field(default_factory=list)
     cards: list[tuple[str, str, str | None, float, float | None]] = field(default_factory=list)
     declines: float = 0.04
+    chargeback: bool = False
 
     @property
     def tier(self) -> str:
@@ -122,6 +123,7 @@ class World:
         self.sanctions: list[tuple[str, str, str | None, str, float]] = []
         self.contract_factor: dict[str, float] = {}  # customer -> the busiest month over the commitment
         self.resale: set[str] = set()
+        self.no_resale: set[str] = set()
         self.probes: list[dict[str, Any]] = []  # failing sign-ins from one network
         self.schedules: list[np.ndarray] = []  # shared hourly weights, (days + 2, 24) in UTC
         self.planted: dict[str, list[dict[str, Any]]] = {"campaigns": [], "lookalikes": [], "breaches": []}

@@ -14,7 +14,7 @@ from audits.proving.world.catalogue import (
     AGENTS,
     ALIAS,
     COUNTRIES,
-    ENTITLED_MODELS,
+    FULL_REASONING,
     LANGS,
     MODEL_INDEX,
     OLD_FRONTIER,
@@ -44,6 +44,7 @@ class Stream:
     pause: tuple[float, float] = (NEVER, NEVER)
     daily: Floats | None = None  # expected requests on each day from -1 to days; replaces the model of rates
     cap: float = NEVER * 1e6  # most expected requests on one day
+    bend: float = NEVER * 1e6  # the level that busy days approach and do not pass
     schedule: int = -1
     addresses: list[int] = field(default_factory=list)  # slots x leases
     leases: int = 1
@@ -61,6 +62,8 @@ class Stream:
     adopts: float = NEVER  # day from which the new frontier model replaces its predecessor
     adopt_share: float = 0.8
     visibility: int = 0
+    peers: Sequence[int] = ()  # streams that take over what this one was refused
+    index: int = 0  # among the world's streams
     users_of: int = -1  # whose end users these are: an account's index, or a group's own number below -1
 
 
@@ -68,6 +71,8 @@ def add_stream(world: World, rng: Random, account: Account, work: Workload, per_
     """Let an account take up a kind of work; ``facts`` override the stream's own draws."""
     country = COUNTRIES[facts.pop("country", None) or account.customer.country]
     noisy = _own_version(rng, work)
+    if any(tier == "free" for tier, _ in account.tiers):  # free accounts get no log-probabilities
+        noisy = replace(noisy, logprobs=0.0)
     stream = Stream(
         account=account,
         work=noisy,
@@ -77,6 +82,7 @@ def add_stream(world: World, rng: Random, account: Account, work: Workload, per_
         offset=country.offset,
         phase=rng.gauss(0, 1.0),
         growth=rng.gauss(0.04, 0.12),
+        index=len(world.streams),
     )
     for name, value in facts.items():
         setattr(stream, name, value)
@@ -165,11 +171,8 @@ def _own_version(rng: Random, work: Workload) -> Workload:
 
 def _choose_models(world: World, rng: Random, stream: Stream, work: Workload) -> None:
     """A main model, often a second one, and whether and when the new frontier model is taken up."""
-    allowed = [(m, w) for m, w in work.models if m in ENTITLED_MODELS[stream.account.tiers[0][0]]] or [
-        ("lumen-embed-1", 1)
-    ]
-    stream.model = MODEL_INDEX[choose(rng, allowed)]
-    stream.other_model = MODEL_INDEX[choose(rng, allowed)]
+    stream.model = MODEL_INDEX[choose(rng, work.models)]
+    stream.other_model = MODEL_INDEX[choose(rng, work.models)]
     stream.other_share = rng.choice((0.0, 0.0, 0.05, 0.15, 0.3))
     if work.operation == "chat" and rng.random() < work.alias:
         stream.model = ALIAS
@@ -178,6 +181,8 @@ def _choose_models(world: World, rng: Random, stream: Stream, work: Workload) ->
         stream.adopt_share = rng.uniform(0.3, 1.0)
     if OLD_FRONTIER in (stream.model, stream.other_model) and rng.random() < 0.25:
         stream.visibility = 1
+        if all(tier in FULL_REASONING for tier, _ in stream.account.tiers) and rng.random() < 0.3:
+            stream.visibility = 2
 
 
 @dataclass(slots=True)
@@ -220,7 +225,7 @@ def as_arrays(streams: Sequence[Stream]) -> Arrays:
     col: dict[str, NDArray[Any]] = {name: np.array([get(s) for s in streams]) for name, get in scalars.items()}
     col |= {name: np.array([getattr(s.work, name) for s in streams]) for name in fields}
     pool, first, size = {}, {}, {}
-    for name in ("addresses", "agents", "keys", "systems", "templates", "langs"):
+    for name in ("addresses", "agents", "keys", "systems", "templates", "langs", "peers"):
         lists = [getattr(s, name) for s in streams]
         size[name] = np.array([len(x) for x in lists], np.int64)
         first[name] = np.cumsum(size[name]) - size[name]

@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 import numpy as np
 from sqlalchemy import Boolean, Date, DateTime, String, Table
-from sqlalchemy.dialects.postgresql import dialect as postgresql
+from sqlalchemy.engine import make_url
 
 from audits.warehouse.tables import source_metadata
 
+POSTGRESQL = make_url("postgresql://").get_dialect()()  # whose names of types DuckDB takes
 NO_TIME = -(2**62)
 
 
@@ -20,7 +21,7 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """The contract's tables, empty."""
     for table in source_metadata.tables.values():
         columns = ", ".join(
-            f"{c.name} {c.type.compile(postgresql())}{'' if c.nullable else ' NOT NULL'}" for c in table.columns
+            f"{c.name} {c.type.compile(POSTGRESQL)}{'' if c.nullable else ' NOT NULL'}" for c in table.columns
         )
         con.execute(f"CREATE TABLE {table.name} ({columns})")
 
@@ -35,7 +36,7 @@ def load(con: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, 
     for column in table.columns:
         values = [row.get(column.name) for row in rows]
         key = f"c.{column.name}"
-        kind = column.type.compile(postgresql())
+        kind = column.type.compile(POSTGRESQL)
         if isinstance(column.type, String):
             arrays[column.name] = np.array(["" if v is None else str(v) for v in values], object)
             selects.append(f"nullif({key}, '')")

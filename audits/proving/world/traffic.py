@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.proving.world.catalogue import ALIAS, ERRORS, FINISHES, NEW_FRONTIER, OLD_FRONTIER, TOPICS
+from audits.proving.world.catalogue import ALIAS, ERRORS, FINISHES, MODELS, NEW_FRONTIER, OLD_FRONTIER, RETIRED, TOPICS
 from audits.proving.world.rates import QUANTILES, clock, daily_rates
 from audits.proving.world.state import World
 from audits.proving.world.streams import Arrays, as_arrays
@@ -137,12 +137,32 @@ def _turns(rng: np.random.Generator, a: Arrays, sessions: Events, salt: np.uint6
     _models(rng, a, e, sessions["model"][x], release)
     _outcomes(rng, a, e)
     again = np.flatnonzero(e.pop("again"))
-    e = {name: np.concatenate([values, values[again]]) for name, values in e.items()}
+    retries = _hand_over(rng, a, {name: values[again] for name, values in e.items()})
+    e = {name: np.concatenate([values, retries[name]]) for name, values in e.items()}
     e["ts"][n:] += 2.0 + rng.exponential(20.0, len(again))
     for name, value in (("status", 200), ("error", -1), ("finish", CODE["stop"])):
         e[name][n:] = value
     _lengths_and_scores(rng, a, e)
     return e
+
+
+def _hand_over(rng: np.random.Generator, a: Arrays, e: Events) -> Events:
+    """Of what was refused, a pool gives most to another of its streams, which uses its own address and key."""
+    size = a.size["peers"][e["stream"]]
+    given = (size > 0) & (rng.random(len(size)) < 0.7)
+    if not given.any():
+        return e
+    at = a.first["peers"][e["stream"]] + _pick(rng, np.maximum(size, 1), 1.0)
+    stream = np.where(given, a.pool["peers"][np.minimum(at, len(a.pool["peers"]) - 1)], e["stream"])
+    slot = _pick(rng, a.size["addresses"][stream], a.col["address_skew"][stream]) * a.col["leases"][stream]
+    return e | {
+        "stream": stream,
+        "account": a.col["account"][stream].astype(np.int32),
+        "address": np.where(given, a.pool["addresses"][a.first["addresses"][stream] + slot], e["address"]),
+        "key": np.where(given, a.pool["keys"][a.first["keys"][stream]], e["key"]),
+        "agent": np.where(given, a.pool["agents"][a.first["agents"][stream]], e["agent"]),
+        "session_hash": np.where(given, np.uint64(0), e["session_hash"]),
+    }
 
 
 def _prompts(rng: np.random.Generator, a: Arrays, e: Events) -> None:
@@ -166,9 +186,10 @@ def _prompts(rng: np.random.Generator, a: Arrays, e: Events) -> None:
 
 
 def _models(rng: np.random.Generator, a: Arrays, e: Events, model: Array, release: float) -> None:
-    """Model asked for and model served: the alias moves at the release, the others when they choose."""
+    """Model asked for and served: the alias moves at the release, the others when they choose or must."""
     c, s, day = a.col, e["stream"], e["ts"] / DAY_S
     adopted = (day >= np.maximum(c["adopts"][s], release)) & (rng.random(len(s)) < c["adopt_share"][s])
+    model = np.where((model == RETIRED) & (day >= release + (MODELS[RETIRED].retired or 0)), OLD_FRONTIER, model)
     model = np.where((model == OLD_FRONTIER) & adopted, NEW_FRONTIER, model)
     served = np.where(model == ALIAS, np.where(day >= release, NEW_FRONTIER, OLD_FRONTIER), model)
     e["model"], e["served"] = model.astype(np.int8), served.astype(np.int8)

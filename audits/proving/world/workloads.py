@@ -138,8 +138,14 @@ WORKLOADS = {
             output=(600, 0.7), systems=1, templates=2, template_skew=2, topics=24, langs=8, lang_skew=1.8,
         ),
         Workload(
+            name="training", operation="finetune", rhythm="office", weekend=0.2, active=0.15, noise=0.8, turns=1,
+            input=(9000, 0.8), output=(0, 0), cached=0, reasoning=0, systems=0, templates=1, topics=2, capped=0,
+            models=(("aster-3-mini", 2), ("aster-2-mini", 1)),
+        ),
+        Workload(
             name="evals", rhythm="night", weekend=0.6, active=0.5, noise=0.6, turns=1, input=(700, 0.8),
-            output=(150, 1.0), systems=2, templates=8, topics=20, benchmark=0.25, rubric=0.2, repeat=0.4, cot=0.02,
+            output=(150, 1.0), systems=2, templates=8, topics=20, benchmark=0.25, rubric=0.2, repeat=0.4, cot=0.02, logprobs=0.1,
+            logit_bias=0.05,
         ),
     )
 }  # fmt: skip
@@ -164,5 +170,5 @@ BESIDE: dict[str, tuple[tuple[str, float], ...]] = {
     "free": (("personal", 3), ("coding", 2), ("prototype", 1)),
     "build": (("embedding", 4), ("prototype", 3), ("evals", 2), ("coding", 2)),
     "scale": (("embedding", 5), ("evals", 2), ("documents", 2), ("prototype", 1)),
-    "enterprise": (("embedding", 4), ("evals", 2), ("classify", 2), ("prototype", 1)),
+    "enterprise": (("embedding", 4), ("evals", 2), ("classify", 2), ("prototype", 1), ("training", 0.5)),
 }
