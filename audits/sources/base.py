@@ -66,11 +66,15 @@ class Batch:
 
 
 class Source(Protocol):
-    """Where usage comes from. ``table`` is the contract's table that it fills, ``key`` what makes a row the same."""
+    """Where usage comes from."""
 
-    system: str
-    table: Table
-    key: tuple[str, ...]
+    @property
+    def system(self) -> str:
+        """What ``source_system`` says of its rows."""
+
+    @property
+    def table(self) -> Table:
+        """The contract's table that it fills."""
 
     def batches(self, newest: datetime | None) -> Iterator[Batch]:
         """The source's rows, each transaction's worth at a time.

@@ -90,7 +90,6 @@ class LiteLLM:
     system: str = "litellm"
 
     table: ClassVar[Table] = usage_events
-    key: ClassVar[tuple[str, ...]] = ("event_id",)
 
     def batches(self, newest: datetime | None) -> Iterator[Batch]:
         """Every row from ``since`` on, in order of time, through a server-side cursor in one read-only snapshot."""

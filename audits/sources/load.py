@@ -69,7 +69,7 @@ def load(
             for batch in source.batches(newest):
                 rows = _with_arrival(batch.rows, now)
                 with warehouse.begin() as connection:
-                    inserted = append_new(connection, source.table, source.key, rows)
+                    inserted = append_new(connection, source.table, ("event_id",), rows)
                     append_new(connection, rejected_rows, _REJECT_KEY, _rejects(source.system, batch, now))
                 _count(report, seen, batch, inserted)
                 tell(report)

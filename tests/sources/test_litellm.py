@@ -18,6 +18,7 @@ from audits.errors import AuditsError
 from audits.sources.litellm import LiteLLM
 from audits.sources.load import load
 from audits.sources.privacy import Hasher
+from tests.sources.reading import query
 
 NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)
 RECORDED = Path(__file__).parent / "fixtures" / "litellm_spend_logs.jsonl"
@@ -52,7 +53,7 @@ def insert(url: str, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             names = ", ".join(f'"{name}"' for name in row)
             values = ", ".join(f"%({name})s" for name in row)
-            connection.execute(f'INSERT INTO "LiteLLM_SpendLogs" ({names}) VALUES ({values})', row)  # type: ignore[call-overload]
+            connection.execute(f'INSERT INTO "LiteLLM_SpendLogs" ({names}) VALUES ({values})', row)
 
 
 @pytest.fixture
@@ -62,17 +63,6 @@ def spend_logs(postgres_url: str) -> str:
         connection.execute(DDL)
     insert(postgres_url, recorded())
     return postgres_url
-
-
-def query(url: str, sql: str) -> list[dict[str, Any]]:
-    engine = create_engine(
-        make_url(url).set(drivername=url.partition(":")[0].replace("postgresql", "postgresql+psycopg"))
-    )
-    try:
-        with engine.connect() as connection:
-            return [dict(row) for row in connection.execute(text(sql)).mappings()]
-    finally:
-        engine.dispose()
 
 
 def events(url: str) -> dict[str, dict[str, Any]]:
@@ -168,7 +158,7 @@ def test_an_older_proxy_s_table_lacks_columns_and_is_read_all_the_same(spend_log
              "organization_id", "litellm_call_id")  # fmt: skip
     with psycopg.connect(spend_logs) as connection:
         for name in later:
-            connection.execute(f'ALTER TABLE "LiteLLM_SpendLogs" DROP COLUMN "{name}"')  # type: ignore[call-overload]
+            connection.execute(f'ALTER TABLE "LiteLLM_SpendLogs" DROP COLUMN "{name}"')
     report = load(source(spend_logs), duckdb_warehouse, now=NOW)
     assert report.loaded == 16
     row = events(duckdb_warehouse)["small"]

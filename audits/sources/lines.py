@@ -1,0 +1,40 @@
+"""Reading files of JSON lines: any number, plain or compressed, one line in memory at a time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from audits.errors import AuditsError
+from audits.sources.base import Reject, SetAside, digest
+
+
+def json_lines(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | SetAside]:
+    """(file:line, object) of every line that is not empty; a line that is no JSON object comes as to be set aside."""
+    for path in paths:
+        with open_file(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                position = f"{path.name}:{number}"
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    # What json says names the column only; the line itself may quote a prompt.
+                    reason = f"no JSON ({getattr(error, 'msg', 'not UTF-8, or nested too deep')})"
+                    yield SetAside(Reject("line", reason), position, digest(line.hex()))
+                    continue
+                if isinstance(value, dict):
+                    yield position, value
+                else:
+                    yield SetAside(Reject("line", "no JSON object"), position, digest(value))
+
+
+def open_file(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """A file's bytes, unpacked where its name ends in .gz."""
+    if not path.is_file():
+        raise AuditsError(f"There is no file {path}.", where="the source", fix="Check the path.")
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
