@@ -27,7 +27,7 @@ from audits.warehouse.catalog import read_catalog
 from audits.warehouse.dialects import for_literals
 from audits.warehouse.fit import absent, misfits, require_fit
 from audits.warehouse.own import make_own_tables
-from audits.warehouse.standins import stand_ins
+from audits.warehouse.standins import SCHEMAS, stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
 
 LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing rollups into the same DuckDB file
@@ -45,6 +45,7 @@ class Warehouse:
     url: str  # without password
     writable: bool
     absent: frozenset[str] = frozenset()
+    schema: str | None = None  # of the source tables, where it is one
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -63,14 +64,14 @@ class Warehouse:
             raise
 
     def standalone_sql(self, statement: Select[Any]) -> str:
-        """The statement as text that runs as it stands on the source warehouse: literals in place, no schema.
+        """The statement as text that runs as it stands on the source warehouse: literals in place.
 
         Columns that the source does not have are written as NULL.
         """
         return str(
             self._without_absent(statement).compile(
                 dialect=for_literals(self.engine.dialect),
-                schema_translate_map={SOURCE_SCHEMA: None},
+                schema_translate_map={SOURCE_SCHEMA: self.schema},
                 render_schema_translate=True,
                 compile_kwargs={"literal_binds": True},
             )
@@ -124,7 +125,13 @@ def open_warehouse(url: str, rollups_url: str | None = None, *, write: bool = Fa
     except AuditsError:
         engine.dispose()
         raise
-    return Warehouse(_stand_in(engine, stand_ins(found, lacking, engine.dialect)), shown, write, lacking)
+    schemas = {table.schema for table in found.values()}
+    schema = schemas.pop() if len(schemas) == 1 else None
+    if lacking or schema is None:
+        engine = _stand_in(engine, stand_ins(found, lacking, engine.dialect))
+    elif engine.dialect.name == "postgresql":
+        engine = engine.execution_options(schema_translate_map={SOURCE_SCHEMA: schema})
+    return Warehouse(engine, shown, write, lacking, schema)
 
 
 def parse_url(url: str) -> URL:
@@ -221,8 +228,6 @@ def _postgresql(url: URL) -> Engine:
 
 def _stand_in(engine: Engine, statements: Sequence[str]) -> Engine:
     """The engine whose every connection first makes the stand-ins, and reads the source through them."""
-    if not statements:
-        return engine
     engine.dispose()  # the connection that looked at the source has none
 
     @event.listens_for(engine, "connect")
@@ -231,11 +236,8 @@ def _stand_in(engine: Engine, statements: Sequence[str]) -> Engine:
             connection.execute(statement)
         connection.commit()
 
-    if engine.dialect.name == "duckdb":
-        return engine.execution_options(
-            schema_translate_map={SOURCE_SCHEMA: "memory.main", AUDIT_SCHEMA: f"rollups.{AUDIT_SCHEMA}"}
-        )
-    return engine
+    schemas = dict(engine.get_execution_options()["schema_translate_map"])
+    return engine.execution_options(schema_translate_map=schemas | {SOURCE_SCHEMA: SCHEMAS[engine.dialect.name]})
 
 
 def is_gone(error: DBAPIError) -> bool:

@@ -1,0 +1,121 @@
+"""The doctor names what is wrong, where, and the statement that puts it right."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from audits.errors import AuditsError
+from audits.warehouse.check import check
+from tests.rows import REFERENCE, account, events, put, run_sql, together
+
+NOW = datetime(2026, 11, 4, tzinfo=UTC)
+WORLD = together(account("a"), REFERENCE, {"usage_events": events("a", "2026-10-05", 3)})
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def url(request) -> str:
+    found = request.getfixturevalue("duckdb_warehouse" if request.param == "duckdb" else "postgres_url")
+    put(found, WORLD)
+    return found
+
+
+def found(url: str, severity: str) -> dict[str, str]:
+    return {problem.where: problem.fix for problem in check(url, now=NOW) if problem.severity == severity}
+
+
+def as_role(url: str, name: str, *rights: str) -> str:
+    """A role of that name with these rights only."""
+    run_sql(url, f"DROP ROLE IF EXISTS {name}", f"CREATE ROLE {name} LOGIN", *(right.format(name) for right in rights))
+    return make_url(url).set(username=name).render_as_string()
+
+
+def test_a_sound_warehouse_has_no_errors(url):
+    assert found(url, "error") == {}
+    assert found(url, "not recorded") == {}
+
+
+def test_wrong_types_come_with_the_statement_to_run(url):
+    run_sql(
+        url,
+        "ALTER TABLE usage_events ALTER COLUMN ingested_ts TYPE TIMESTAMP USING ingested_ts AT TIME ZONE 'UTC'",
+        "ALTER TABLE customers ALTER COLUMN valid_from TYPE VARCHAR USING CAST(valid_from AS VARCHAR)",
+    )
+    wrong = found(url, "error")
+    assert set(wrong) == {"usage_events.ingested_ts", "customers.valid_from"}
+    run_sql(url, wrong["usage_events.ingested_ts"].removeprefix("If it is UTC: "), wrong["customers.valid_from"])
+    assert found(url, "error") == {}
+
+
+def test_nulls_where_the_contract_allows_none_are_counted(url):
+    run_sql(
+        url,
+        "ALTER TABLE usage_events ALTER COLUMN account_id DROP NOT NULL",
+        "UPDATE usage_events SET account_id = NULL WHERE event_id = 'native:a-2026-10-05-1'",
+    )
+    (problem,) = [one for one in check(url, now=NOW) if one.severity == "error"]
+    assert (problem.where, problem.what[:6]) == ("usage_events.account_id", "1 rows")
+    assert "'UNMAPPED'" in problem.fix
+
+
+def test_absent_tables_and_columns_are_not_recorded(url):
+    run_sql(url, "DROP TABLE territories", "ALTER TABLE api_keys DROP COLUMN serverless")
+    assert set(found(url, "not recorded")) == {"territories", "api_keys.serverless"}
+
+
+def test_events_of_the_future_and_empty_tables_are_pointed_out(url):
+    put(url, {"usage_events": events("a", "2027-10-05", 2, prefix="far-")})
+    run_sql(url, "DELETE FROM customers")
+    assert {"usage_events.event_ts", "customers"} <= set(found(url, "advice"))
+
+
+def test_rights_that_are_missing_come_with_the_grant(postgres_url):
+    put(postgres_url, WORLD)
+    poor = as_role(postgres_url, "poor_reader", "GRANT SELECT ON usage_events, customers, accounts TO {}")
+    wrong = found(poor, "error")
+    assert wrong["account_tiers"] == "GRANT SELECT ON account_tiers TO ...;"
+    assert wrong["schema audit"] == "CREATE SCHEMA audit AUTHORIZATION poor_reader;"
+    assert set(found(poor, "not recorded")) >= {"api_keys", "models"}
+    run_sql(postgres_url, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO poor_reader", wrong["schema audit"])
+    assert found(poor, "error") == {}
+    assert "role poor_reader" not in found(poor, "advice")
+    run_sql(postgres_url, "DROP OWNED BY poor_reader", "DROP ROLE poor_reader")
+
+
+def test_a_role_that_could_write_and_a_missing_index_are_advised_on(postgres_url):
+    put(postgres_url, WORLD)
+    advice = found(postgres_url, "advice")
+    assert set(advice) == {"role postgres", "usage_events"}
+    run_sql(postgres_url, "CREATE INDEX ON usage_events (event_ts, ingested_ts)")
+    assert "usage_events" not in found(postgres_url, "advice")
+
+
+def test_a_column_that_may_not_be_read_counts_as_absent(postgres_url):
+    put(postgres_url, WORLD)
+    narrow = as_role(
+        postgres_url, "narrow_reader",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}",
+        "REVOKE SELECT ON models FROM {}",
+        "GRANT SELECT (model, family, frontier, released_at, retired_at) ON models TO {}",
+        "CREATE SCHEMA audit AUTHORIZATION {}",
+    )  # fmt: skip
+    assert found(narrow, "error") == {}
+    assert set(found(narrow, "not recorded")) == {"models.predecessor", "models.context_window"}
+    run_sql(postgres_url, "DROP OWNED BY narrow_reader", "DROP ROLE narrow_reader")
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "no url at all", "duckdb:////nowhere/at/all.duckdb", "postgresql://127.0.0.1:1/x"]
+)
+def test_a_warehouse_that_cannot_be_opened_is_a_matter_of_configuration(url):
+    with pytest.raises(AuditsError) as caught:
+        check(url, now=NOW)
+    assert caught.value.exit_code == 2
+    assert caught.value.fix
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path):
+    (tmp_path / "notes.duckdb").write_text("not a database")
+    with pytest.raises(AuditsError, match=r"notes\.duckdb"):
+        check(f"duckdb:///{tmp_path / 'notes.duckdb'}", now=NOW)
