@@ -13,7 +13,7 @@ from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
-LIMITS = ("score_min", "share_min", "requests_min", "group_requests_min", "replays_min")
+SHOWN = ("share_min", "requests_min", "replays_min")
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -32,7 +32,7 @@ def violations(scope: Scope) -> Select[Any]:
             func.sum(counted.elicited).label("elicited"),
             func.sum(counted.scored).label("scored"),
             func.sum(counted.replays).label("replays"),
-            *(func.max(counted[name]).label(name) for name in ("limit_share_min", "limit_requests_min", "limit_replays_min")),
+            *(func.max(counted[f"limit_{name}"]).label(f"limit_{name}") for name in SHOWN),
         )
         .group_by(counted.subject_type, counted.subject_id, counted.tier)
         .subquery("sums")

@@ -81,7 +81,7 @@ def violations(scope: Scope) -> Select[Any]:
             correlation(whole.gt - s.xt, og, base.t, ogg, base.tt).label("gt"),
             *(s[f"limit_{name}"] for name in LIMITS),
         )
-        .where(whole.group_id == s.group_id)
+        .where(whole.group_id == s.group_id, base.t.is_not(None))
         .subquery("correlations")
     ).c  # fmt: skip
     partial = (r.xg - r.xt * r.gt) / func.sqrt(func.greatest((1 - r.xt * r.xt) * (1 - r.gt * r.gt), 1e-9))

@@ -62,12 +62,11 @@ def violations(scope: Scope) -> Select[Any]:
         .group_by(moved.group_id, moved.model)
         .subquery("after")
     ).c  # fmt: skip
+    on_predecessor = or_(g.model_requested == moved.predecessor, g.model_served == moved.predecessor)
     before = (
         select(
             moved.group_id, moved.model,
-            func.coalesce(
-                func.sum(g.n_ok).filter(or_(g.model_requested == moved.predecessor, g.model_served == moved.predecessor)), 0
-            ).label("old"),
+            func.coalesce(func.sum(g.n_ok).filter(on_predecessor), 0).label("old"),
             func.sum(g.n_ok).label("every"),
         )
         .where(g.group_id == moved.group_id, g.day < utc_day(moved.released_at))
