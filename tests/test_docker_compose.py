@@ -39,8 +39,8 @@ def resolved(environment: Mapping[str, str]) -> dict[str, str]:
 
 def test_the_services_are_those_of_the_whole_system() -> None:
     assert set(LASTING) == {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "mail"}
-    assert set(SERVICES) - set(LASTING) == {"migrate", "audits"}  # one ends by itself, one is run by hand
-    assert SERVICES["audits"]["profiles"] == ["tools"]
+    assert set(SERVICES) - set(LASTING) == {"migrate", "audits", "loader"}  # the first ends by itself
+    assert SERVICES["audits"]["profiles"] == SERVICES["loader"]["profiles"] == ["tools"]  # run by hand only
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -112,6 +112,7 @@ def test_the_settings_are_those_that_the_service_reads(name: str) -> None:
 def test_only_what_runs_audits_has_their_passwords() -> None:
     holders = {name for name, one in SERVICES.items() if any("AUDITOR" in v for v in one["environment"].values())}
     assert holders == {"postgres", "scheduler", "audits"}
+    assert "warehouse:warehouse_password@" in resolved(SERVICES["loader"]["environment"])["AUDITS_WAREHOUSE_URL"]
 
 
 @pytest.fixture
