@@ -23,7 +23,7 @@ from audits.proving.world.rows import EventWriter, write_events
 from audits.proving.world.spec import WorldSpec, WorldSummary
 from audits.proving.world.state import World
 from audits.proving.world.tables import create_tables
-from audits.proving.world.traffic import blocks
+from audits.proving.world.traffic import blocks, even_blocks
 from audits.warehouse.tables import source_metadata
 
 Progress = Callable[[str, float], None]
@@ -52,7 +52,9 @@ def build_world(spec: WorldSpec, path: Path, progress: Progress | None = None) -
         con.execute("SET enable_progress_bar = false")
         create_tables(con)
         load_dimensions(con, world)
-        write_events(EventWriter(con, world), blocks(world), lambda share: say("requests", 0.05 + 0.85 * share))
+        write_events(
+            EventWriter(con, world), even_blocks(blocks(world)), lambda share: say("requests", 0.05 + 0.85 * share)
+        )
         say("bills", 0.92)
         load_consequences(con, world)
         faults = spoil(con, world)

@@ -40,7 +40,8 @@ def _buckets(con: duckdb.DuckDBPyConnection) -> None:
         INSERT INTO usage_buckets
         SELECT source_system, date_trunc('hour', event_ts) AS bucket_start,
             date_trunc('hour', event_ts) + INTERVAL 1 HOUR,
-            date_trunc('hour', event_ts) + INTERVAL 90 MINUTE, account_id, api_key_hash, model_served, sum(input_tokens),
+            date_trunc('hour', event_ts) + INTERVAL 90 MINUTE, account_id, api_key_hash, model_served,
+            sum(input_tokens),
             sum(cached_input_tokens), sum(output_tokens),
             CASE WHEN any_value(ascii(right(account_id, 1)) % 2 = 0) THEN count(*) END, NULL
         FROM usage_events WHERE source_system = 'usage-export'

@@ -76,6 +76,8 @@ class EventWriter:
         accounts = world.accounts
         # one thread and joins as they are written: anything else loses the order of the rows
         con.execute("SET threads = 1")
+        # these cost more time on random hashes than they save room
+        con.execute("SET disabled_compression_methods = 'fsst,dict_fsst,zstd'")
         con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")
         con.execute("ATTACH ':memory:' AS shaping")
         lookup(

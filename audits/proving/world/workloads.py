@@ -144,8 +144,8 @@ WORKLOADS = {
         ),
         Workload(
             name="evals", rhythm="night", weekend=0.6, active=0.5, noise=0.6, turns=1, input=(700, 0.8),
-            output=(150, 1.0), systems=2, templates=8, topics=20, benchmark=0.25, rubric=0.2, repeat=0.4, cot=0.02, logprobs=0.1,
-            logit_bias=0.05,
+            output=(150, 1.0), systems=2, templates=8, topics=20, benchmark=0.25, rubric=0.2, repeat=0.4, cot=0.02,
+            logprobs=0.1, logit_bias=0.05,
         ),
     )
 }  # fmt: skip
