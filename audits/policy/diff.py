@@ -36,7 +36,7 @@ class Change:
             words = "" if self.field in {"", "text"} else f" {spoken(there)[0]}"
             return f"{what}{words} {'is new' if self.before is _ABSENT else 'no longer holds'} {when}"
         if self.field in _LONG:
-            return f"{what} is reworded {when}"
+            return f"{_subject(self.key, '')} is reworded {when}"
         before, after = spoken(self.before, self.after)
         return f"{what} {before} -> {after} {when}"
 
@@ -80,10 +80,10 @@ def _pieces(key: Key, old: list[Entry], new: list[Entry]) -> Iterator[Change]:
             x, y = (_ABSENT, value) if before is None else (value, _ABSENT)
             yield Change(key, "" if value == "" else "value", x, y, first, open_end(last))
             continue
-        for name in dict.fromkeys((*before, *after)):
-            x, y = before.get(name), after.get(name)
-            if x != y:
-                yield Change(key, name, x, y, first, open_end(last))
+        names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
+        for name in names:
+            if name != "why" or len(names) == 1:  # with another value, another reason goes without saying
+                yield Change(key, name, before.get(name), after.get(name), first, open_end(last))
 
 
 def _fields(entries: list[Entry], day: date) -> Mapping[str, Any] | None:

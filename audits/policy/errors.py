@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 from audits.errors import AuditsError
 
-_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|[^\s,\]}:#]+""")
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?:[^\s,\]}:]|:(?=\S))+""")
+_ALIKE = 0.7  # hihg for high is 0.75; R32 for R02 would be 0.67
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,6 +53,6 @@ class PolicyError(AuditsError):
 
 def closest(word: object, known: Sequence[str]) -> str:
     """The known name that a reader most likely meant, or nothing."""
-    by_folded = {name.lower(): name for name in known}
-    found = get_close_matches(str(word).lower(), list(by_folded), n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else ""
+    alike = {name: SequenceMatcher(None, str(word).lower(), name.lower()).ratio() for name in known}
+    best = max(alike, key=alike.__getitem__, default="")  # of equals the first: R5 means R05 rather than R25
+    return best if alike.get(best, 0) >= _ALIKE else ""

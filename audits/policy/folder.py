@@ -53,6 +53,12 @@ class Document:
         """The file's name without folder and ending."""
         return FilePath(self.name).stem
 
+    @property
+    def misnamed(self) -> bool:
+        """Whether the file is called other than the one rule or pack in it."""
+        key = self.kind.many
+        return key is not None and self.data.get(key, self.stem) != self.stem
+
     def problem(self, path: Path, what: str, *, at: str = "value", allowed: str = "", suggestion: str = "") -> Problem:
         """A problem at a path of this file: ``at`` its ``value`` or its ``key``."""
         line, column = self._position(path, at)

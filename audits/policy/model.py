@@ -79,7 +79,7 @@ class Book:
         """Share of the population from which the rule's findings are held back until a person releases them."""
         entry = self._on(("rule", rule_id), day)
         own = entry.fields.get("breaker_share") if entry else None
-        return float(own if own is not None else self.settings(day).breaker_share)
+        return float(own if own is not None else self._settings(day).fields["breaker_share"])
 
     def limits(
         self, rule_id: str, first_day: date, last_day: date, *, families: Sequence[str] = ()
@@ -142,15 +142,7 @@ class Book:
 
     def settings(self, day: date) -> BookSettings:
         """The settings on a day; raises :class:`PolicyError` for a day before the book begins."""
-        entry = self._on(("settings",), day)
-        if entry is None:
-            begins = min(e.from_day for e in self._of("settings"))
-            raise PolicyError(
-                f"The policy book says nothing of {day}: it begins on {begins}.",
-                where=f"policy book {self.title!r}, book.yaml, settings",
-                fix="Set an earlier effective_from, or audit later periods.",
-            )
-        fields = entry.fields
+        fields = self._settings(day).fields
         return BookSettings(
             packs=tuple(fields["packs"]),
             grace_days=fields["grace_days"],
@@ -182,8 +174,19 @@ class Book:
     def _on(self, key: Key, day: date) -> Entry | None:
         return next((e for e in self._of(key[0]) if e.key == key and e.holds(day)), None)
 
+    def _settings(self, day: date) -> Entry:
+        entry = self._on(("settings",), day)
+        if entry is None:
+            begins = min(e.from_day for e in self._of("settings"))
+            raise PolicyError(
+                f"The policy book says nothing of {day}: it begins on {begins}.",
+                where=f"policy book {self.title!r}, book.yaml, settings",
+                fix="Set an earlier effective_from, or audit later periods.",
+            )
+        return entry
+
     def _terms(self, families: Iterable[str], day: date) -> list[Clause]:
-        packs, wanted = self.settings(day).packs, set(families)
+        packs, wanted = self._settings(day).fields["packs"], set(families)
         in_force = (
             e.fields["id"] for e in self._of("clause") if e.key[1] in packs and e.key[2] in wanted and e.holds(day)
         )
@@ -197,8 +200,8 @@ class Book:
             if entry.fields["status"] != "retired":
                 in_force.setdefault(entry.key[1], []).append(entry)
         found: dict[str, list[LimitRow]] = {rule: [] for rule in in_force}
-        by_tier = lambda entry: entry.key[1:3]  # noqa: E731 a sort key, used twice
-        for (rule, tier), group in groupby(sorted(self._of("limit"), key=by_tier), key=by_tier):
+        # The entries are in order of their keys, so those of a rule and tier stand together.
+        for (rule, tier), group in groupby(self._of("limit"), key=lambda entry: entry.key[1:3]):
             limits = list(group)
             names = {entry.key[3] for entry in limits}
             judged = [entry for entry in in_force.get(rule, ()) if tier in entry.fields["tiers"]]

@@ -28,7 +28,7 @@ def check(folder: Folder, _: object) -> Iterator[Problem]:
         for document in folder.of(kind):
             found = [one for one in placed if one[1].key == key]
             if document.whole and not found:
-                yield document.problem((listing,), f"{label(key)} is missing.", at="key", allowed=wanted)
+                yield document.problem((listing,), f"Nothing is in force for {label(key)}.", at="key", allowed=wanted)
             elif document.whole and begins:
                 yield from _ends(found, begins)
 
@@ -36,15 +36,16 @@ def check(folder: Folder, _: object) -> Iterator[Problem]:
 def _ends(found: list[Placed], begins: date) -> Iterator[Problem]:
     first = min(found, key=lambda placed: placed[1].from_day)
     last = max(found, key=lambda placed: placed[1].to_day or FOREVER)
-    if first[1].from_day > begins:
+    starts = first[1].from_day
+    if starts > begins:
         yield first[0].problem(
             (*first[1].path, "effective_from"),
-            f"{label(first[1].key)} begins on {first[1].from_day}, but the book's settings begin on {begins}.",
+            f"Nothing is in force for {label(first[1].key)} from {begins}, when the settings begin, to {starts}.",
             allowed=f"effective_from: {begins}, or an entry for the days before",
         )
     if last[1].to_day is not None:
         yield last[0].problem(
             (*last[1].path, "effective_to"),
-            f"{label(last[1].key)} ends on {last[1].to_day}, and nothing follows.",
+            f"Nothing is in force for {label(last[1].key)} from {last[1].to_day} on.",
             allowed="no effective_to here, or an entry from that day on",
         )

@@ -131,6 +131,8 @@ def _scalar(shape: Shape, value: Any, path: Path, report: _Report) -> Any:
 
 
 def _text(pattern: str | None, words: str, value: Any, path: Path, report: _Report) -> Any:
+    if isinstance(value, int | float | date):
+        return _wrong(path, value, f'{words}, in quotes: "{value}"', report)
     if not isinstance(value, str) or not value.strip():
         return _wrong(path, value, words, report)
     if pattern and not re.fullmatch(pattern, value):
@@ -154,7 +156,7 @@ def _number(whole: bool, low: float | None, high: float | None, value: Any, path
     if not number or (whole and value != int(value)):
         return _wrong(path, value, bounds, report)
     if low is not None and value < low:
-        report(path, f"{_shown(value)} is below {low:g}.", allowed=bounds)
+        report(path, f"{_shown(value)} is below {low or 'zero'}.", allowed=bounds)
         return None
     if high is not None and value > high:
         report(path, f"{_shown(value)} is above {high:g}.", allowed=bounds)

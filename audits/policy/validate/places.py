@@ -12,7 +12,7 @@ def check(folder: Folder, _: object) -> Iterator[Problem]:
     """Files whose name is not that of their content; so no rule or pack can stand in two files."""
     for document in folder.documents:
         key = document.kind.many
-        if key and key in document.data and document.data[key] != document.stem:
+        if key and document.misnamed:
             right = document.kind.place.format(document.data[key])
             yield document.problem(
                 (key,),
