@@ -113,13 +113,14 @@ def _span(period: Period, rule: Rule) -> tuple[date, date]:
 def publication_status(evaluation: Evaluation, book: Book, day: date) -> str:
     """active, shadow (recorded, not reported) or stopped: the rule found more than its share of the population.
 
-    The breaker counts customers that were judged; a person releases it by a larger ``breaker_share`` in the book.
+    The breaker holds the subjects found, a group as one, against the customers judged; a person releases it by a larger
+    ``breaker_share`` in the book.
     """
     status = book.rule_status(evaluation.rule.id, day)
-    violating = sum(cell.verdict == "violating" for cell in evaluation.cells)
-    judged = violating + sum(cell.verdict == "compliant" for cell in evaluation.cells)
-    if status == "active" and violating >= book.settings(day).breaker_findings_min:
-        return "stopped" if violating > book.breaker_share(evaluation.rule.id, day) * judged else status
+    found = len(evaluation.found)
+    judged = sum(cell.verdict in ("compliant", "violating") for cell in evaluation.cells)
+    if status == "active" and found >= book.settings(day).breaker_findings_min:
+        return "stopped" if found > book.breaker_share(evaluation.rule.id, day) * judged else status
     return status
 
 

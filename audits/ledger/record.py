@@ -119,11 +119,15 @@ def _revisions(period: Period) -> Select[tuple[Run]]:
 
 
 def unchanged_run(session: Session, period: Period, tiers: Iterable[str], inputs: Mapping[str, str]) -> Run | None:
-    """The newest run of the period, if it was complete, covered these tiers and was made from these very inputs."""
+    """The newest run of the period, if it covered these tiers and was made from these very inputs.
+
+    A run in which a rule failed is not taken for done: what made it fail may be gone.
+    """
     run = latest_run(session, period)
-    if run and run.status == "complete" and set(tiers) <= set(run.tiers) and dict(run.inputs) == dict(inputs):
-        return run
-    return None
+    if run is None or not set(tiers) <= set(run.tiers) or dict(run.inputs) != dict(inputs):
+        return None
+    failed = select(func.count()).where(EvaluationRow.run_id == run.id, EvaluationRow.errored > 0)
+    return None if session.scalar(failed) else run
 
 
 def causes_of_change(before: Run | None, audit: Audit) -> list[str]:
@@ -150,7 +154,10 @@ def causes_of_change(before: Run | None, audit: Audit) -> list[str]:
 
 
 def record(session: Session, audit: Audit) -> Run:
-    """Write the audit as the period's next revision and return its run."""
+    """Write the audit as the period's next revision and return its run.
+
+    The same inputs that led to the same results again (a rule failed and fails still) are no new revision.
+    """
     before = latest_run(session, audit.period)
     results = digest(
         {
@@ -158,6 +165,8 @@ def record(session: Session, audit: Audit) -> Run:
             "findings": [[f.finding_id, f.severity, f.summary, dict(f.observed)] for f in audit.findings],
         }
     )
+    if before and dict(before.inputs) == dict(audit.inputs) and before.results_digest == results:
+        return before
     if session.get(PolicyVersion, audit.policy_version) is None:
         session.add(PolicyVersion(digest=audit.policy_version, content=dict(audit.policy)))
     for rule_id, (version, content) in audit.rules.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, select
+from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, select, true
 
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
@@ -43,7 +43,7 @@ def violations(scope: Scope) -> Select[Any]:
         .group_by(member.group_id, member.day, member.hour)
         .subquery("group_hours")
     ).c
-    whole = (
+    wholes = (
         select(
             group.group_id, func.count().label("hours"), func.sum(group.g).label("g"),
             func.sum(group.g * group.g).label("gg"), func.sum(group.g * tier.t).label("gt"),
@@ -51,10 +51,12 @@ def violations(scope: Scope) -> Select[Any]:
         .where(tier.day == group.day, tier.hour == group.hour)
         .group_by(group.group_id)
         .subquery("group_sums")
-    ).c  # fmt: skip
+    )  # fmt: skip
+    whole = wholes.c
     all_hours = float(24 * len(scope.period.days))
-    base = select(func.sum(tier.t).label("t"), func.sum(tier.t * tier.t).label("tt")).subquery("tier_sums").c
-    s = (
+    bases = select(func.sum(tier.t).label("t"), func.sum(tier.t * tier.t).label("tt")).subquery("tier_sums")
+    base = bases.c
+    sums = (
         select(
             member.group_id, member.tier, member.account_id,
             func.sum(member.x).label("x"), func.sum(member.x * member.x).label("xx"),
@@ -65,7 +67,8 @@ def violations(scope: Scope) -> Select[Any]:
         .where(and_(tier.day == member.day, tier.hour == member.hour))
         .group_by(member.group_id, member.tier, member.account_id)
         .subquery("member_sums")
-    ).c  # fmt: skip
+    )  # fmt: skip
+    s = sums.c
 
     def correlation(ab: Any, a: Any, b: Any, aa: Any, bb: Any) -> ColumnElement[float]:
         spread = func.greatest((all_hours * aa - a * a) * (all_hours * bb - b * b), 1e-9)
@@ -81,7 +84,7 @@ def violations(scope: Scope) -> Select[Any]:
             correlation(whole.gt - s.xt, og, base.t, ogg, base.tt).label("gt"),
             *(s[f"limit_{name}"] for name in LIMITS),
         )
-        .where(whole.group_id == s.group_id, base.t.is_not(None))
+        .select_from(sums.join(wholes, whole.group_id == s.group_id).join(bases, true()))
         .subquery("correlations")
     ).c  # fmt: skip
     partial = (r.xg - r.xt * r.gt) / func.sqrt(func.greatest((1 - r.xt * r.xt) * (1 - r.gt * r.gt), 1e-9))

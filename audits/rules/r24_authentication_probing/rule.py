@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, or_, select
+from sqlalchemy import Select, and_, func, literal, or_, select, true
 
 from audits.rollups.auth_day import auth_day
 from audits.rules.base import Found
@@ -19,9 +19,10 @@ LIMITS = ("invalid_keys_a_day", "failures_a_day", "failures_before_success")
 def violations(scope: Scope) -> Select[Any]:
     """Networks over a limit on a day. One key that expired is a forgotten setting, however often it is tried."""
     d, limits = auth_day.c, scope.limit_rows()
-    lowest = select(*(func.min(limits.c[f"limit_{name}"]).label(name) for name in LIMITS)).subquery("lowest").c
+    least = select(*(func.min(limits.c[f"limit_{name}"]).label(name) for name in LIMITS)).subquery("lowest")
+    lowest = least.c
     failed = or_(d.outcome.in_(FAILED))
-    days = (
+    day_rows = (
         select(
             d.client_net_hash, d.day,
             func.count(d.api_key_hash.distinct()).filter(d.outcome == "invalid_key").label("invalid_keys"),
@@ -33,7 +34,8 @@ def violations(scope: Scope) -> Select[Any]:
         .where(d.client_net_hash.is_not(None), d.day.between(scope.period.first_day, scope.period.last_day))
         .group_by(d.client_net_hash, d.day)
         .subquery("days")
-    ).c  # fmt: skip
+    )  # fmt: skip
+    days = day_rows.c
     known = (
         select(d.client_net_hash, d.account_id, func.min(d.first_ts).label("since"))
         .where(d.outcome == "ok", d.client_net_hash.is_not(None))
@@ -60,6 +62,7 @@ def violations(scope: Scope) -> Select[Any]:
             func.count().filter(over).label("observed_days_over"),
             *(func.max(lowest[name]).label(f"limit_{name}") for name in LIMITS),
         )
+        .select_from(day_rows.join(least, true()))
         .group_by(days.client_net_hash)
         .having(func.count().filter(over) > 0)
         .subquery("found")
