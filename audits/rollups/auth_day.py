@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, Select, String, Table, func, select
 
-from audits.rollups.events import within
+from audits.warehouse.days import within
 from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import Instant, audit_metadata, auth_events
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select, cast, exists, func, literal, select
 from sqlalchemy import String as Text
 
 from audits.rollups.account_day import account_day
-from audits.rollups.events import within
+from audits.warehouse.days import within
 from audits.warehouse.dialects import midnight, utc_day
 from audits.warehouse.tables import Instant, usage_buckets
 

@@ -25,8 +25,9 @@ from audits.rollups.auth_day import auth_day, from_auth_events
 from audits.rollups.buckets import from_buckets
 from audits.rollups.events import countable_events
 from audits.rollups.slices import account_slices, changed_days, expected_slices
-from audits.rollups.state import VERSION, rollup_days, source_days, stale_days
+from audits.rollups.state import VERSION, rollup_days, stale_days
 from audits.warehouse import Warehouse
+from audits.warehouse.days import Arrived, arrivals
 
 ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
     (account_day.account_day, account_day.from_events),
@@ -103,7 +104,9 @@ def _stretches(days: Sequence[date], blocked: Blocked) -> Iterator[tuple[date, d
 
 
 def _build(connection: Connection, first: date, last: date, blocked: Blocked) -> None:
-    find_duplicates(connection, first, last)
+    # Read before the rows: what arrives in between is seen as late by the next refresh, and not lost.
+    arrived = arrivals(connection, first, last)
+    find_duplicates(connection, arrived)
     duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
     _replace(connection, account_slices, select(expected_slices(first, last)), first, last)
     slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
@@ -112,7 +115,7 @@ def _build(connection: Connection, first: date, last: date, blocked: Blocked) ->
         _replace(connection, table, from_events(events), first, last)
     connection.execute(_insert(account_day.account_day, from_buckets(first, last)))
     _replace(connection, auth_day, from_auth_events(first, last), first, last)
-    _record(connection, first, last, blocked)
+    _record(connection, arrived, blocked)
 
 
 def _replace(connection: Connection, table: Table, rows: Select[Any], first: date, last: date) -> None:
@@ -124,23 +127,20 @@ def _insert(table: Table, rows: Select[Any]) -> Any:
     return table.insert().from_select([column.name for column in rows.selected_columns], rows)
 
 
-def _record(connection: Connection, first: date, last: date, blocked: Blocked) -> None:
+def _record(connection: Connection, arrived: Mapping[date, Arrived], blocked: Blocked) -> None:
     """Write down what the days were made from; a day without any row is recorded too, as empty."""
-    now = source_days(first, last)
-    found = {row.day: row for row in connection.execute(select(now))}
-    connection.execute(delete(rollup_days).where(rollup_days.c.day.between(first, last)))
-    days = [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]
+    connection.execute(delete(rollup_days).where(rollup_days.c.day.in_(arrived)))
     connection.execute(
         rollup_days.insert(),
         [
             {
                 "day": day,
                 "version": VERSION,
-                "n_rows": found[day].n_rows if day in found else 0,
-                "watermark": found[day].watermark if day in found else None,
+                "n_rows": now.n_rows,
+                "watermark": now.watermark,
                 "blocked": ",".join(blocked.get(day, ())),
             }
-            for day in days
+            for day, now in arrived.items()
         ],
     )
 
