@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Select, select
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from audits.ledger.models import Decision, FindingRow, PolicyVersion, Run
 from audits.periods import Period, utc_midnight
-from audits.policy import Book
+from audits.policy import Book, PolicyException
 
 StatusWord = Literal["open", "acknowledged", "confirmed", "false_positive", "remediated", "excepted"]
 SEVERITY_RANK: Mapping[str, int] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
@@ -111,24 +111,42 @@ def earlier_periods(session: Session, run: Run, tier: str, count: int, horizon: 
 
 def book_of(session: Session, digest: str) -> Book | None:
     """The policy book that a run was made with, or None where this version of the service cannot read it any more."""
-    stored = session.get(PolicyVersion, digest)
-    try:
-        return Book(stored.content) if stored else None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    books: dict[str, Book | None] = session.info.setdefault("books", {})
+    if digest not in books:
+        stored = session.get(PolicyVersion, digest)
+        try:
+            books[digest] = Book(stored.content) if stored else None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            books[digest] = None
+    return books[digest]
 
 
 # ---------------------------------------------------------------- findings and decisions
 
 
-def finding_status(decisions: Sequence[Decision], on: date) -> Status:
-    """The status on a day: the last decision by number; one that has run out leaves the finding open again."""
-    if not decisions:
-        return Status()
-    last = max(decisions, key=lambda decision: decision.number)
-    if last.decided_as == "excepted" and last.until is not None and last.until < on:
-        return Status()
-    return Status(last.decided_as, last.why, last.who, last.decided_at, last.until)  # type: ignore[arg-type]
+def finding_status(decisions: Sequence[Decision], on: date, exception: PolicyException | None = None) -> Status:
+    """The status on a day: the last decision by number, else the book's exception, else open.
+
+    An exception that has run out leaves the finding open again.
+    """
+    last = max(decisions, key=lambda decision: decision.number, default=None)
+    if last and not (last.decided_as == "excepted" and last.until is not None and last.until < on):
+        return Status(last.decided_as, last.why, last.who, last.decided_at, last.until)  # type: ignore[arg-type]
+    if exception and not last:
+        return Status("excepted", exception.why, exception.owner, None, exception.to_day - timedelta(days=1))
+    return Status()
+
+
+def exception_for(book: Book | None, row: FindingRow, period: Period) -> PolicyException | None:
+    """The book's exception that covers a finding: its rule and subject, and every day of the period."""
+    alone = {"customer": row.customer_ids, "account": row.account_ids}
+    for exception in book.exceptions if book else ():
+        named = (exception.subject_type, exception.subject_id) == (row.subject_type, row.subject_id)
+        owned = alone.get(exception.subject_type) == [exception.subject_id]
+        covers = exception.from_day <= period.first_day and period.end_day <= exception.to_day
+        if row.rule_id in exception.rules and (named or owned) and covers:
+            return exception
+    return None
 
 
 def decisions_about(
@@ -145,21 +163,19 @@ def decisions_about(
     return found
 
 
-def findings_in(session: Session, run: Run, tier: str | None = None, horizon: Horizon = Horizon()) -> list[Recorded]:
+def findings_in(session: Session, run: Run, horizon: Horizon = Horizon()) -> list[Recorded]:
     """The published findings of a run, gravest first, then by rule and subject, as known at the horizon."""
-    statement = select(FindingRow).where(FindingRow.run_id == run.id, FindingRow.published)
-    if tier is not None:
-        statement = statement.where(FindingRow.tier == tier)
     rows = sorted(
-        session.scalars(statement),
-        key=lambda f: (-SEVERITY_RANK[f.severity], f.rule_id, f.subject_type, f.subject_id, f.finding_id),
+        session.scalars(select(FindingRow).where(FindingRow.run_id == run.id, FindingRow.published)),
+        key=lambda f: (-SEVERITY_RANK[f.severity], f.rule_id, f.subject_type, f.subject_id, f.tier, f.finding_id),
     )
     decided = decisions_about(session, [row.finding_id for row in rows], horizon.instant)
-    on = known_on(run, decided)
-    return [
-        Recorded(row, finding_status(decided.get(row.finding_id, ()), on), tuple(decided.get(row.finding_id, ())))
-        for row in rows
-    ]
+    on, book, period = known_on(run, decided), book_of(session, run.policy_version), Period.parse(run.period)
+    found = []
+    for row in rows:
+        decisions = tuple(decided.get(row.finding_id, ()))
+        found.append(Recorded(row, finding_status(decisions, on, exception_for(book, row, period)), decisions))
+    return found
 
 
 def known_on(run: Run, decided: Mapping[str, Sequence[Decision]]) -> date:
@@ -173,15 +189,19 @@ def findings_of(session: Session, *, period: str, tiers: Sequence[str] = ()) -> 
 
     Each tier is taken from the newest revision that audited it.
     """
-    lines: list[dict[str, Any]] = []
-    for (_, tier), run in sorted(governing_runs(session, period).items()):
-        if not tiers or tier in tiers:
-            lines += [as_line(run, found) for found in findings_in(session, run, tier, horizon_of(session, run))]
+    governing = {tier: run for (_, tier), run in governing_runs(session, period).items() if not tiers or tier in tiers}
+    lines = [
+        as_line(run, found)
+        for run in {run.id: run for run in governing.values()}.values()
+        for found in findings_in(session, run, horizon_of(session, run))
+        if governing.get(found.row.tier) is run
+    ]
     return sorted(lines, key=_gravest_first)
 
 
 def _gravest_first(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (-SEVERITY_RANK[line["severity"]], line["rule_id"], line["subject_type"], line["subject_id"], line["tier"])
+    names = ("rule_id", "subject_type", "subject_id", "tier", "finding_id")
+    return (-SEVERITY_RANK[line["severity"]], *(line[name] for name in names))
 
 
 def as_line(run: Run, found: Recorded) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""What a finding does to a customer's standing: by severity and status, as the policy book says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal
+
+from audits.errors import AuditsError
+from audits.policy import Book, StandingRule
+
+State = Literal["good", "watch", "restricted", "suspended-recommended"]
+STATES: tuple[State, ...] = ("good", "watch", "restricted", "suspended-recommended")
+"""Mildest first."""
+
+DEFAULT: Mapping[str, StandingRule] = {
+    "low": StandingRule("good", 14),
+    "medium": StandingRule("watch", 14),
+    "high": StandingRule("restricted", 14),
+    "critical": StandingRule("suspended-recommended", 14),
+}
+"""What holds where the book of a run cannot be asked."""
+
+DECIDED_AWAY = frozenset({"false_positive", "remediated", "excepted"})
+"""Statuses that take a finding's weight away; it stays in every report, marked."""
+
+
+def effect_of(severity: str, book: Book | None, day: date) -> StandingRule:
+    """The standing that an undecided finding of a severity leads to, and the quiet days that end it."""
+    try:
+        rules = book.settings(day).standing if book else DEFAULT
+    except AuditsError:  # the book begins later
+        rules = DEFAULT
+    return rules.get(severity, DEFAULT[severity])
+
+
+def weighs(severity: str, status: str, book: Book | None, day: date) -> bool:
+    """Whether a finding takes its customers out of good standing."""
+    return status not in DECIDED_AWAY and effect_of(severity, book, day).standing != "good"

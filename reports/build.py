@@ -1,0 +1,213 @@
+"""Building a tier's report from the ledger alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from audits.errors import AuditsError
+from audits.ledger.models import AuditedCustomer, RuleVersion, Run, TierFigures
+from audits.ledger.read import book_of, findings_in, horizon_of, known_on
+from audits.periods import Period
+from audits.policy import Book
+from audits.policy.names import FAMILIES
+from reports.changes import burdened, read_earlier, since_period, since_revision
+from reports.coverage import Cells
+from reports.model import (
+    SEVERITIES,
+    Clause,
+    Customer,
+    Exempt,
+    Family,
+    Figures,
+    Finding,
+    Heading,
+    Method,
+    RuleCoverage,
+    TierReport,
+)
+from reports.wording import Words, clause_of, finding_of, subject_of
+
+
+def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
+    """Everything that the report of a tier says, for one revision of a period."""
+    if tier not in run.tiers:
+        raise AuditsError(
+            f"Revision {run.revision} of {run.period} did not audit the tier {tier!r}.",
+            where="ledger, runs",
+            fix=f"It audited: {', '.join(run.tiers)}.",
+        )
+    period, horizon, book = Period.parse(run.period), horizon_of(session, run), book_of(session, run.policy_version)
+    audited = session.scalars(
+        select(AuditedCustomer)
+        .where(AuditedCustomer.run_id == run.id, AuditedCustomer.tier == tier)
+        .order_by(AuditedCustomer.customer_id)
+    ).all()
+    words = Words(_rules(session, run), book, _names(session, run))
+    everything = findings_in(session, run, horizon)
+    recorded = [found for found in everything if found.row.tier == tier]
+    rows = [found.row for found in recorded]
+    earlier = read_earlier(session, run, tier, horizon)
+    cells = Cells(session, run, tier, (customer.customer_id for customer in audited))
+    pasts = [earlier.past_of(row) for row in rows]
+    findings = [finding_of(found, words, past) for found, past in zip(recorded, pasts, strict=True)]
+    coverage = cells.coverage(words)
+    shared, by_customer = _grouped(findings, audited)
+    everyone = {customer.customer_id for customer in audited}
+    weighed = burdened(everything, everyone, book, period.last_day)
+    return TierReport(
+        heading=Heading(
+            period=period,
+            tier=tier,
+            tier_title=next((one.title for one in book.tiers if one.id == tier), tier) if book else tier,
+            revision=run.revision,
+            audited_at=run.audited_at,
+            status=run.status,
+            policy_version=run.policy_version,
+            policy_title=book.title if book else "",
+            as_of=known_on(run, {found.row.finding_id: found.decisions for found in everything}),
+            notes=tuple(run.notes),
+        ),
+        figures=_figures(session, run, tier),
+        good_standing=len(everyone - weighed),
+        elsewhere=len(weighed - burdened(recorded, everyone, book, period.last_day)),
+        checks=cells.checks(),
+        since_period=since_period(session, tier, earlier, pasts, words, cells.fate_of, horizon),
+        since_revision=since_revision(session, run, tier, rows, words, cells.fate_of),
+        shared=shared,
+        customers=by_customer,
+        quality=cells.quality(session),
+        coverage=coverage,
+        trend=earlier.trend(run, rows),
+        families=_families(findings),
+        exceptions=_exceptions(book, period, audited, findings),
+        method=Method(run.watermark, run.inputs, run.results_digest, _clauses(book, coverage, findings, period)),
+    )
+
+
+def _rules(session: Session, run: Run) -> dict[str, Mapping[str, object]]:
+    versions = session.scalars(select(RuleVersion).where(RuleVersion.rule_id.in_(list(run.rules))))
+    return {one.rule_id: one.content for one in versions if run.rules.get(one.rule_id) == one.version}
+
+
+def _names(session: Session, run: Run) -> dict[str, str]:
+    """Names of every customer of the run: a linked group may reach into other tiers."""
+    a = AuditedCustomer
+    rows = session.execute(select(a.customer_id, a.name).where(a.run_id == run.id).order_by(a.tier, a.customer_id))
+    return {customer: name for customer, name in rows}  # noqa: C416 rows are no pairs to the type checker
+
+
+def _figures(session: Session, run: Run, tier: str) -> Figures:
+    row = session.get(TierFigures, (run.id, tier))
+    figures = row.figures if row else {}
+    daily = figures.get("daily") or {}
+    return Figures(
+        **{
+            name: int(figures.get(name) or 0)
+            for name in ("customers", "accounts", "accounts_with_usage", "requests", "input_tokens", "output_tokens")
+        },
+        cost_usd=figures.get("cost_usd"),
+        days=tuple(date.fromisoformat(day) for day in daily.get("days", ())),
+        daily_requests=tuple(int(value or 0) for value in daily.get("requests", ())),
+    )
+
+
+def _grouped(
+    findings: Sequence[Finding], audited: Sequence[AuditedCustomer]
+) -> tuple[tuple[Finding, ...], tuple[Customer, ...]]:
+    """Linked groups and whatever concerns several customers or none first; then each customer's own."""
+    known = {customer.customer_id: customer for customer in audited}
+    shared: list[Finding] = []
+    own: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.subject_type == "group" or len(finding.customers) != 1:
+            shared.append(finding)
+        else:
+            own.setdefault(finding.customers[0], []).append(finding)
+    customers = []
+    for (customer_id, name), theirs in own.items():
+        row = known.get(customer_id)
+        customers.append(
+            Customer(
+                customer_id,
+                name,
+                row.account_manager if row else "",
+                len(row.accounts) if row else 0,
+                int(row.figures.get("requests") or 0) if row else 0,
+                tuple(theirs),
+            )
+        )
+    gravest = {customer.customer_id: SEVERITIES.index(customer.findings[0].severity) for customer in customers}
+    customers.sort(key=lambda one: (gravest[one.customer_id], one.name.casefold(), one.customer_id))
+    shared.sort(key=lambda one: (one.subject_type != "group", SEVERITIES.index(one.severity), one.rule_id, one.id))
+    return tuple(shared), tuple(customers)
+
+
+def _families(findings: Iterable[Finding]) -> tuple[Family, ...]:
+    counts: dict[str, Counter[str]] = {}
+    for finding in findings:
+        for family in dict.fromkeys(finding.families):
+            counts.setdefault(family, Counter())[finding.severity] += 1
+    return tuple(
+        sorted(
+            (Family(name, FAMILIES.get(name, ""), count) for name, count in counts.items()),
+            key=lambda family: (-family.total, family.name),
+        )
+    )
+
+
+def _exceptions(
+    book: Book | None, period: Period, audited: Sequence[AuditedCustomer], findings: Sequence[Finding]
+) -> tuple[Exempt, ...]:
+    """What is excepted in the period for this tier: by the book, and by decisions about findings."""
+    names = {customer.customer_id: customer.name for customer in audited}
+    subjects = {("customer", customer) for customer in names}
+    subjects |= {("account", account) for customer in audited for account in customer.accounts}
+    subjects |= {(finding.subject_type, finding.subject_id) for finding in findings}
+    found = [
+        Exempt(
+            subject=subject_of(one.subject_type, one.subject_id, list(names.items())),
+            rules=one.rules,
+            owner=one.owner,
+            why=one.why,
+            until=one.to_day - timedelta(days=1),
+            whole=one.from_day <= period.first_day and period.end_day <= one.to_day,
+        )
+        for one in (book.exceptions if book else ())
+        if one.from_day < period.end_day
+        and period.first_day < one.to_day
+        and (one.subject_type, one.subject_id) in subjects
+    ]
+    found += [
+        Exempt(
+            subject=subject_of(finding.subject_type, finding.subject_id, finding.customers),
+            rules=(finding.rule_id,),
+            owner=finding.status.who,
+            why=finding.status.why,
+            until=finding.status.until,
+            whole=True,
+        )
+        for finding in findings
+        if finding.status.word == "excepted" and finding.status.since is not None
+    ]
+    return tuple(sorted(found, key=lambda one: (one.until or date.max, one.subject, one.rules)))
+
+
+def _clauses(
+    book: Book | None, coverage: Iterable[RuleCoverage], findings: Iterable[Finding], period: Period
+) -> tuple[Clause, ...]:
+    """The clause versions in force that the asked rules speak of, and whatever findings cite."""
+    families = {family for rule in coverage for family in rule.families}
+    ids = {clause.id for finding in findings for clause in finding.clauses}
+    if book:
+        for day in (period.first_day, period.last_day):
+            try:
+                ids |= {clause.id for clause in book.clauses(families, day)}
+            except AuditsError:  # the book begins later
+                continue
+    clauses = [clause_of(clause, book) for clause in ids]
+    return tuple(sorted(clauses, key=lambda clause: (clause.family, clause.id)))

@@ -1,0 +1,1 @@
+"""Formats: each a function of the model, none reads the ledger."""

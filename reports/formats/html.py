@@ -1,0 +1,100 @@
+"""A tier's report as one self-contained page: no script, no request, safe to mail, to print and to read on a phone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from reports import charts, text
+from reports.coverage import reasons
+from reports.model import SEVERITIES, Finding, TierReport
+from reports.wording import DECISIONS
+
+DECISIONS_FIRST = 12
+"""Decisions on the first page; more stand further down."""
+
+LONGEST_QUERY = 2000
+"""Characters of a query that a page shows: a group of thousands of accounts has a query of hundreds of thousands."""
+
+FATES = {"resolved": "Resolved", "not_judged": "Could not be judged again", "left": "Left the tier"}
+KINDS = {"group": "Linked group", "account": "Account", "key": "Key", "customer": "Customer", "network": "Network"}
+HELD = {"shadow": "in shadow", "stopped": "stopped by the circuit breaker"}
+
+
+def tier_page(report: TierReport) -> str:
+    """The page of one tier."""
+    since = report.since_period
+    return (
+        environment()
+        .get_template("tier.html.j2")
+        .render(
+            report=report,
+            head=report.heading,
+            checks=report.checks,
+            since=since,
+            before=since.period.title if since else "",
+            first=DECISIONS_FIRST,
+            longest_query=LONGEST_QUERY,
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """Templates that escape everything and show hidden characters of foreign text as what they are."""
+    made = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.globals |= {
+        "marks": charts.MARKS,
+        "severities": SEVERITIES,
+        "spark": charts.spark,
+        "daily": charts.daily,
+        "trend": lambda points: charts.trend(points, "trend-chart"),
+        "quality": lambda days: charts.quality(days, "quality-chart"),
+        "usage": lambda days, values: charts.usage(days, values, "usage-chart"),
+        "severity_bar": charts.severity_bar,
+        "verdict_bar": charts.verdict_bar,
+    }
+    made.filters |= {
+        "number": text.number,
+        "short": text.short,
+        "share": text.share,
+        "day": text.day,
+        "instant": text.instant,
+        "counted": text.counted,
+        "listed": text.listed,
+        "digest": lambda digest: digest.removeprefix("sha256:")[:12],
+        "severities": _severities,
+        "reasons": reasons,
+        "lines": _lines,
+        "kind": lambda kind: KINDS.get(kind, kind),
+        "fate": FATES.__getitem__,
+        "held": lambda status: HELD.get(status, status),
+        "decided": lambda word: DECISIONS.get(word, word),
+    }
+    return made
+
+
+def _finalize(value: Any) -> Any:
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _lines(value: str) -> Markup:
+    """Text whose line ends mean something, such as a query."""
+    return Markup("\n").join(escape(text.visible(line)) for line in value.split("\n"))
+
+
+def _severities(findings: Iterable[Finding]) -> Counter[str]:
+    return Counter(finding.severity for finding in findings)

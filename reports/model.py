@@ -1,0 +1,364 @@
+"""What a report says, as data: no wording of a format, no colour, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from audits.ledger.read import Status
+from audits.periods import Period
+
+SEVERITIES = ("critical", "high", "medium", "low")
+"""Gravest first: the order in which a reader meets them."""
+
+VERDICTS = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
+
+ChangeWord = Literal["new", "worse", "eased", "same", "returned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Which report this is. ``as_of`` is the day up to which decisions are in it."""
+
+    period: Period
+    tier: str
+    tier_title: str
+    revision: int
+    audited_at: datetime
+    status: str  # complete, partial
+    policy_version: str
+    policy_title: str
+    as_of: date
+    notes: tuple[str, ...]  # what a reader must know before trusting the figures
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The tier's size and use in the period; None is "not recorded"."""
+
+    customers: int
+    accounts: int
+    accounts_with_usage: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    days: tuple[date, ...]
+    daily_requests: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Cells (customer x rule) by verdict; whatever is planned is in exactly one of the others."""
+
+    planned: int = 0
+    compliant: int = 0
+    violating: int = 0
+    not_applicable: int = 0
+    indeterminate: int = 0
+    errored: int = 0
+
+    @property
+    def accounted(self) -> int:
+        """Cells that ended with a verdict, "not judgeable" with its reason included."""
+        return self.planned - self.errored
+
+    @property
+    def judged(self) -> int:
+        """Cells that were answered: compliant, violating or not applicable."""
+        return self.compliant + self.violating + self.not_applicable
+
+    @property
+    def by_verdict(self) -> tuple[tuple[str, int], ...]:
+        """The five verdicts with their counts."""
+        return tuple((verdict, getattr(self, verdict)) for verdict in VERDICTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A clause version that a finding cites; only the id where the policy book no longer has its text."""
+
+    id: str
+    family: str = ""
+    document: str = ""
+    section: str = ""
+    text: str = ""
+    url: str | None = None
+    effective_from: date | None = None
+    effective_to: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure: what it means, what was seen, what it was held against (either may be missing)."""
+
+    meaning: str
+    observed: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A daily series: ``values[:baseline_days]`` lie before the period; ``members`` are a group's largest accounts."""
+
+    unit: str
+    days: tuple[date, ...]
+    values: tuple[float, ...]
+    limit: float | None
+    baseline_days: int
+    usual: tuple[float, float] | None
+    members: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of a finding's history."""
+
+    day: date
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding with all that its reader needs. ``change`` compares with the period before; "" where there is none."""
+
+    id: str
+    rule_id: str
+    rule_version: str
+    title: str
+    question: str
+    families: tuple[str, ...]
+    basis: str  # behaviour, record
+    subject_type: str
+    subject_id: str
+    severity: str
+    severity_before: str
+    change: ChangeWord | Literal[""]
+    status: Status
+    summary: str
+    measures: tuple[Measure, ...]
+    clauses: tuple[Clause, ...]
+    chart: Chart | None
+    account_ids: tuple[str, ...]
+    customers: tuple[tuple[str, str], ...]  # (customer_id, name)
+    benign: tuple[str, ...]
+    next_step: str
+    may_say: str
+    history: tuple[Event, ...]
+    evidence_sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer with findings of its own, gravest first."""
+
+    customer_id: str
+    name: str
+    account_manager: str
+    accounts: int
+    requests: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A finding of an earlier report that this one no longer has, and what became of it."""
+
+    rule_id: str
+    title: str
+    subject: str
+    severity: str
+    became: Literal["resolved", "not_judged", "left"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SincePeriod:
+    """What changed against the newest audit of the period before, by rule and subject."""
+
+    period: Period
+    revision: int
+    counts: Mapping[str, int]  # by ChangeWord
+    gone: tuple[Gone, ...]
+    customers: int  # audited then
+    good_standing: int  # of them
+
+    def became(self, word: str) -> int:
+        """How many of the earlier findings became this."""
+        return sum(one.became == word for one in self.gone)
+
+
+@dataclass(frozen=True, slots=True)
+class SinceRevision:
+    """What changed against the revision of this period that the reader has, and why it was made anew."""
+
+    revision: int
+    causes: tuple[str, ...]
+    added: tuple[str, ...]  # finding ids
+    withdrawn: tuple[Gone, ...]
+    altered: tuple[str, ...]  # finding ids whose severity or figures differ
+
+
+@dataclass(frozen=True, slots=True)
+class QualityDay:
+    """A day of data: the verdict of its worst source, and why."""
+
+    day: date
+    verdict: str  # good, degraded, blocked, none (nothing was recorded)
+    reasons: tuple[str, ...]
+    checks: int  # checks of this tier that it made not judgeable
+
+
+@dataclass(frozen=True, slots=True)
+class NotCompliant:
+    """The customers that share a verdict and its reason under a rule."""
+
+    verdict: str
+    reason: str
+    customers: tuple[tuple[str, str], ...]  # (customer_id, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why checks were not judged or did not apply, over all rules."""
+
+    reason: str
+    rules: tuple[str, ...]
+    checks: int
+    customers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCoverage:
+    """A rule's account of itself: its question, its limits for this tier, and what became of every cell."""
+
+    rule_id: str
+    title: str
+    question: str
+    version: str
+    status: str  # active, shadow, stopped
+    signal: str
+    families: tuple[str, ...]
+    checks: Checks
+    held_back: int  # findings recorded and not reported, in shadow or by the circuit breaker
+    error: str
+    reasons: tuple[NotCompliant, ...]
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A parameter of a rule for this tier on [effective_from, effective_to)."""
+
+    name: str
+    meaning: str
+    value: str
+    effective_from: date | None
+    effective_to: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """Findings of a period by severity; None where the tier was not audited."""
+
+    period: Period
+    counts: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A clause family and the findings that touch it."""
+
+    name: str
+    meaning: str
+    counts: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """Findings of any severity."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """An exception in force in the period, from the policy book or from a decision."""
+
+    subject: str
+    rules: tuple[str, ...]
+    owner: str
+    why: str
+    until: date | None
+    whole: bool  # it covers every day of the period
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Why the report can be believed: what it was made from."""
+
+    watermark: datetime | None
+    inputs: Mapping[str, Any]
+    results_digest: str
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TierReport:
+    """The report of one tier for one revision of a period."""
+
+    heading: Heading
+    figures: Figures
+    good_standing: int
+    elsewhere: int  # customers not in good standing only for findings that other tiers' reports have
+    checks: Checks
+    since_period: SincePeriod | None
+    since_revision: SinceRevision | None
+    shared: tuple[Finding, ...]  # linked groups, and subjects of several customers or none
+    customers: tuple[Customer, ...]
+    quality: tuple[QualityDay, ...]
+    coverage: tuple[RuleCoverage, ...]
+    trend: tuple[TrendPoint, ...]  # oldest first, this period last
+    families: tuple[Family, ...]
+    exceptions: tuple[Exempt, ...]
+    method: Method
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, gravest first; of one severity linked groups stand before single customers."""
+        all_of_them = (*self.shared, *(finding for customer in self.customers for finding in customer.findings))
+        return tuple(sorted(all_of_them, key=lambda f: (SEVERITIES.index(f.severity), f.subject_type != "group")))
+
+    @property
+    def decisions(self) -> tuple[Finding, ...]:
+        """What nobody has decided yet."""
+        return tuple(finding for finding in self.findings if finding.status.word == "open")
+
+
+@dataclass(frozen=True, slots=True)
+class TierLine:
+    """A tier of a period on an index page."""
+
+    tier: str
+    title: str
+    customers: int
+    findings: Mapping[str, int]  # by severity
+    open_findings: int
+    checks: Checks
+    folder: str  # of the report, from the index page; "" where it has not been rendered
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A revision of a period on an index page."""
+
+    period: Period
+    revision: int
+    audited_at: datetime
+    status: str
+    policy_version: str
+    causes: tuple[str, ...]
+    notes: tuple[str, ...]
+    tiers: tuple[TierLine, ...]
+    folder: str  # from the index page
+    earlier: tuple[tuple[int, str], ...] = ()  # (revision, folder) of the revisions before
