@@ -38,8 +38,8 @@ and one report per tier under `AUDITS_OUT`.
   compares with the {kind} before.
 * **Again:** add `--reprocess-behavior completed`, or clear a run. Unchanged inputs change nothing; otherwise the {kind}
   gets its next revision, and the earlier one stays.
-* **One tier only:** trigger with a logical date and the parameter `tiers`, such as `["enterprise"]`. The logical date
-  lies after the {kind}: the last one that had ended by then is audited.
+* **Some tiers only:** the parameter `tiers`; for a back-fill `--dag-run-conf '{{"tiers": ["enterprise"]}}'`.
+* **By hand** (Trigger) it audits the last {kind} that had ended by the logical date.
 * **A red `judge_outcome`** says that the reports are there but part of the audit could not be done; the log of
   `evaluate` and the reports say which part. Any other red task: read its log, then clear it; what was finished is kept.
 """
@@ -143,13 +143,20 @@ def audits_of(kind: Kind) -> None:
 
 
 def _period(kind: Kind, context: dict[str, Any]) -> Period:
-    """The period that a run's data interval is; a run that has none, or another one, is refused."""
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start is None or end is None:
+    """The period that a run's data interval is; a run that has none, or another one than it asks for, is refused."""
+    start, end, asked = (context.get(name) for name in ("data_interval_start", "data_interval_end", "logical_date"))
+    if start is None or end is None or asked is None:
         raise AirflowFailException("This run has no data interval: trigger it with a logical date.")
     period = Period.of(start.date(), kind)
     if (start, end) != (period.start, period.end):
         raise AirflowFailException(f"The data interval [{start}, {end}) is not the {kind} {period}.")
+    # The schedule and a back-fill date a run at its interval's start, a trigger after the interval. But `airflow dags
+    # trigger --logical-date` takes the interval before the present moment, whatever date it is given.
+    if asked != start and not period.end <= asked < period.next.end:
+        raise AirflowFailException(
+            f"The run is dated {asked:%Y-%m-%d}, yet Airflow gave it the interval of {period}: name a past {kind} by "
+            f"`airflow backfill create`, with its first day as --from-date and --to-date."
+        )
     return period
 
 
