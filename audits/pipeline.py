@@ -19,9 +19,9 @@ from audits.ledger.assemble import assemble
 from audits.ledger.inputs import fingerprint
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
-from audits.policy import Book, load_book
+from audits.policy import Book
 from audits.rules.base import Rule
-from audits.rules.catalogue import load_rules
+from audits.rules.catalogue import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from reports import render_index, render_tier, seal
@@ -62,9 +62,9 @@ def audit(
 
 def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _quietly) -> None:
     """Quality, rollups and linkage of a period and its baseline; what is fresh already is left alone."""
-    book, _ = _policy(settings)
+    book, catalogue = load_law(settings.policy)
     _require_closed(period, book, now)
-    first = baseline_from(period, book)
+    first = baseline_from(period, book, catalogue)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
         tell("Checking the quality of the data")
         verdicts = quality.judge(source, period.first_day, period.last_day, book.settings(period.last_day).quality)
@@ -78,7 +78,7 @@ def evaluate(
     settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
 ) -> Outcome:
     """Ask every rule about the prepared period and record the answers; unchanged inputs are recorded once."""
-    book, catalogue = _policy(settings)
+    book, catalogue = load_law(settings.policy)
     _require_closed(period, book, now)
     wanted = _tiers(book, tiers)
     asked = {rule_id: rule for rule_id, rule in catalogue.items() if rules.is_asked(rule, book, period)}
@@ -87,7 +87,7 @@ def evaluate(
         ledger.open_ledger(settings.ledger_url) as books,
         source.begin() as connection,
     ):
-        inputs = fingerprint(connection, period, baseline_from(period, book), book, asked, sorted(wanted))
+        inputs = fingerprint(connection, period, baseline_from(period, book, catalogue), book, asked, sorted(wanted))
         with books.session() as session:
             if run := unchanged_run(session, period, wanted, inputs):
                 return _outcome(settings, run, changed=False)
@@ -113,7 +113,7 @@ def publish(settings: Settings, run_id: int) -> Path:
 
 def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None:
     """The daily work: judge and roll up one day, and every earlier day of its baseline that late rows touched."""
-    book, _ = _policy(settings)
+    book, _ = load_law(settings.policy)
     first = day - timedelta(days=book.settings(day).baseline_days)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
         verdicts = quality.judge(source, first, day, book.settings(day).quality)
@@ -131,14 +131,14 @@ class PlannedWork:
 
 def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime) -> Iterator[PlannedWork]:
     """What a back-fill would do, period by period; nothing is written but the audit's own empty tables."""
-    book, _ = _policy(settings)
+    book, catalogue = load_law(settings.policy)
     with (
         warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source,
         ledger.open_ledger(settings.ledger_url) as books,
         source.begin() as connection,
     ):
         for period in periods:
-            first = baseline_from(period, book)
+            first = baseline_from(period, book, catalogue)
             days = rollups.plan(connection, first, period.last_day, {})
             with books.session() as session:
                 run = latest_run(session, period)
@@ -149,24 +149,16 @@ def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime
             yield PlannedWork(period, f"{audited}; {len(days)} days to roll up{closed}")
 
 
-def baseline_from(period: Period, book: Book) -> date:
+def baseline_from(period: Period, book: Book, catalogue: Mapping[str, Rule]) -> date:
     """The first day that a period's audit reads: the book's baseline, or what a rule needs beyond it."""
-    longest = max(rule.spec.baseline_days for rule in load_rules().values())
+    longest = max(rule.spec.baseline_days for rule in catalogue.values())
     return period.first_day - timedelta(days=max(longest, book.settings(period.last_day).baseline_days))
 
 
 def auditable_from(settings: Settings, period: Period) -> datetime:
     """The instant from which a period may be audited: its end plus the policy book's grace for late rows."""
-    book, _ = _policy(settings)
+    book, _ = load_law(settings.policy)
     return _closes(period, book)
-
-
-def _policy(settings: Settings) -> tuple[Book, Mapping[str, Rule]]:
-    catalogue = load_rules()
-    parameters = {
-        rule_id: {name: one.type for name, one in rule.spec.parameters.items()} for rule_id, rule in catalogue.items()
-    }
-    return load_book(settings.policy, parameters), catalogue
 
 
 def _require_closed(period: Period, book: Book, now: datetime) -> None:

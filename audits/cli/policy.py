@@ -14,8 +14,8 @@ from rich.table import Table
 
 from audits.cli.console import Format, clock
 from audits.errors import AuditsError
-from audits.policy import Book, ShownRow, init_book, json_schema, load_book, policy_diff, policy_show
-from audits.rules.catalogue import load_rules
+from audits.policy import Book, ShownRow, init_book, json_schema, policy_diff, policy_show
+from audits.rules.catalogue import load_law
 
 app = typer.Typer(no_args_is_help=True)
 _out = Console(highlight=False)
@@ -90,9 +90,7 @@ def schema() -> None:
 
 
 def _load(folder: Path | None) -> Book:
-    rules = load_rules()
-    parameters = {name: {p: one.type for p, one in rule.spec.parameters.items()} for name, rule in rules.items()}
-    return load_book(folder, parameters)
+    return load_law(folder)[0]
 
 
 def _table(rows: list[ShownRow], title: str) -> None:

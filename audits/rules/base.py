@@ -84,6 +84,9 @@ class RuleSpec(BaseModel):
     parameters: dict[str, Parameter]
     summary: str  # one sentence; {observed[name]} and {limits[name]} are filled in
     observed: dict[str, str]  # meaning and unit of each observed_... column
+    limits: dict[
+        str, str
+    ] = {}  # the same of limit_... columns that are no parameter: a contract's, the one that applied
     benign: tuple[str, ...]  # harmless explanations to rule out
     next_step: str  # what a reader may do
     may_say: str  # what an account manager may say to the customer

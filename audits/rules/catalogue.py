@@ -1,4 +1,4 @@
-"""Finding the rules: every folder under ``audits/rules`` with a ``rule.yaml``; there is no list to edit."""
+"""Finding the rules: every folder with a ``rule.yaml`` here, and the operator's own; there is no list to edit."""
 
 from __future__ import annotations
 
@@ -9,29 +9,84 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from audits.errors import AuditsError
+from audits.policy import Book, load_book
 from audits.rules.base import Rule, RuleSpec
+from audits.rules.operator_rule import functions_of
 
 HERE = Path(__file__).parent
-CONTENT = ("rule.yaml", "rule.py", "cases.yaml")
+CONTENT = ("rule.yaml", "rule.py", "rule.sql", "cases.yaml")
+
+
+def load_rules(policy: Path | None = None) -> dict[str, Rule]:
+    """The shipped rules and those of the policy book's folder, by id and in order of it."""
+    rules = dict(_shipped())
+    for folder in operator_folders(policy):
+        rule = load_rule(folder)
+        if before := rules.get(rule.id):
+            raise AuditsError(
+                f"Two rules have the id {rule.id}.",
+                where=f"{before.folder / 'rule.yaml'} and {folder / 'rule.yaml'}",
+                fix="Give your own another id, such as X01.",
+            )
+        rules[rule.id] = rule
+    return {rule_id: rules[rule_id] for rule_id in sorted(rules)}
 
 
 @cache
-def load_rules() -> dict[str, Rule]:
-    """The shipped rules by id, in order of id."""
+def _shipped() -> dict[str, Rule]:
     rules = [load_rule(folder) for folder in rule_folders()]
     return {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
 
 
-def rule_folders() -> list[Path]:
-    """The folders of the shipped rules."""
-    return sorted(path.parent for path in HERE.glob("*/rule.yaml"))
+def load_law(policy: Path | None = None) -> tuple[Book, dict[str, Rule]]:
+    """The policy book, its limits held against the rules that it speaks of, and those rules."""
+    rules = load_rules(policy)
+    parameters = {key: {name: one.type for name, one in rule.spec.parameters.items()} for key, rule in rules.items()}
+    return load_book(policy, parameters), rules
+
+
+def rule_folders(under: Path = HERE) -> list[Path]:
+    """The folders of the shipped rules, or of those under another folder."""
+    return sorted(path.parent for path in under.glob("*/rule.yaml"))
+
+
+def operator_folders(policy: Path | None) -> list[Path]:
+    """The folders of the operator's own rules: ``rules/`` of the policy book and its ``rule_folders``."""
+    if policy is None:
+        return []
+    named = _named_folders(policy / "book.yaml")
+    for folder in named:
+        if not (policy / folder).is_dir():
+            raise AuditsError(
+                f"There is no folder {folder}.",
+                where=f"{policy / 'book.yaml'}, rule_folders",
+                fix="Name folders from the policy book's own, or take the line out.",
+            )
+    return [rule for folder in dict.fromkeys(["rules", *named]) for rule in rule_folders(policy / folder)]
+
+
+def _named_folders(book: Path) -> list[str]:
+    # Before the book is validated: its limits can only be held against rules that are known.
+    try:
+        content = YAML(typ="safe", pure=True).load(book.read_text("utf-8"))
+    except (OSError, YAMLError):
+        return []  # load_book says what is wrong with the file
+    folders = content.get("rule_folders") if isinstance(content, dict) else None
+    return [str(folder) for folder in folders] if isinstance(folders, list) else []
 
 
 def load_rule(folder: Path) -> Rule:
-    """One shipped rule from its folder."""
+    """One rule from its folder: in Python if it is shipped, in SQL alone if it is an operator's."""
     spec = read_spec(folder / "rule.yaml")
+    if (folder / "rule.sql").is_file():
+        return Rule(spec=spec, folder=folder, digest=content_digest(folder), **functions_of(folder, spec))
+    if folder.parent.resolve() != HERE.resolve():
+        raise AuditsError(
+            f"The rule {spec.id} has no query.", where=str(folder), fix="Write rule.sql beside rule.yaml: one SELECT."
+        )
     module = importlib.import_module(f"audits.rules.{folder.name}.rule")
     return Rule(
         spec=spec,
@@ -48,6 +103,12 @@ def read_spec(file: Path) -> RuleSpec:
     """Read and validate a ``rule.yaml``."""
     try:
         return RuleSpec.model_validate(YAML(typ="safe", pure=True).load(file.read_text("utf-8")))
+    except OSError as error:
+        raise AuditsError(
+            "There is no rule here.", where=str(file), fix="Name a folder with a rule.yaml, or an id such as R01."
+        ) from error
+    except YAMLError as error:
+        raise AuditsError(f"This is no YAML: {error}", where=str(file)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise AuditsError(f"The description of a rule does not fit: {problems}", where=str(file)) from error

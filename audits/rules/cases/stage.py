@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,16 +22,11 @@ class Stage(Protocol):
 
     name: str
 
-    def play(self, rows: Mapping[str, list[Row]]) -> _Warehouses:
+    def play(self, rows: Mapping[str, list[Row]]) -> AbstractContextManager[Warehouse]:
         """A writable warehouse that holds exactly these rows, for the length of a ``with`` block."""
 
     def first_row(self, sql: str) -> tuple[object, ...] | None:
         """What a person's SQL prompt on the bare source answers; raises what the engine raises."""
-
-
-class _Warehouses(Protocol):
-    def __enter__(self) -> Warehouse: ...
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 def _make_source(engine: Engine) -> None:
