@@ -55,7 +55,9 @@ def assemble(
             book,
             tuple(
                 row
-                for row in book.limits(rule_id, *_span(period, rule), families=rule.spec.families)
+                for row in book.limits(
+                    rule_id, *_span(period, rule), families=rule.spec.families, judged_from=period.first_day
+                )
                 if row.tier in tiers
             ),
             unrecorded,

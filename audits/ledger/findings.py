@@ -87,9 +87,8 @@ def make_findings(
 
 
 def clauses_in_force(book: Book, rule: Rule, period: Period) -> tuple[str, ...]:
-    """Ids of the clause versions that held at the period's start or end; a change inside it cites both wordings."""
-    days = (period.first_day, period.last_day)
-    return tuple(sorted({clause.id for day in days for clause in book.clauses(rule.spec.families, day)}))
+    """Ids of the clause versions that held on any day of the period; a change inside it cites both wordings."""
+    return tuple(sorted(clause.id for clause in book.clauses(rule.spec.families, period.first_day, period.last_day)))
 
 
 class _Charts:

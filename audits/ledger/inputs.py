@@ -58,29 +58,10 @@ def fingerprint(
     return {
         "data": digest([list(row) for row in days]),
         "dimensions": digest([_table_digest(connection, table, begins, period) for table, begins in _BEGINS]),
-        "policy": digest(policy_in_force(book, rules, baseline_from, period)),
+        "policy": digest(book.in_force(baseline_from, period.last_day)),
         "rules": digest({rule_id: rule.version for rule_id, rule in rules.items()}),
         "code": digest([version("usage-audits"), VERSION]),
         "tiers": digest(tiers),
-    }
-
-
-def policy_in_force(book: Book, rules: Mapping[str, Rule], first: date, period: Period) -> dict[str, Any]:
-    """All of the book that can decide about the period; a change that takes effect later is none for it."""
-    last = period.last_day
-    return {
-        "tiers": [tier.id for tier in book.tiers],
-        "limits": {rule_id: [repr(row) for row in book.limits(rule_id, first, last)] for rule_id in rules},
-        "status": {rule_id: repr(book.rule_status(rule_id, last)) for rule_id in rules},
-        "clauses": {
-            rule_id: [
-                repr(clause) for day in (period.first_day, last) for clause in book.clauses(rule.spec.families, day)
-            ]
-            for rule_id, rule in rules.items()
-        },
-        "entitlements": [repr(row) for row in book.entitlements(first, last)],
-        "territories": [repr(row) for row in book.territories(first, last)],
-        "settings": repr(book.settings(last)),
     }
 
 

@@ -5,27 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from itertools import groupby
+from datetime import date, timedelta
 from typing import Any
 
+from audits.policy.convert import clause_of, exception_of, subscription_of
 from audits.policy.entries import Entry, Key, entries
 from audits.policy.errors import PolicyError
+from audits.policy.limits import kept, limit_rows
 from audits.policy.rows import (
     BookSettings,
     Clause,
     EntitlementRow,
     LimitRow,
-    PolicyException,
     QualityLimit,
     StandingRule,
     Status,
-    Subscription,
     TerritoryRow,
     Tier,
-    Value,
 )
-from audits.policy.timeline import FOREVER, cuts, open_end, span
 
 
 class Book:
@@ -45,10 +42,10 @@ class Book:
         self._entries: dict[str, list[Entry]] = {}
         for entry in sorted(all_entries(snapshot), key=lambda e: (e.key, e.from_day)):
             self._entries.setdefault(entry.key[0], []).append(entry)
-        self._clauses = {clause.id: clause for clause in map(_clause, self._of("clause"))}
-        self._limits = self._limit_rows()
-        self.subscriptions = tuple(map(_subscription, self._of("subscription")))
-        self.exceptions = tuple(map(_exception, self._of("exception")))
+        self._clauses = {clause.id: clause for clause in map(clause_of, self._of("clause"))}
+        self._limits = limit_rows(self._of("rule"), self._of("limit"), self._rank)
+        self.subscriptions = tuple(map(subscription_of, self._of("subscription")))
+        self.exceptions = tuple(map(exception_of, self._of("exception")))
 
     def __repr__(self) -> str:
         return f"<Book {self.title!r} {self.digest[:19]}>"
@@ -82,24 +79,34 @@ class Book:
         return float(own if own is not None else self._settings(day).fields["breaker_share"])
 
     def limits(
-        self, rule_id: str, first_day: date, last_day: date, *, families: Sequence[str] = ()
+        self,
+        rule_id: str,
+        first_day: date,
+        last_day: date,
+        *,
+        families: Sequence[str] = (),
+        judged_from: date | None = None,
     ) -> tuple[LimitRow, ...]:
         """The rule's limits for every tier on the days first..last, both included: tier by rank, then by day.
 
         Rows are whole, not clipped to the days asked for, and a change of any limit begins a row. A tier without a
         row is one that the rule does not speak of. With ``families`` (the rule's clause families) the days on which
-        the terms forbid none of them are left out: the rule is then not applicable, see :meth:`inapplicable`.
+        the terms forbid none of them are left out: the rule is not applicable then, see :meth:`inapplicable`. Days
+        before ``judged_from`` stay whatever the terms said then: a baseline is looked at, not judged.
         """
         rows = self._limits.get(rule_id, ())
         if families:
-            rows = tuple(piece for row in rows for piece in self._where_forbidden(row, families))
+            rows = tuple(piece for row in rows for piece in self._where_forbidden(row, families, judged_from))
         return tuple(row for row in rows if row.from_day <= last_day and (row.to_day is None or row.to_day > first_day))
 
     # ---------------------------------------------------------------- terms
 
-    def clauses(self, families: Iterable[str], day: date) -> tuple[Clause, ...]:
-        """The clause versions in force on a day that forbid something, of the active packs, in order of family."""
-        return tuple(clause for clause in self._terms(families, day) if clause.effect == "forbidden")
+    def clauses(self, families: Iterable[str], day: date, last_day: date | None = None) -> tuple[Clause, ...]:
+        """The clause versions that forbid something, of the active packs, in force on a day or on any of day..last_day.
+
+        In order of family, pack and id.
+        """
+        return tuple(clause for clause in self._terms(families, day, last_day) if clause.effect == "forbidden")
 
     def clause(self, clause_id: str) -> Clause | None:
         """A clause version by its id, whether in force or not."""
@@ -110,12 +117,11 @@ class Book:
         effects = {clause.effect for clause in self._terms((family,), day)}
         return effects == {"permitted"}
 
-    def inapplicable(self, families: Sequence[str], day: date) -> str | None:
-        """Why a rule of these families does not apply on a day, in words, or None where a clause forbids."""
-        if self.clauses(families, day):
+    def inapplicable(self, families: Sequence[str], day: date, last_day: date | None = None) -> str | None:
+        """Why a rule of these families applies on no day of day..last_day, in words, or None where a clause forbids."""
+        if self.clauses(families, day, last_day):
             return None
-        permits = [clause for clause in self._terms(families, day) if clause.effect == "permitted"]
-        if permits:
+        if permits := self._terms(families, day, last_day):
             named = "; ".join(f"{clause.document} {clause.section}" for clause in permits)
             return f"permitted by the terms in force ({named})"
         return f"no clause in force on {', '.join(families)}"
@@ -166,6 +172,23 @@ class Book:
             if e.holds(day)
         }
 
+    def in_force(self, first_day: date, last_day: date) -> dict[str, Any]:
+        """All of the book that can decide about the days first..last, as plain data with days clipped to them.
+
+        Two books with the same answer lead to the same verdicts: what begins later, another reason for the same
+        limit, a pack that does not bind anybody, and who receives reports make no difference.
+        """
+        end = last_day + timedelta(days=1)
+        bound = {pack for e in self._of("settings") if e.overlaps(first_day, last_day) for pack in e.fields["packs"]}
+        held = [
+            [list(e.key), max(e.from_day, first_day).isoformat(), min(e.to_day or end, end).isoformat(), dict(e.fields)]
+            for kind, found in sorted(self._entries.items())
+            if kind not in {"subscription", "exception"}
+            for e in found
+            if e.overlaps(first_day, last_day) and (kind != "clause" or e.key[1] in bound)
+        ]
+        return {"tiers": [tier.id for tier in self.tiers], "entries": _joined(held)}
+
     # ---------------------------------------------------------------- inside
 
     def _of(self, kind: str) -> list[Entry]:
@@ -185,44 +208,34 @@ class Book:
             )
         return entry
 
-    def _terms(self, families: Iterable[str], day: date) -> list[Clause]:
-        packs, wanted = self._settings(day).fields["packs"], set(families)
-        in_force = (
-            e.fields["id"] for e in self._of("clause") if e.key[1] in packs and e.key[2] in wanted and e.holds(day)
-        )
-        return sorted(
-            (self._clauses[clause] for clause in in_force), key=lambda c: (c.family, packs.index(c.pack), c.id)
-        )
+    def _terms(self, families: Iterable[str], first: date, last: date | None = None) -> list[Clause]:
+        """The clauses of the active packs on any day of first..last, each pack on its own days."""
+        wanted, last = set(families), last or first
+        if first == last:
+            self._settings(first)  # says when the book begins
+        found: dict[str, tuple[int, Clause]] = {}
+        for setting in self._of("settings"):
+            if setting.overlaps(first, last):
+                a, b = max(first, setting.from_day), min(last, _last_day(setting, last))
+                packs = setting.fields["packs"]
+                for e in self._of("clause"):
+                    if e.key[1] in packs and e.key[2] in wanted and e.overlaps(a, b):
+                        found[e.fields["id"]] = packs.index(e.key[1]), self._clauses[e.fields["id"]]
+        return [clause for _, clause in sorted(found.values(), key=lambda one: (one[1].family, one[0], one[1].id))]
 
-    def _limit_rows(self) -> dict[str, tuple[LimitRow, ...]]:
-        in_force: dict[str, list[Entry]] = {}
-        for entry in self._of("rule"):
-            if entry.fields["status"] != "retired":
-                in_force.setdefault(entry.key[1], []).append(entry)
-        found: dict[str, list[LimitRow]] = {rule: [] for rule in in_force}
-        # The entries are in order of their keys, so those of a rule and tier stand together.
-        for (rule, tier), group in groupby(self._of("limit"), key=lambda entry: entry.key[1:3]):
-            limits = list(group)
-            names = {entry.key[3] for entry in limits}
-            judged = [entry for entry in in_force.get(rule, ()) if tier in entry.fields["tiers"]]
-            for first, last in cuts(span(e.from_day, e.to_day) for e in (*limits, *judged)):
-                values = {e.key[3]: _value(e.fields["value"]) for e in limits if e.holds(first)}
-                if values.keys() == names and any(e.holds(first) for e in judged):
-                    _append(found[rule], LimitRow(tier, first, open_end(last), dict(sorted(values.items()))))
-        return {
-            rule: tuple(sorted(rows, key=lambda row: (self.rank(row.tier), row.from_day)))
-            for rule, rows in found.items()
-        }
+    def _where_forbidden(self, row: LimitRow, families: Sequence[str], judged_from: date | None) -> list[LimitRow]:
+        def holds(day: date) -> bool:
+            before = judged_from is not None and day < judged_from
+            return before or (self._on(("settings",), day) is not None and bool(self.clauses(families, day)))
 
-    def _where_forbidden(self, row: LimitRow, families: Sequence[str]) -> list[LimitRow]:
-        edges = [span(e.from_day, e.to_day) for kind in ("settings", "clause") for e in self._of(kind)]
-        whole = span(row.from_day, row.to_day)
-        inside = [tuple(min(max(edge, whole[0]), whole[1]) for edge in one) for one in edges]
-        pieces: list[LimitRow] = []
-        for first, last in cuts([whole, *((a, b) for a, b in inside)]):
-            if self._on(("settings",), first) and self.clauses(families, first):
-                _append(pieces, LimitRow(row.tier, first, open_end(last), row.values))
-        return pieces
+        edges = [judged_from] if judged_from else []
+        edges += [e.from_day for kind in ("settings", "clause") for e in self._of(kind)]
+        edges += [e.to_day for kind in ("settings", "clause") for e in self._of(kind) if e.to_day]
+        return kept(row, edges, holds)
+
+
+def _last_day(entry: Entry, otherwise: date) -> date:
+    return entry.to_day - timedelta(days=1) if entry.to_day else otherwise
 
 
 def all_entries(snapshot: Mapping[str, Any]) -> Iterable[Entry]:
@@ -232,49 +245,12 @@ def all_entries(snapshot: Mapping[str, Any]) -> Iterable[Entry]:
             yield from entries(kind, data)
 
 
-def _append(rows: list[LimitRow], row: LimitRow) -> None:
-    """Add a row, or lengthen the last one where nothing but the day changes."""
-    last = rows[-1] if rows else None
-    if last and last.tier == row.tier and last.to_day == row.from_day and last.values == row.values:
-        rows[-1] = LimitRow(row.tier, last.from_day, row.to_day, row.values)
-    else:
-        rows.append(row)
-
-
-def _value(value: Any) -> Value:
-    plain: Value = tuple(value) if isinstance(value, list) else value
-    return plain
-
-
-def _clause(entry: Entry) -> Clause:
-    f = entry.fields
-    return Clause(
-        id=f["id"],
-        family=f["family"],
-        effect=f["effect"],
-        pack=entry.key[1],
-        document=f["document"],
-        section=f["section"],
-        text=f["text"],
-        url=f.get("url"),
-        examples=tuple(f.get("examples", ())),
-        supersedes=f.get("supersedes"),
-        effective_from=entry.from_day,
-        effective_to=entry.to_day,
-    )
-
-
-def _subscription(entry: Entry) -> Subscription:
-    f = entry.fields
-    return Subscription(
-        f["id"], f["audience"], f["channel"], tuple(f["to"]), tuple(f["tiers"]), tuple(f["periods"]),
-        tuple(f["formats"]), f.get("severity_from"), entry.from_day, entry.to_day,
-    )  # fmt: skip
-
-
-def _exception(entry: Entry) -> PolicyException:
-    f = entry.fields
-    return PolicyException(
-        f["id"], tuple(f["rules"]), f["subject_type"], f["subject_id"], f["owner"], entry.why,
-        entry.from_day, entry.to_day or FOREVER,
-    )  # fmt: skip
+def _joined(held: list[list[Any]]) -> list[list[Any]]:
+    """Neighbouring days with the same fields as one, so that an entry that was only split is the same."""
+    found: list[list[Any]] = []
+    for key, first, end, fields in held:
+        if found and found[-1][0] == key and found[-1][2] == first and found[-1][3] == fields:
+            found[-1][2] = end
+        else:
+            found.append([key, first, end, fields])
+    return found

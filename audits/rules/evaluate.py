@@ -73,7 +73,7 @@ def _by_account(account: Account) -> str:
 def evaluate(connection: Connection, rule: Rule, scope: Scope, population: Population) -> Evaluation:
     """Ask one rule. A rule that fails is errored in every cell and says why; other rules go on."""
     judge = _Judge(rule, scope, population)
-    if inapplicable := scope.book.inapplicable(rule.spec.families, scope.period.last_day):
+    if inapplicable := scope.book.inapplicable(rule.spec.families, scope.period.first_day, scope.period.last_day):
         return Evaluation(rule, judge.all("not_applicable", inapplicable))
     if missing := ", ".join(f"table {name}" for name in rule.spec.needs.tables if name in scope.unrecorded):
         return Evaluation(rule, judge.all("indeterminate", f"not recorded: {missing}"))

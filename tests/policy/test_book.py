@@ -128,6 +128,67 @@ def test_terms_that_change_inside_of_a_period_split_it(folder: Path) -> None:
     ]
 
 
+def test_a_baseline_is_looked_at_whatever_the_terms_said_then(folder: Path) -> None:
+    edit(folder, "book.yaml", ("[house]", "[open, house]"))
+    edit(
+        folder,
+        "clauses/house.yaml",
+        (
+            "effective_from: 2026-01-01\n    effective_to: 2026-07-01",
+            "effective_from: 2026-06-30\n    effective_to: 2026-07-01",
+        ),
+    )
+    edit(
+        folder,
+        "clauses/open.yaml",
+        ("effective_from: 2026-01-01", "effective_from: 2026-01-01\n    effective_to: 2026-06-30"),
+    )
+    book = load_book(folder)
+    days = date(2026, 6, 1), date(2026, 7, 31)
+    judged = [book.limits("R05", *days, families=["COMPETE"], judged_from=day) for day in (None, date(2026, 6, 15))]
+    assert [rows[0].from_day for rows in judged] == [date(2026, 6, 30), date(2026, 1, 1)]
+    assert [rows[0].to_day for rows in judged] == [None, date(2026, 6, 15)]
+
+
+def test_both_wordings_of_a_clause_that_changed_inside_of_the_period(book: Book) -> None:
+    july = book.clauses(["COMPETE"], date(2026, 6, 15), date(2026, 7, 15))
+    assert [clause.id for clause in july] == ["house-compete-1", "house-compete-2"]
+
+
+def test_a_rule_applies_if_the_terms_forbid_on_any_day_of_the_period(folder: Path) -> None:
+    edit(
+        folder,
+        "clauses/house.yaml",
+        ("effective_from: 2026-01-01\n    effective_to", "effective_from: 2026-03-01\n    effective_to"),
+    )
+    book = load_book(folder)
+    assert book.inapplicable(["COMPETE"], date(2026, 2, 1), date(2026, 2, 28)) == "no clause in force on COMPETE"
+    assert book.inapplicable(["COMPETE"], date(2026, 2, 1), date(2026, 3, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "same"),
+    [
+        ("limits/R05", "build: 0.55", "build: 0.5", False),
+        ("limits/R05", "build: 10_000", "build: 9_000", False),
+        ("limits/R05", "free: 0.6, build: 0.6}", "free: 0.6, build: 0.7}", True),  # until September
+        ("limits/R05", "why: Calibrated.", "why: Guessed.", True),
+        ("limits/R05", "10_000}\n    effective_from: 2026-01-01", "10_000}\n    effective_from: 2026-01-01\n    "
+         "effective_to: 2026-11-01\n    why: Until then.\n  - limit: requests_min\n    tiers: {free: 1, build: 1}\n    "
+         "effective_from: 2026-11-01", True),  # begins after the period
+        ("clauses/open", "Outputs may", "Outputs must", True),  # binds nobody
+        ("clauses/house", "of any model", "of a model", False),
+        ("exceptions", "c-1", "c-2", True),
+        ("book", "grace_days: 3", "grace_days: 4", False),
+        ("quality", "limit: 0.9", "limit: 0.8", False),
+    ],
+)  # fmt: skip
+def test_what_can_decide_about_a_period(name: str, old: str, new: str, same: bool, folder: Path, book: Book) -> None:
+    other = load_book(edit(folder, f"{name}.yaml", (old, new)))
+    assert other.digest != book.digest
+    assert (other.in_force(*OCTOBER) == book.in_force(*OCTOBER)) is same
+
+
 def test_settings_standing_and_quality(book: Book) -> None:
     settings = book.settings(OCTOBER[0])
     assert (settings.grace_days, settings.evaluable_share, settings.baseline_days) == (3, 0.8, 28)

@@ -84,7 +84,9 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
             _put_groups(connection, case)
             people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers))
             accounts = tuple(people.read_accounts(connection, period))
-            limits = book.limits(rule.id, first, period.last_day)
+            limits = book.limits(
+                rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day
+            )
             scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection))
             yield Scene(case, warehouse, connection, scope, Population(accounts, {rule.id: case.doubts}))
 
