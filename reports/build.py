@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
 from audits.ledger.models import AuditedCustomer, RuleVersion, Run, TierFigures
-from audits.ledger.read import book_of, findings_in, horizon_of, known_on
+from audits.ledger.read import book_of, customer_names, findings_in, horizon_of, known_on
 from audits.periods import Period
 from audits.policy import Book
 from audits.policy.names import FAMILIES
@@ -47,7 +47,7 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
         .where(AuditedCustomer.run_id == run.id, AuditedCustomer.tier == tier)
         .order_by(AuditedCustomer.customer_id)
     ).all()
-    words = Words(_rules(session, run), book, _names(session, run))
+    words = Words(_rules(session, run), book, customer_names(session, [run.id]))
     everything = findings_in(session, run, horizon)
     recorded = [found for found in everything if found.row.tier == tier]
     rows = [found.row for found in recorded]
@@ -92,13 +92,6 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
 def _rules(session: Session, run: Run) -> dict[str, Mapping[str, object]]:
     versions = session.scalars(select(RuleVersion).where(RuleVersion.rule_id.in_(list(run.rules))))
     return {one.rule_id: one.content for one in versions if run.rules.get(one.rule_id) == one.version}
-
-
-def _names(session: Session, run: Run) -> dict[str, str]:
-    """Names of every customer of the run: a linked group may reach into other tiers."""
-    a = AuditedCustomer
-    rows = session.execute(select(a.customer_id, a.name).where(a.run_id == run.id).order_by(a.tier, a.customer_id))
-    return {customer: name for customer, name in rows}  # noqa: C416 rows are no pairs to the type checker
 
 
 def _figures(session: Session, run: Run, tier: str) -> Figures:

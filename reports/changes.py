@@ -103,7 +103,7 @@ def since_period(
     period, before = next(iter(earlier.runs.items()))
     if before is None:
         return None
-    theirs = findings_in(session, before, Horizon(instant=horizon.instant))
+    theirs = findings_in(session, before, Horizon(instant=horizon.instant), brief=True)
     customers = set(
         session.scalars(
             select(AuditedCustomer.customer_id).where(AuditedCustomer.run_id == before.id, AuditedCustomer.tier == tier)
@@ -127,7 +127,7 @@ def since_revision(
     before = previous_revision(session, run, tier)
     if before is None:
         return None
-    theirs = {one.row.finding_id: one.row for one in findings_in(session, before) if one.row.tier == tier}
+    theirs = {one.row.finding_id: one.row for one in findings_in(session, before, brief=True) if one.row.tier == tier}
     ours = {row.finding_id: row for row in rows}
     return SinceRevision(
         revision=before.revision,

@@ -337,28 +337,39 @@ class TierReport:
 
 @dataclass(frozen=True, slots=True)
 class TierLine:
-    """A tier of a period on an index page."""
+    """A tier of a period on an index page. ``folder`` leads from the page to its report; "" where none was rendered."""
 
     tier: str
     title: str
+    revision: int
+    audited_at: datetime
+    status: str
     customers: int
     findings: Mapping[str, int]  # by severity
-    open_findings: int
+    open: Mapping[str, int]  # the part that nobody has decided, by severity
     checks: Checks
-    folder: str  # of the report, from the index page; "" where it has not been rendered
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunLine:
-    """A revision of a period on an index page."""
+class PeriodLine:
+    """A period on the index over all periods, each tier from the newest revision that audited it."""
+
+    period: Period
+    tiers: tuple[TierLine, ...]
+    revisions: tuple[tuple[int, str], ...]  # (revision, folder or "")
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """The page of one revision: its tiers, what it was made from and what changed its predecessor."""
 
     period: Period
     revision: int
     audited_at: datetime
     status: str
     policy_version: str
+    policy_title: str
     causes: tuple[str, ...]
     notes: tuple[str, ...]
     tiers: tuple[TierLine, ...]
-    folder: str  # from the index page
-    earlier: tuple[tuple[int, str], ...] = ()  # (revision, folder) of the revisions before

@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
-from audits.ledger.models import Decision, FindingRow, PolicyVersion, Run
+from audits.ledger.models import AuditedCustomer, Decision, FindingRow, PolicyVersion, Run
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, PolicyException
 
@@ -163,10 +163,16 @@ def decisions_about(
     return found
 
 
-def findings_in(session: Session, run: Run, horizon: Horizon = Horizon()) -> list[Recorded]:
-    """The published findings of a run, gravest first, then by rule and subject, as known at the horizon."""
+def findings_in(session: Session, run: Run, horizon: Horizon = Horizon(), *, brief: bool = False) -> list[Recorded]:
+    """The published findings of a run, gravest first, then by rule and subject, as known at the horizon.
+
+    ``brief`` leaves out what is long (series, queries) for those who only count.
+    """
+    statement = select(FindingRow).where(FindingRow.run_id == run.id, FindingRow.published)
+    if brief:
+        statement = statement.options(defer(FindingRow.chart), defer(FindingRow.evidence_sql))
     rows = sorted(
-        session.scalars(select(FindingRow).where(FindingRow.run_id == run.id, FindingRow.published)),
+        session.scalars(statement),
         key=lambda f: (-SEVERITY_RANK[f.severity], f.rule_id, f.subject_type, f.subject_id, f.tier, f.finding_id),
     )
     decided = decisions_about(session, [row.finding_id for row in rows], horizon.instant)
@@ -235,3 +241,12 @@ def as_line(run: Run, found: Recorded) -> dict[str, Any]:
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield ids[start : start + _IDS_AT_ONCE]
+
+
+def customer_names(session: Session, run_ids: Iterable[int]) -> dict[str, str]:
+    """customer_id -> name, as the runs recorded it; the newest run's name stays."""
+    a = AuditedCustomer
+    rows = session.execute(
+        select(a.customer_id, a.name).where(a.run_id.in_(list(run_ids))).order_by(a.run_id, a.tier, a.customer_id)
+    )
+    return {customer_id: name for customer_id, name in rows}  # noqa: C416 rows are no pairs to the type checker

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from audits.periods import Kind
 from reports import charts, text
 from reports.coverage import reasons
-from reports.model import SEVERITIES, Finding, TierReport
+from reports.model import SEVERITIES, Finding, PeriodLine, RunPage, TierReport
 from reports.wording import DECISIONS
 
 DECISIONS_FIRST = 12
@@ -42,6 +43,16 @@ def tier_page(report: TierReport) -> str:
             longest_query=LONGEST_QUERY,
         )
     )
+
+
+def index_page(kinds: Mapping[Kind, Sequence[PeriodLine]]) -> str:
+    """The index over all periods and tiers."""
+    return environment().get_template("index.html.j2").render(kinds=kinds)
+
+
+def run_page(run: RunPage) -> str:
+    """The page of one revision."""
+    return environment().get_template("run.html.j2").render(run=run)
 
 
 @cache
@@ -80,6 +91,7 @@ def environment() -> Environment:
         "reasons": reasons,
         "lines": _lines,
         "kind": lambda kind: KINDS.get(kind, kind),
+        "plural": lambda kind: f"{kind}s".capitalize(),
         "fate": FATES.__getitem__,
         "held": lambda status: HELD.get(status, status),
         "decided": lambda word: DECISIONS.get(word, word),
