@@ -72,7 +72,7 @@ def _named_folders(book: Path) -> list[str]:
     # Before the book is validated: its limits can only be held against rules that are known.
     try:
         content = YAML(typ="safe", pure=True).load(book.read_text("utf-8"))
-    except (OSError, YAMLError):
+    except (OSError, YAMLError, ValueError, LookupError, RecursionError):
         return []  # load_book says what is wrong with the file
     folders = content.get("rule_folders") if isinstance(content, dict) else None
     return [str(folder) for folder in folders] if isinstance(folders, list) else []

@@ -35,6 +35,17 @@ def test_check_holds_limits_against_the_catalogue(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "text", ["[" * 1500, "effective_from: 2026-02-30", "a: 0x_", "\t", "- a list", "rule_folders: 3"]
+)
+def test_a_book_that_cannot_be_read_is_said_and_no_crash(text: str, tmp_path: Path) -> None:
+    said("init", tmp_path / "book")
+    (tmp_path / "book" / "book.yaml").write_text(text, "utf-8")
+    with pytest.raises(AuditsError) as caught:
+        said("check", tmp_path / "book")
+    assert "book.yaml" in caught.value.what
+
+
 def test_show_as_table_and_json() -> None:
     table = said("show", "--tier", "build", "--at", "2026-10-01", "--rule", "R05")
     assert "In force on 2026-10-01 for tier build" in table
