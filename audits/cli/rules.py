@@ -70,6 +70,8 @@ def show(
     form: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
 ) -> None:
     """Say what a rule asks, of whom, with which limits, and what else can explain what it finds."""
+    from audits.rules.wording import needs_of, value_of  # noqa: PLC0415
+
     law, rules = _law(book)
     rule, day = _one(rule_id, rules), clock(at).date()
     if form is not Format.table:
@@ -85,7 +87,7 @@ def show(
         ("Severity", f"{MARKS[spec.severity]} {spec.severity}"),
         ("Rests on", f"{spec.signal}, {'a fact on record' if spec.basis == 'record' else 'inferred from behaviour'}"),
         ("Clauses", ", ".join(clause.id for clause in law.clauses(spec.families, day)) or "none in force"),
-        ("Needs", _needs(rule)),
+        ("Needs", needs_of(rule)),
         ("May say", spec.may_say),
         ("Next step", spec.next_step),
         ("Not it", "; ".join(spec.benign)),
@@ -100,7 +102,7 @@ def show(
         for one in table.columns[:-1]:
             one.no_wrap = True
         for name, parameter in spec.parameters.items():
-            values = (escape(_value(row.values.get(name))) for row in limits)
+            values = (escape(value_of(row.values.get(name))) for row in limits)
             table.add_row(name, *values, escape(parameter.meaning))
         out.print(table)
 
@@ -307,24 +309,6 @@ def _described(rule: Rule, law: Book, day: Any) -> dict[str, Any]:
         "clauses": [clause.id for clause in law.clauses(rule.spec.families, day)],
         "limits": {row.tier: dict(row.values) for row in law.limits(rule.id, day, day)},
     }
-
-
-def _needs(rule: Rule) -> str:
-    needs = rule.spec.needs
-    parts = [f"table {name}" for name in needs.tables] + list(needs.columns)
-    if needs.usage:
-        parts.insert(0, "single requests" if needs.grain == "event" else "requests or buckets")
-    if rule.spec.baseline_days:
-        parts.append(f"{rule.spec.baseline_days} days before the period")
-    return ", ".join(parts) or "nothing beyond the accounts"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: ""}[value]
-    if isinstance(value, int | float):
-        return f"{value:,.10g}" if abs(value) < 1e10 else f"{value:,}"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _flat(value: Any) -> Any:

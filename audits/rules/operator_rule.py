@@ -33,6 +33,12 @@ from audits.warehouse.tables import accounts, source_metadata
 
 _ROLLUPS = {table.name: table for table, _ in ROLLUPS}
 _SOURCES = {table.name: table for table in source_metadata.sorted_tables}
+_TABLES = {**_ROLLUPS, **_SOURCES, "audited_accounts": audited_accounts, "audited_groups": audited_groups}
+_OWN = {
+    "accounts_in_scope": [*audited_accounts.c.keys()],
+    "groups_in_scope": [*audited_groups.c.keys()],
+    "limits": ["tier", "from_day", "to_day"],
+}
 RELATIONS: Mapping[str, str] = {
     **dict.fromkeys(_ROLLUPS, "a rollup"),
     "accounts_in_scope": "audited accounts with tier and limits",
@@ -42,6 +48,15 @@ RELATIONS: Mapping[str, str] = {
     "limits": "the rule's limits",
     **dict.fromkeys(_SOURCES, "a table of the warehouse contract"),
 }
+
+
+def columns_of(relation: str) -> list[str]:
+    """The columns that a relation has beside ``limit_...``."""
+    table = _TABLES.get(relation)
+    if table is None:
+        return _OWN[relation]
+    held = ["customer_id", "tier", "tier_rank"] if relation in _ROLLUPS and "account_id" in table.c else []
+    return [*table.c.keys(), *held]
 
 
 def problems_of(folder: Path, spec: RuleSpec) -> list[Problem]:
@@ -92,13 +107,9 @@ def _relation(scope: Scope, name: str) -> FromClause:
             return scope.accounts()
         case "groups_in_scope":
             return scope.groups()
-        case "audited_accounts":
-            return audited_accounts
-        case "audited_groups":
-            return audited_groups
         case "limits":
             return scope.limit_rows()
-    return _SOURCES[name]
+    return _TABLES[name]
 
 
 def _evidence(spec: RuleSpec, scope: Scope, found: Found) -> Select[Any]:

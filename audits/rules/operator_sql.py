@@ -38,6 +38,8 @@ _FUNCTIONS = (
     exp.Round, exp.RowNumber, exp.Sqrt, exp.StartsWith, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Substring,
     exp.Sum, exp.TimestampTrunc, exp.Trim, exp.Upper, exp.Variance, exp.VariancePop, exp.Xor,
 )  # fmt: skip
+_SYNTAX = {"and", "case", "cast", "exists", "if", "or", "xor"}
+_SPELLED = {"logical_and": "bool_and", "logical_or": "bool_or", "timestamp_trunc": "date_trunc"}
 COLUMNS = ("subject_id", "tier", "account_id", "subject_type", "severity", "discriminator")
 
 
@@ -149,8 +151,14 @@ def _functions(select: exp.Select, place: _Places) -> Iterator[Problem]:
             allowed = ", ".join(f":{bind}" for bind in BINDS)
             yield place.of(node, f"{name} differs from run to run; an audit must come out the same again.", allowed)
         elif not isinstance(node, _FUNCTIONS):
-            names = sorted({kind.sql_name().lower() for kind in _FUNCTIONS})
-            yield place.of(node, f"The function {name} is not known to be the same on every engine.", ", ".join(names))
+            what = f"The function {name} is not known to be the same on every engine."
+            yield place.of(node, what, ", ".join(function_names()))
+
+
+def function_names() -> list[str]:
+    """The functions that a query may call, by name."""
+    names = {_SPELLED.get(name, name) for kind in _FUNCTIONS if (name := kind.sql_name().lower()) not in _SYNTAX}
+    return sorted(names)
 
 
 def _parameters(select: exp.Select, place: _Places) -> Iterator[Problem]:

@@ -1,7 +1,8 @@
-"""A rule's sentence about what it found."""
+"""Rules in words: the sentence about what was found, what a rule needs, a limit's value."""
 
 from __future__ import annotations
 
+import re
 import string
 from typing import Any
 
@@ -20,3 +21,28 @@ class _Words(string.Formatter):
 def summary_of(rule: Rule, found: Found) -> str:
     """The rule's sentence with this finding's figures."""
     return _Words().format(rule.spec.summary, observed=found.observed, limits=found.limits).strip()
+
+
+def pattern_of(rule: Rule) -> str:
+    """The rule's sentence with its figures named instead of filled in."""
+    return re.sub(r"\{\w+\[(\w+)\][^}]*\}", lambda match: f"[{match[1].replace('_', ' ')}]", rule.spec.summary).strip()
+
+
+def needs_of(rule: Rule) -> str:
+    """What must be recorded for the rule to be judged."""
+    needs = rule.spec.needs
+    parts = ["single requests" if needs.grain == "event" else "requests or buckets"] if needs.usage else []
+    parts += ["linked groups"] if needs.groups else []
+    parts += [f"table {name}" for name in needs.tables] + list(needs.columns)
+    if rule.spec.baseline_days:
+        parts.append(f"{rule.spec.baseline_days} days before the period")
+    return ", ".join(parts) or "nothing beyond the accounts"
+
+
+def value_of(value: Any) -> str:
+    """A limit for a reader: thousands apart, words in a row."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: ""}[value]
+    if isinstance(value, int | float):
+        return f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
