@@ -1,5 +1,6 @@
 """Quality: may a day's data be judged at all?
 
-In: a day's events. Out: one profile row an hour and source, the ids that are set aside (:mod:`audits.quality.quarantine`)
-and a verdict for each day and source: good, degraded (named rules become indeterminate) or blocked.
+In: a day's events. Out: one profile row an hour and source, the ids that are set aside
+(:mod:`audits.quality.quarantine`) and a verdict for each day and source: good, degraded (named rules become
+indeterminate) or blocked.
 """

@@ -133,6 +133,23 @@ def ratio(part: ColumnElement[Any], whole: ColumnElement[Any]) -> ColumnElement[
     return cast(part, Float(53)) / func.nullif(cast(whole, Float(53)), 0.0)
 
 
+class byte_length(FunctionElement[Any]):  # noqa: N801
+    """The length of a text in bytes of UTF-8."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(byte_length)
+def _(element: byte_length, compiler: Any, **kw: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(byte_length, "duckdb")
+def _(element: byte_length, compiler: Any, **kw: Any) -> str:
+    return f"strlen({compiler.process(element.clauses, **kw)})"
+
+
 class row_digest(FunctionElement[Any]):  # noqa: N801
     """A number, as text, that changes when any row of the selected columns does: the sum of the rows' MD5 halves.
 

@@ -1,0 +1,195 @@
+"""The aggregates of which a profile consists: each one statement over a stretch of days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Select, String, Subquery, and_, cast, exists, func, literal, null, or_, select
+from sqlalchemy.types import BigInteger
+
+from audits.quality.quarantine import copy_number, duplicate_events, is_impossible, kept_events
+from audits.quality.row_checks import Known, Parameters, checked_events
+from audits.quality.tables import COUNTS, quality_accounts
+from audits.warehouse.days import within
+from audits.warehouse.dialects import utc_day, utc_hour
+from audits.warehouse.tables import usage_buckets, usage_events
+
+LONGEST_BUCKET = 31  # days; an overlap with an earlier bucket is looked for that far back
+
+
+def hours_of_events(first: date, last: date, parameters: Parameters, known: Known, *, duplicates: bool) -> Select[Any]:
+    """The rows of ``quality_hours`` for events: one aggregate over the days, with a row an hour and source."""
+    e: Any = usage_events.c
+    checked = checked_events(parameters, known)
+    day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
+    counted = (
+        select(
+            day,
+            hour,
+            e.source_system,
+            func.count().label("n_rows"),
+            func.count(e.account_id.distinct()).label("n_accounts"),
+            *(func.count().filter(condition).label(name) for name, condition in checked.conditions.items()),
+        )
+        .select_from(checked.rows)
+        .where(within(e.event_ts, first, last))
+        .group_by(day, hour, e.source_system)
+        .subquery("counted")
+    )
+    given: dict[str, Any] = {column.name: column for column in counted.c} | {"n_overlapping": _zero()}
+    rows: Any = counted
+    if duplicates:
+        surplus = _surplus(first, last)
+        same = [surplus.c[name] == counted.c[name] for name in ("day", "hour", "source_system")]
+        rows = counted.outerjoin(surplus, and_(*same))
+        given["n_duplicates"] = func.coalesce(surplus.c.n_duplicates, 0)
+    else:
+        given["n_duplicates"] = _zero()
+    return _as_hours(given, "event").select_from(rows)
+
+
+def hours_of_buckets(first: date, last: date) -> Select[Any]:
+    """The rows of ``quality_hours`` for usage that is known by bucket only."""
+    bucket = _distinct_buckets(date.fromordinal(first.toordinal() - LONGEST_BUCKET), last)
+    other = _distinct_buckets(date.fromordinal(first.toordinal() - LONGEST_BUCKET), last).alias("other")
+    b, o = bucket.c, other.c
+    identity = ("bucket_start", "bucket_end", "input_tokens", "output_tokens")
+    also_counted = exists().where(
+        o.source_system == b.source_system,
+        o.account_id == b.account_id,
+        o.bucket_start < b.bucket_end,
+        o.bucket_end > b.bucket_start,
+        # A dimension that one of them is not broken down by holds what the other one is broken down into.
+        *(or_(o[name] == b[name], o[name].is_(None), b[name].is_(None)) for name in ("api_key_hash", "model")),
+        or_(
+            *(o[name] != b[name] for name in identity),
+            *(func.coalesce(o[name], "") != func.coalesce(b[name], "") for name in ("api_key_hash", "model")),
+        ),
+    )
+    day, hour = utc_day(b.bucket_start).label("day"), utc_hour(b.bucket_start).label("hour")
+    counted = (
+        select(
+            day,
+            hour,
+            b.source_system,
+            func.count().label("n_rows"),
+            func.count(b.account_id.distinct()).label("n_accounts"),
+            func.count().filter(is_impossible(bucket)).label("n_negative"),
+            func.count().filter(b.cached_input_tokens > b.input_tokens).label("n_cached_above_input"),
+            func.count().filter(is_impossible(bucket) | (b.cached_input_tokens > b.input_tokens)).label("n_impossible"),
+            func.count().filter(b.account_id.in_(("UNMAPPED", ""))).label("n_unmapped"),
+            func.count().filter(also_counted).label("n_overlapping"),
+        )
+        .where(within(b.bucket_start, first, last))
+        .group_by(day, hour, b.source_system)
+        .subquery("counted")
+    )
+    return _as_hours({column.name: column for column in counted.c}, "bucket").select_from(counted)
+
+
+def clients(first: date, last: date) -> Select[Any]:
+    """The rows of ``quality_clients``: the busiest address of each day and source that records addresses."""
+    e: Any = usage_events.c
+    day = utc_day(e.event_ts).label("day")
+    addresses = (
+        select(
+            day,
+            e.source_system,
+            e.client_ip_hash,
+            func.count().label("n_rows"),
+            func.count(e.account_id.distinct()).label("n_accounts"),
+        )
+        .where(within(e.event_ts, first, last), e.client_ip_hash != "")
+        .group_by(day, e.source_system, e.client_ip_hash)
+        .subquery("addresses")
+    ).c
+    group = (addresses.day, addresses.source_system)
+    ranked = select(
+        *group,
+        func.sum(addresses.n_rows).over(partition_by=group).label("n_addressed"),
+        addresses.n_rows.label("n_busiest"),
+        addresses.n_accounts,
+        func.row_number()
+        .over(partition_by=group, order_by=(addresses.n_rows.desc(), addresses.client_ip_hash))
+        .label("place"),
+    ).subquery("ranked")
+    return select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+
+
+def sums_of_accounts(first: date, last: date, *, duplicates: bool) -> Select[Any]:
+    """The rows of ``quality_accounts`` from events: each request once, impossible ones left out."""
+    k: Any = kept_events(first, last, deduplicate=duplicates).c
+    return select(
+        k.day,
+        k.source_system,
+        k.account_id,
+        func.count().label("n_rows"),
+        func.count().filter(k.status_code >= 400).label("n_failed"),
+        func.count(k.cost_usd).label("n_costed"),
+        func.sum(k.input_tokens + k.output_tokens).label("tokens"),
+        func.sum(k.cost_usd).label("cost_usd"),
+    ).group_by(k.day, k.source_system, k.account_id)
+
+
+def sums_of_buckets(first: date, last: date) -> Select[Any]:
+    """The rows of ``quality_accounts`` from buckets, for accounts and days of which no event is known."""
+    bucket = _distinct_buckets(first, last)
+    b = bucket.c
+    a = quality_accounts.c
+    day = utc_day(b.bucket_start).label("day")
+    return (
+        select(
+            day,
+            b.source_system,
+            b.account_id,
+            func.count().label("n_rows"),
+            cast(null(), BigInteger).label("n_failed"),
+            func.count(b.cost_usd).label("n_costed"),
+            func.sum(b.input_tokens + b.output_tokens).label("tokens"),
+            func.sum(b.cost_usd).label("cost_usd"),
+        )
+        .where(within(b.bucket_start, first, last), ~is_impossible(bucket))
+        .where(~exists().where(a.day == utc_day(b.bucket_start), a.account_id == b.account_id))
+        .group_by(day, b.source_system, b.account_id)
+    )
+
+
+def _surplus(first: date, last: date) -> Subquery:
+    """(day, hour, source_system, n_duplicates): copies of an event id on a day beyond the first."""
+    e: Any = usage_events.c
+    day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
+    repeated = select(duplicate_events.c.event_id).where(duplicate_events.c.day.between(first, last))
+    copies = (
+        select(day, hour, e.source_system, copy_number().label("copy"))
+        .where(within(e.event_ts, first, last), e.event_id.in_(repeated))
+        .subquery("copies")
+    ).c
+    return (
+        select(copies.day, copies.hour, copies.source_system, func.count().label("n_duplicates"))
+        .where(copies.copy > 1)
+        .group_by(copies.day, copies.hour, copies.source_system)
+        .subquery("surplus")
+    )
+
+
+def _distinct_buckets(first: date, last: date) -> Subquery:
+    """Each bucket once, because exporters repeat them; rollups count them so too."""
+    b = usage_buckets.c
+    return (
+        select(*(column for column in b if column.name != "ingested_ts"))
+        .where(within(b.bucket_start, first, last))
+        .distinct()
+        .subquery("bucket")
+    )
+
+
+def _as_hours(given: Mapping[str, Any], grain: str) -> Select[Any]:
+    columns = [given[name].label(name) for name in ("day", "hour", "source_system")]
+    counts = [given.get(name, _zero()).label(name) for name in ("n_rows", "n_accounts", *COUNTS)]
+    return select(*columns, cast(literal(grain), String).label("grain"), *counts)
+
+
+def _zero() -> Any:
+    return cast(literal(0), BigInteger)

@@ -1,0 +1,136 @@
+"""The profile of a day: counts an hour and source, the busiest address, and sums an account.
+
+A day is profiled once. It is profiled again where its rows have changed since, where the limits that its counts are
+made with are others, where it was blocked (the operator may have mended rows in place), and where a comparison with
+accounts, keys or models failed and these have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, delete, select
+
+from audits.quality.aggregates import clients, hours_of_buckets, hours_of_events, sums_of_accounts, sums_of_buckets
+from audits.quality.quarantine import duplicate_events, find_duplicates
+from audits.quality.row_checks import Known, Limits, Parameters
+from audits.quality.tables import quality_accounts, quality_clients, quality_hours, quality_profiles
+from audits.warehouse import Warehouse
+from audits.warehouse.days import Arrived, arrivals
+from audits.warehouse.dialects import row_digest
+from audits.warehouse.tables import accounts, api_keys, models
+
+VERSION = "1"
+"""Raised by hand whenever the profile's columns or meaning change: every day is profiled again."""
+
+DAYS_AT_ONCE = 7
+"""Days in one statement and transaction, as in the rollups and for the same reasons."""
+
+Progress = Callable[[int, int], None]
+
+
+def profile_days(
+    warehouse: Warehouse,
+    first: date,
+    last: date,
+    limits_on: Callable[[date], Limits],
+    suspect: Mapping[date, bool],
+    progress: Progress | None = None,
+) -> int:
+    """Bring the profiles of the days first..last up to date; returns how many were made.
+
+    ``suspect`` names days to be profiled again: True whatever happened, False if the dimensions have changed.
+    """
+    with warehouse.begin() as connection:
+        dimensions = _dimensions(connection)
+        made = {row.day: row for row in connection.execute(select(quality_profiles))}
+        stale: dict[date, Parameters] = {}
+        for day, now in arrivals(connection, first, last).items():
+            parameters = Parameters.of(limits_on(day))
+            was = made.get(day)
+            if (
+                was is None
+                or was.version != _version(parameters)
+                or Arrived(was.n_rows, was.watermark) != now
+                or suspect.get(day, False)
+                or (day in suspect and was.dimensions != dimensions)
+            ):
+                stale[day] = parameters
+    done = 0
+    for stretch in _stretches(stale):
+        with warehouse.begin() as connection:
+            _profile(connection, stretch, stale[stretch[0]], dimensions)
+        done += len(stretch)
+        if progress:
+            progress(done, len(stale))
+    return done
+
+
+def _profile(connection: Connection, days: Sequence[date], parameters: Parameters, dimensions: str) -> None:
+    first, last = days[0], days[-1]
+    arrived = arrivals(connection, first, last)
+    find_duplicates(connection, arrived)
+    d = duplicate_events.c
+    duplicates = connection.execute(select(d.day).where(d.day.between(first, last)).limit(1)).first() is not None
+    hours = hours_of_events(first, last, parameters, Known.read(connection), duplicates=duplicates)
+    _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last))
+    _replace(connection, quality_clients, days, clients(first, last))
+    _replace(
+        connection,
+        quality_accounts,
+        days,
+        sums_of_accounts(first, last, duplicates=duplicates),
+        sums_of_buckets(first, last),
+    )
+    connection.execute(delete(quality_profiles).where(quality_profiles.c.day.in_(days)))
+    connection.execute(
+        quality_profiles.insert(),
+        [
+            {
+                "day": day,
+                "version": _version(parameters),
+                "n_rows": now.n_rows,
+                "watermark": now.watermark,
+                "dimensions": dimensions,
+            }
+            for day, now in arrived.items()
+        ],
+    )
+
+
+def _replace(connection: Connection, table: Table, days: Collection[date], *rows: Select[Any]) -> None:
+    connection.execute(delete(table).where(table.c.day.in_(days)))
+    for statement in rows:
+        names = [column.name for column in statement.selected_columns]
+        connection.execute(table.insert().from_select(names, statement))
+
+
+def _version(parameters: Parameters) -> str:
+    return (
+        f"{VERSION} late {parameters.late_hours:g} h future {parameters.future_minutes:g} min "
+        f"context {parameters.over_context_factor:g}"
+    )
+
+
+def _stretches(stale: Mapping[date, Parameters]) -> Iterator[list[date]]:
+    """Runs of adjacent days with equal parameters, none longer than ``DAYS_AT_ONCE``."""
+    run: list[date] = []
+    for day in sorted(stale):
+        if run and ((day - run[-1]).days > 1 or stale[day] != stale[run[-1]] or len(run) == DAYS_AT_ONCE):
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run
+
+
+def _dimensions(connection: Connection) -> str:
+    """A digest of what events are compared with."""
+    compared = (
+        (accounts.c.account_id,),
+        (api_keys.c.api_key_hash, api_keys.c.revoked_at),
+        (models.c.model, models.c.context_window),
+    )
+    return " ".join(str(connection.scalar(select(row_digest(*columns)))) for columns in compared)

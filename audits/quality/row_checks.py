@@ -1,0 +1,172 @@
+"""What is looked at in each event: one condition a count of the profile, used to count rows and to find them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    null,
+    or_,
+    select,
+)
+
+from audits.policy import QualityLimit
+from audits.warehouse.dialects import byte_length, seconds_between
+from audits.warehouse.tables import accounts, api_keys, models, usage_events
+
+Limits = Mapping[str, QualityLimit]
+"""The policy book's limits of the quality gate on one day, by name."""
+
+DIGESTS = (
+    "api_key_hash", "end_user_hash", "session_id", "client_ip_hash", "client_net_hash", "system_prompt_hash",
+    "prompt_template_hash",
+)  # fmt: skip
+"""Columns for digests and opaque ids, in which raw text must not be."""
+
+ADDRESSES = ("client_ip_hash", "client_net_hash")
+KEY_MARKS = ("sk-", "AIza", "Bearer ")
+"""How raw keys of common APIs begin."""
+
+LONGEST_DIGEST = 200  # characters; SHA-512 in hexadecimal has 128
+LONGEST_ADDRESS = 43  # characters of an IPv6 network, ffff:...:ffff/128
+SHIFT_TOLERANCE = 300.0  # seconds around a whole hour
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The limits that say when a row counts as late, in the future or above the context window."""
+
+    late_hours: float
+    future_minutes: float
+    over_context_factor: float
+
+    @classmethod
+    def of(cls, limits: Limits) -> Parameters:
+        """Those of the limits that hold on a day."""
+        return cls(*(float(limits[name].limit) for name in ("late_hours", "future_minutes", "over_context_factor")))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Which dimensions have rows at all; against an empty one nothing is unknown."""
+
+    accounts: bool
+    keys: bool
+    models: bool
+
+    @classmethod
+    def read(cls, connection: Connection) -> Known:
+        """As the warehouse has them now."""
+        return cls(
+            *(connection.execute(select(t.c[0]).limit(1)).first() is not None for t in (accounts, api_keys, models))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """``usage_events`` joined to what it is compared with, and the condition of each count."""
+
+    rows: FromClause
+    conditions: Mapping[str, ColumnElement[bool]]
+
+
+def checked_events(parameters: Parameters, known: Known) -> Checked:
+    """The events with one condition a count; each event stays one row."""
+    e: Any = usage_events.c
+    rows, compared = _compared(known)
+    negative = or_(e.input_tokens < 0, e.output_tokens < 0)
+    cached, reasoning = e.cached_input_tokens > e.input_tokens, e.reasoning_tokens > e.output_tokens
+    keyed = e.api_key_hash != ""
+    delay = seconds_between(e.event_ts, e.ingested_ts)
+    hours_off = func.round(delay / HOUR)
+    return Checked(
+        rows,
+        {
+            "n_failed": e.status_code >= 400,
+            "n_keyed": keyed,
+            "n_negative": negative,
+            "n_cached_above_input": cached,
+            "n_reasoning_above_output": reasoning,
+            "n_impossible": or_(negative, cached, reasoning),
+            "n_over_context": e.input_tokens + e.output_tokens > parameters.over_context_factor * compared["window"],
+            "n_unmapped": _is_unmapped(e.account_id),
+            "n_unknown_account": and_(~_is_unmapped(e.account_id), compared["no_account"]),
+            "n_unknown_key": and_(keyed, compared["no_key"]),
+            "n_revoked_key": and_(compared["revoked"], e.status_code < 400),
+            "n_unknown_model": compared["no_model"],
+            "n_late": delay > parameters.late_hours * HOUR,
+            "n_future": delay < -60 * parameters.future_minutes,
+            "n_shifted": and_(func.abs(hours_off) >= 1, func.abs(delay - hours_off * HOUR) <= SHIFT_TOLERANCE),
+            "n_raw": or_(*(looks_raw(name) for name in (*DIGESTS, "user_agent_family"))),
+        },
+    )
+
+
+def looks_raw(name: str) -> ColumnElement[bool]:
+    """Whether a text column of ``usage_events`` holds what looks like a raw key, address or prompt.
+
+    A family of user agents may have spaces; a digest has none, is short and is plain ASCII.
+    """
+    column: Any = usage_events.c[name]
+    signs = [func.length(column) > LONGEST_DIGEST, *(column.like(f"{mark}%") for mark in KEY_MARKS)]
+    if name in DIGESTS:
+        signs += [column.like("% %"), byte_length(column) != func.length(column)]
+    if name in ADDRESSES:
+        # A CASE, so that the few values with such marks are looked at letter by letter and the others are not.
+        letters = case(
+            (column.like("%.%.%.%"), func.translate(column, "0123456789./", "")),
+            (column.like("%:%:%"), func.translate(func.lower(column), "0123456789abcdef.:/", "")),
+            else_="-",
+        )
+        signs.append(and_(letters == "", func.length(column) <= LONGEST_ADDRESS))
+    return or_(*signs)
+
+
+def _is_unmapped(account: ColumnElement[Any]) -> ColumnElement[bool]:
+    return account.in_(("UNMAPPED", ""))
+
+
+def _compared(known: Known) -> tuple[FromClause, dict[str, ColumnElement[Any]]]:
+    """The join of events with one row a model, key and account, and what it says of an event."""
+    e: Any = usage_events.c
+    rows: FromClause = usage_events
+    nothing = dict.fromkeys(("no_model", "no_key", "revoked", "no_account"), false())
+    found: dict[str, ColumnElement[Any]] = {"window": cast(null(), BigInteger), **nothing}
+    if known.models:
+        model = (
+            select(models.c.model, func.max(models.c.context_window).label("window"))
+            .group_by(models.c.model)
+            .subquery("one_model")
+        )
+        rows = rows.outerjoin(model, model.c.model == func.coalesce(e.model_served, e.model_requested))
+        found |= {"window": model.c.window, "no_model": model.c.model.is_(None)}
+    if known.keys:
+        k = api_keys.c
+        held_open = func.count() - func.count(k.revoked_at)
+        key = (
+            select(k.api_key_hash, func.max(k.revoked_at).label("revoked_at"), held_open.label("n_open"))
+            .group_by(k.api_key_hash)
+            .subquery("one_key")
+        )
+        rows = rows.outerjoin(key, key.c.api_key_hash == e.api_key_hash)
+        found |= {
+            "no_key": key.c.api_key_hash.is_(None),
+            "revoked": and_(key.c.n_open == 0, key.c.revoked_at <= e.event_ts),
+        }
+    if known.accounts:
+        account = select(accounts.c.account_id).distinct().subquery("one_account")
+        rows = rows.outerjoin(account, account.c.account_id == e.account_id)
+        found |= {"no_account": account.c.account_id.is_(None)}
+    return rows, found
