@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.proving.world.campaigns import ELICIT, HARVEST, ITEMS, LOGPROBS, PROBE, REWARD
-from audits.proving.world.catalogue import AGENTS, MANAGERS, MODEL_INDEX, TIERS
+from audits.proving.world.catalogue import AGENTS, MANAGERS, MODEL_INDEX, OUTSIDE, TIERS
 from audits.proving.world.customers import new_account, new_card, new_customer
 from audits.proving.world.facts import FACTS
 from audits.proving.world.population import work_as_usual
@@ -61,13 +61,12 @@ class Kind:
     per_day: float | None = None  # ordinary volume; None: as the tier draws it, 0: none
 
 
-ABROAD = ("CN", "RU", "BY")
 WORLDWIDE = ("US", "GB", "DE", "IN", "BR", "JP", "PL", "NG", "KR", "ZA")
 USUAL: Rates = {"free": 15, "build": 80, "scale": 700, "enterprise": 6_000}
 FREE_LIKE: Rates = {"free": 14, "build": 24, "scale": 130, "enterprise": 130}
 
 PREVIEW = MODEL_INDEX["aster-4-preview"]  # not offered before the world's end
-FROM_ABROAD = Stretch(work=WORKLOADS["coding"], rate=FREE_LIKE, first=0.68, days=28, countries=ABROAD)
+FROM_ABROAD = Stretch(work=WORKLOADS["coding"], rate=FREE_LIKE, first=0.68, days=28, countries=OUTSIDE)
 
 KINDS: dict[str, Kind] = {
     "R01": Kind(
@@ -86,11 +85,11 @@ KINDS: dict[str, Kind] = {
     ),
     "R03": Kind(rule="R03", does=(Stretch(work=replace(WIDE, output=(2600, 0.3)), days=22,
                                           rate={"free": 300, "build": 2000, "scale": 12_000, "enterprise": 60_000}),)),
-    "R05": Kind(rule="R05", does=(Stretch(work=HARVEST, days=24, spread=(1.1, 1.4),
+    "R05": Kind(rule="R05", per_day=0.3, does=(Stretch(work=HARVEST, days=24, spread=(1.1, 1.4),
                                           rate={"free": 100, "build": 450, "scale": 2300, "enterprise": 9000}),)),
     "R06": Kind(rule="R06", per_day=0.3, does=(Stretch(work=replace(WIDE, topics=250, topic_skew=1.0, repeat=0.0),
                                                        days=24, rate=_all(110)),)),
-    "R07": Kind(rule="R07", does=(Stretch(work=replace(ELICIT, cot=0.7), days=20,
+    "R07": Kind(rule="R07", per_day=0.3, does=(Stretch(work=replace(ELICIT, cot=0.7), days=20,
                                           rate={"free": 20, "build": 60, "scale": 220, "enterprise": 1100}),)),
     "R07-replay": Kind(rule="R07", does=(Stretch(work=replace(ELICIT, cot=0.03, replay=0.5), days=12, rate=_all(12)),)),
     "R08": Kind(rule="R08", does=(Stretch(work=LOGPROBS, days=16,
@@ -197,7 +196,7 @@ def _stretch(world: World, rng: Random, account: Account, s: Stretch) -> None:
     tier = account.tier
     facts = dict(s.facts)
     if s.kinds:
-        countries = [rng.choice(s.countries)] if s.countries == ABROAD else list(s.countries)
+        countries = [rng.choice(s.countries)] if s.countries == OUTSIDE else list(s.countries)
         facts["addresses"] = [
             world.any_address(rng, rng.choice(countries), rng.choice(s.kinds)) for _ in range(round(s.places[tier]))
         ]

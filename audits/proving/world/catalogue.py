@@ -80,6 +80,7 @@ COUNTRIES = {
         Country("CU", 0, -4, ("es",), "sanctioned"),
     )
 }
+OUTSIDE = tuple(c.code for c in COUNTRIES.values() if c.status == "unsupported")
 LANGS = tuple(dict.fromkeys([*(lang for c in COUNTRIES.values() for lang in c.langs), "da", "fi", "el", "cs", "th"]))
 
 

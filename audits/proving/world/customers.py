@@ -32,6 +32,8 @@ def new_customer(
     else:
         name = f"{rng.choice(FIRST)}{rng.choice(SECOND)} {rng.choice(FORMS)}"
     since = -rng.expovariate(1 / 260) if rng.random() < 0.75 else rng.uniform(-10, world.spec.days * 0.8)
+    if since > 0 and tier == "free" and rng.random() < 0.15:  # a day in the news brings many at once
+        since = int(world.spec.days * (0.21 if rng.random() < 0.6 else 0.63)) + 0.3 + rng.random() * 0.5
     customer = world.add_customer(rng, name=name, country=country, since=min(since, world.spec.days - 12.0))
     if tier in ("scale", "enterprise") or rng.random() < 0.1:
         customer.manager = rng.choice(MANAGERS)
@@ -108,7 +110,7 @@ def new_account(
         "path": path,
         "shows_address": source == "native" or (source == "litellm" and rng.random() < 0.4),
         "shows_key": source != "otel",
-        "signup_address": world.any_address(rng, customer.country, place) if rng.random() < 0.94 else None,
+        "signup_address": _signup_address(world, rng, customer, place) if rng.random() < 0.94 else None,
         "signup_country": customer.country if rng.random() < 0.96 else choose(rng, SUPPORTED),
         "device": f"{rng.getrandbits(64):016x}" if rng.random() < 0.9 else None,
         "domain": rng.choice(DISPOSABLE_DOMAINS) if disposable else domain,
@@ -125,6 +127,12 @@ def new_account(
     if card:
         account.cards.append((*card, account.opened, None))
     return account
+
+
+def _signup_address(world: World, rng: Random, customer: Customer, place: str) -> int:
+    if place == "corporate":
+        return world.address(world.office(rng, customer), rng.randrange(4))
+    return world.any_address(rng, customer.country, place)
 
 
 def _route(rng: Random, tier: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from audits.proving.world.catalogue import OUTSIDE
 from audits.proving.world.state import Account, World
 
 Fact = Callable[[World, Random, Account], None]
@@ -17,7 +18,7 @@ def _day(world: World, share: float = LATE) -> float:
 
 def _owner(percent: tuple[float, float]) -> Fact:
     def make(_world: World, rng: Random, account: Account) -> None:
-        account.customer.parent_country = rng.choice(("CN", "RU", "BY"))
+        account.customer.parent_country = rng.choice(OUTSIDE)
         account.customer.parent_pct = round(rng.uniform(*percent), 2)
 
     return make

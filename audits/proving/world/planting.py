@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.proving.world.campaigns import KINDS, resolved
-from audits.proving.world.catalogue import COUNTRIES, LANGS, NEW_FRONTIER, OLD_FRONTIER
+from audits.proving.world.catalogue import LANGS, NEW_FRONTIER, OLD_FRONTIER, OUTSIDE
 from audits.proving.world.customers import SUPPORTED, new_account, new_customer
 from audits.proving.world.population import work_as_usual
 from audits.proving.world.spec import Campaign
@@ -18,7 +18,6 @@ from audits.proving.world.state import NEVER, Account, Label, World, choose
 from audits.proving.world.streams import Stream, add_stream
 from audits.proving.world.workloads import Workload
 
-OUTSIDE = tuple(c.code for c in COUNTRIES.values() if c.status == "unsupported")
 # proxies of one provider come from few networks, so members meet there now and then
 PROXIES = {"hosting": (3, 60), "vpn": (2, None), "residential": (8, 1500)}  # addresses a member, networks a country
 
@@ -92,6 +91,7 @@ def _members(world: World, rng: Random, plan: Plan, pool: int, count: int) -> li
     begin = _window(plan, pool)[0]
     burst_at = begin - rng.uniform(2.5, 8)
     per_wave = rng.choice((8, 12, 16))
+    outside = set(rng.sample(range(count), round(count * (c.unsupported or 0.0))))
     for i in range(count):
         tier = choose(rng, c.tiers or (("free", 1.0),))
         if c.signup == "burst":
@@ -100,7 +100,7 @@ def _members(world: World, rng: Random, plan: Plan, pool: int, count: int) -> li
             opened = begin - rng.uniform(1, 55)
         customer = new_customer(world, rng, tier, country=rng.choice(plan.fronts))
         customer.since = opened - rng.uniform(0.001, 0.02)
-        role = "unsupported" if rng.random() < (c.unsupported or 0.0) else "member"
+        role = "unsupported" if i in outside else "member"
         if (c.pools or 1) > 1:
             role = f"pool-{pool + 1}"
         account = new_account(
@@ -150,7 +150,7 @@ def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: 
     facts: dict[str, Any] = {
         "country": country, "addresses": addresses, "leases": 1, "address_skew": 1.0, "offset": 0.0,
         "phase": rng.gauss(0, 0.15), "start": max(first, account.opened), "end": account.closed or last,
-        "daily": _volume(world, rng, c, first, account.closed or last), "cap": expected_cap(c),
+        "daily": _volume(world, rng, c, first, account.closed or last),
         "schedule": plan.schedule, "model": OLD_FRONTIER, "other_model": OLD_FRONTIER,
         "adopts": world.spec.release_day + 0.7 + rng.uniform(0.02, 0.24) if hurried else NEVER,
         "adopt_share": rng.uniform(0.6, 0.95), "visibility": int((c.elicit or 0) > 0.2),
@@ -174,6 +174,7 @@ def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: 
     )
     if share < 1.0:
         cover = work_as_usual(world, rng, account, per_day=(c.per_day or 0) * (1 - share), start=first)
+        cover.bend, cover.end = min(cover.bend, expected_cap(c) * (1 - share), 3 * cover.per_day), last
         if rng.random() < 0.7:
             cover.addresses, cover.leases = addresses, 1
     return stream
@@ -192,8 +193,9 @@ def _volume(world: World, rng: Random, c: Campaign, first: float, last: float) -
     """Expected extraction requests of one account from day -1 to the end, around ``per_day * share``."""
     noise = np.random.default_rng(rng.getrandbits(64))
     days = np.arange(-1, world.spec.days + 1)
-    level = (c.per_day or 0.0) * (c.share or 1.0) * min(1.7, rng.lognormvariate(-0.02, 0.2))
-    rate = np.minimum(level * np.exp(0.12 * noise.standard_normal(len(days))), expected_cap(c))
+    level = (c.per_day or 0.0) * (c.share or 1.0) * min(1.9, rng.lognormvariate(-0.04, 0.5 - 0.35 * (c.sync or 0.0)))
+    rate = level * np.exp(0.12 * noise.standard_normal(len(days)))
+    rate = np.minimum(rate, expected_cap(c) * (c.share or 1.0))
     return np.where((days >= np.floor(first)) & (days < last), rate, 0.0)
 
 

@@ -5,11 +5,12 @@ Coincidences are wanted: families share a card, neighbours a network, strangers 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 
-from audits.proving.world.catalogue import HOSTILE_NAMES, TIERS, Tier
+from audits.proving.world.catalogue import HOSTILE_NAMES, OUTSIDE, TIERS, Tier
 from audits.proving.world.customers import SUPPORTED, new_account, new_card, new_customer
 from audits.proving.world.state import NEVER, Account, Customer, Label, World, choose
 from audits.proving.world.streams import Stream, add_stream
@@ -41,10 +42,17 @@ def ordinary_customer(world: World, rng: Random, tier: str) -> Customer:
     """One benign customer of a tier with its accounts at work."""
     customer = new_customer(world, rng, tier)
     card = new_card(rng, customer.country, tier)
+    first: Stream | None = None
     for _ in range(rng.choice(TIERS[tier].accounts)):
         account = new_account(world, rng, customer, tier, BENIGN, card=card)
         _turnover(world, rng, account)
-        work_as_usual(world, rng, account)
+        stream = work_as_usual(world, rng, account)
+        if first is None:
+            first = stream
+        elif rng.random() < 0.6:  # production, staging, a second team: one firm's prompts, machines and people
+            stream.systems, stream.templates = first.systems, first.templates
+            stream.addresses, stream.leases = first.addresses, first.leases
+            account.device = first.account.device if rng.random() < 0.5 else account.device
     return customer
 
 
@@ -93,7 +101,7 @@ def work_as_usual(
     # nobody stays in a tier whose limit is a tenth of the need: busy days bend towards the limit, some a little above
     stream = add_stream(
         world, rng, account, kind, per_day, ramp=ramp, pause=pause, keys=_usable(rng, keys),
-        start=account.opened if start is None else start, bend=tier.limit * rng.uniform(0.55, 1.15),
+        start=account.opened if start is None else start, bend=tier.limit * rng.uniform(0.7, 1.6),
     )  # fmt: skip
     if rng.random() < 0.008 and start is None:
         _at_the_limit(world, rng, stream, tier)
@@ -101,16 +109,20 @@ def work_as_usual(
         stream.addresses = [world.any_address(rng, account.customer.country, "vpn") for _ in range(stream.leases * 2)]
     elif rng.random() < 0.05 and pause[0] < world.spec.days:
         _travel(world, rng, stream, pause)
+    if rng.random() < 0.008:  # a stop-over, or an address that the geography has wrong
+        _glimpse(world, rng, stream)
     if rng.random() < 0.3:
         beside = WORKLOADS[choose(rng, BESIDE[tier.name])]
-        add_stream(world, rng, account, beside, per_day * rng.uniform(0.1, 0.5), keys=stream.keys)
+        share = rng.uniform(0.1, 0.5)
+        rate = per_day * share if beside.operation != "finetune" else 6 * share
+        add_stream(world, rng, account, beside, rate, keys=stream.keys)
     return stream
 
 
 def _at_the_limit(world: World, rng: Random, stream: Stream, tier: Tier) -> None:
     """The heaviest users of a tier: a free account near its limit for weeks, a paying one for some days."""
     if tier.name == "free":
-        stream.per_day = tier.limit * rng.uniform(0.12, 0.4)
+        stream.per_day = tier.limit * rng.uniform(0.12, 0.5)
     else:  # in a small file only as near as its volume allows
         days, first = np.arange(-1, world.spec.days + 1), rng.uniform(0, world.spec.days)
         busy = (days >= first) & (days < first + rng.choice((1, 2, 4)))
@@ -134,6 +146,17 @@ def _travel(world: World, rng: Random, stream: Stream, pause: tuple[float, float
         model=stream.model, other_model=stream.other_model,
     )  # fmt: skip
     away.start, away.end = max(pause[0], stream.start), min(pause[1], stream.end)
+
+
+def _glimpse(world: World, rng: Random, stream: Stream) -> None:
+    """A handful of requests from an unsupported territory, below what any rule counts."""
+    days, at = np.arange(-1, world.spec.days + 1), rng.uniform(0, world.spec.days)
+    country = rng.choice(OUTSIDE)
+    add_stream(
+        world, rng, stream.account, WORKLOADS["personal"], 1.0, country=country, keys=stream.keys,
+        addresses=[world.any_address(rng, country, "mobile")], leases=1, model=stream.model,
+        daily=np.where((days >= at) & (days < at + 2), rng.uniform(0.5, 3.0), 0.0),
+    ).work = replace(WORKLOADS["personal"], turns=1.3)  # fmt: skip
 
 
 def _coincidences(world: World, rng: Random) -> None:

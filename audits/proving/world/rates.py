@@ -47,6 +47,10 @@ def daily_rates(world: World, streams: Sequence[Stream]) -> NDArray[np.float32]:
     rate /= np.maximum(active, 0.05)
     bursts = rng.random((n, len(days))) < column([s.work.burst for s in streams])
     rate *= np.where(bursts, np.exp(rng.normal(1.1, 0.5, (n, len(days)))), 1.0)
+    # a project, a launch, a migration: every tenth account has one, of days to weeks
+    begin = np.where(rng.random((n, 1)) < 0.1, rng.random((n, 1)) * len(days), 2.0 * len(days))
+    project = (days + 1 >= begin) & (days + 1 < begin + 2 + rng.exponential(4.0, (n, 1)))
+    rate *= np.where(project & (noise > 0.15), np.exp(rng.normal(1.3, 0.6, (n, 1))), 1.0)
     rate *= ~_holidays(world, streams, days)
 
     rate /= np.sqrt(1 + (rate / column([s.bend for s in streams])) ** 2)
@@ -57,7 +61,7 @@ def daily_rates(world: World, streams: Sequence[Stream]) -> NDArray[np.float32]:
     inside = np.clip(days + 1 - start, 0, 1) * np.clip(column([s.end for s in streams]) - days, 0, 1)
     pause = np.array([s.pause for s in streams])
     inside *= ~((days >= pause[:, :1]) & (days < pause[:, 1:]))
-    return np.minimum(rate * inside, column([s.cap for s in streams])).astype(np.float32)
+    return (rate * inside).astype(np.float32)
 
 
 def _holidays(world: World, streams: Sequence[Stream], days: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -120,8 +120,8 @@ DEMO = WorldSpec(
     seed=20261031,
     start=date(2026, 8, 3),
     days=90,
-    customers=330,
-    volume=0.008,
+    customers=312,
+    volume=0.006,
     release_day=71,
     campaigns=(
         Campaign(kind="extraction", accounts=64, per_day=268, cap=410, first_day=62, days=22, cards=8, pivot=True),

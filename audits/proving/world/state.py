@@ -130,6 +130,10 @@ class World:
         self._networks: dict[tuple[str, str, int], int] = {}
         self._addresses: dict[tuple[int, int], int] = {}
         self._prompts = 0
+        self._offices: dict[str, int] = {}
+        # what circulates: framework defaults, shared prompt collections, course material; used by two or by thousands
+        self.public_systems = self.prompts(max(6, spec.customers // 12))
+        self.public_templates = self.prompts(max(20, spec.customers // 4))
         self._ids: set[str] = set()
 
     def random(self, name: str) -> Random:
@@ -196,6 +200,13 @@ class World:
         networks, hosts = _POOLS[kind]
         network = self.network(country, kind, rng.randrange(spread or networks))
         return self.address(network, rng.randrange(hosts))
+
+    def office(self, rng: Random, customer: Customer) -> int:
+        """The network of a customer's office; one in sixteen sits in a shared one."""
+        if customer.id not in self._offices:
+            number = rng.randrange(30) if rng.random() < 0.06 else 100_000 + len(self._offices)
+            self._offices[customer.id] = self.network(customer.country, "corporate", number)
+        return self._offices[customer.id]
 
     def prompts(self, n: int) -> range:
         """``n`` prompt or template ids that nobody else uses."""

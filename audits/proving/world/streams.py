@@ -20,7 +20,7 @@ from audits.proving.world.catalogue import (
     OLD_FRONTIER,
     TOPICS,
 )
-from audits.proving.world.state import NEVER, Account, World, choose
+from audits.proving.world.state import NEVER, Account, Customer, World, choose
 from audits.proving.world.workloads import Workload
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,6 @@ class Stream:
     ramp: float = 0.0  # days to reach the full rate after the start
     pause: tuple[float, float] = (NEVER, NEVER)
     daily: Floats | None = None  # expected requests on each day from -1 to days; replaces the model of rates
-    cap: float = NEVER * 1e6  # most expected requests on one day
     bend: float = NEVER * 1e6  # the level that busy days approach and do not pass
     schedule: int = -1
     addresses: list[int] = field(default_factory=list)  # slots x leases
@@ -87,15 +86,15 @@ def add_stream(world: World, rng: Random, account: Account, work: Workload, per_
     for name, value in facts.items():
         setattr(stream, name, value)
     if not stream.addresses:
-        stream.addresses, stream.leases = addresses(world, rng, country.code, noisy.places)
+        stream.addresses, stream.leases = addresses(world, rng, country.code, noisy.places, account.customer)
     if "agents" not in facts:
         stream.agents = rng.sample(range(len(AGENTS)), noisy.agents)
     if not stream.keys:
         stream.keys = [account.keys[0].index]
     if "systems" not in facts and noisy.systems:
-        stream.systems = world.prompts(noisy.systems)
+        stream.systems = _with_public(rng, world.prompts(noisy.systems), world.public_systems)
     if "templates" not in facts and noisy.templates:
-        stream.templates = world.prompts(noisy.templates)
+        stream.templates = _with_public(rng, world.prompts(noisy.templates), world.public_templates)
     if "langs" not in facts:
         own = [LANGS.index(lang) for lang in country.langs]
         others = [i for i in range(len(LANGS)) if i not in own]
@@ -107,12 +106,17 @@ def add_stream(world: World, rng: Random, account: Account, work: Workload, per_
     return stream
 
 
-def addresses(world: World, rng: Random, country: str, places: Sequence[tuple[str, int, int]]) -> tuple[list[int], int]:
+def addresses(
+    world: World, rng: Random, country: str, places: Sequence[tuple[str, int, int]], customer: Customer
+) -> tuple[list[int], int]:
     """Addresses in slots of equal length, one entry per lease of ``LEASE`` days; and the number of leases."""
     leases = -(-(world.spec.days + 2) // LEASE)
     pool: list[int] = []
     for kind, slots, held in places:
         for _ in range(slots):
+            if kind == "corporate" and country == customer.country:
+                pool += [world.address(world.office(rng, customer), rng.randrange(4))] * leases
+                continue
             if held <= 1:
                 pool += [world.any_address(rng, country, kind)] * leases
                 continue
@@ -129,6 +133,14 @@ def addresses(world: World, rng: Random, country: str, places: Sequence[tuple[st
                         current = world.any_address(rng, country, kind)
                 pool.append(current)
     return pool, leases
+
+
+def _with_public(rng: Random, own: Sequence[int], public: Sequence[int]) -> Sequence[int]:
+    """One's own prompts, for every third account with one or two that circulate among them or before them."""
+    if rng.random() > 0.3:
+        return own
+    found = [public[int(len(public) * rng.random() ** 2.5)] for _ in range(rng.choice((1, 1, 2)))]
+    return [*found, *own] if rng.random() < 0.4 else [*own, *found]
 
 
 def _own_version(rng: Random, work: Workload) -> Workload:
@@ -164,7 +176,7 @@ def _own_version(rng: Random, work: Workload) -> Workload:
         rate_limited=share(work.rate_limited, 0.9),
         failing=share(work.failing, 0.7),
         refusal=share(work.refusal, 0.7),
-        flagged=share(work.flagged, 0.9),
+        flagged=share(work.flagged, 0.75),
         capped=0.0 if rng.random() < 0.4 else share(work.capped, 0.3),
     )
 

@@ -91,7 +91,7 @@ WORKLOADS = {
         Workload(
             name="support-bot", rhythm="waking", weekend=0.6, active=1.0, noise=0.25, turns=4, gap_s=50,
             input=(1800, 0.6), output=(160, 0.6), cached=0.6, systems=2, templates=5, template_skew=2.0, topics=10,
-            topic_skew=2.2, langs=3, lang_skew=3, end_users=800, cot=0.001, flagged=0.003,
+            topic_skew=2.2, langs=3, lang_skew=3, end_users=800, cot=0.001, flagged=0.0012,
         ),
         Workload(
             name="saas", rhythm="office", weekend=0.35, active=1.0, noise=0.3, burst=0.015, turns=2, gap_s=40,
