@@ -179,7 +179,7 @@ def _parameters(select: exp.Select, place: _Places) -> Iterator[Problem]:
 
 
 def _output(select: exp.Select, place: _Places, spec: RuleSpec) -> Iterator[Problem]:
-    names = {one.output_name: one for one in select.expressions if not one.is_star}
+    names = {one.output_name: one.args.get("alias") or one for one in select.expressions if not one.is_star}
     for needed in ("subject_id", "tier"):
         if needed not in names:
             yield place.of(select, f"The query returns no column {needed}.", "one row a subject and tier")

@@ -16,7 +16,7 @@ case says.
       - name: four requests on a day, three allowed
         kind: hit                # one of KINDS
         period: 2026-W41         # and tier, over the defaults
-        limits:                  # over the book's; a tier not named keeps the book's, `all` is every tier of the rule
+        limits:                  # over the book's; `all` is every tier that the rule speaks of
           build: {requests_a_day: 3}
           scale: [{from: 2026-10-01, requests_a_day: 9}, {from: 2026-10-15, requests_a_day: 4}]    # a change of law
           free:                  # nothing: the rule does not speak of the tier

@@ -42,8 +42,10 @@ def _limits(case: Case, rule: Rule, shipped: Book) -> dict[str, Any]:
     day = case.period.last_day
     base: dict[str, dict[str, Any]] = {row.tier: dict(row.values) for row in shipped.limits(rule.id, day, day)}
     given = dict(case.limits)
-    everywhere = given.pop("all", None) or [{}]
-    tiers = [tier.id for tier in shipped.tiers if tier.id in base or given.get(tier.id) is not None]
+    everywhere = given.pop("all", None) or []
+    spoken_of = base.keys() or ({tier.id for tier in shipped.tiers} if everywhere else set())
+    everywhere = everywhere or [{}]
+    tiers = [tier.id for tier in shipped.tiers if tier.id in spoken_of or given.get(tier.id) is not None]
     tiers = [tier for tier in tiers if not (tier in given and given[tier] is None)]
     if unknown := given.keys() - {tier.id for tier in shipped.tiers}:
         raise ValueError(f"limits: there is no tier {min(unknown)!r}")
