@@ -1,0 +1,102 @@
+"""`audits standing`: is a customer all right, and what may be said?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from audits.cli.console import COLOURS, MARKS, clock, out
+from audits.errors import AuditsError
+from audits.settings import Settings
+
+if TYPE_CHECKING:
+    from audits.standing import Standing
+
+_STATES = {"good": "good", "watch": "medium", "restricted": "high", "suspended-recommended": "critical"}
+
+
+class Form(StrEnum):
+    """How the standing is printed."""
+
+    table = "table"
+    json = "json"
+
+
+def standing(
+    who: Annotated[str, typer.Argument(metavar="CUSTOMER|ACCOUNT", help="An id, or a customer's name.")],
+    at: Annotated[str | None, typer.Option(help="The day, such as 2026-10-31.", show_default="today")] = None,
+    form: Annotated[Form, typer.Option("--format", "-f")] = Form.table,
+) -> None:
+    """Say how a customer stands, why, since when, and what an account manager may say."""
+    from audits.ledger import open_ledger  # noqa: PLC0415
+    from audits.standing import standing_of  # noqa: PLC0415
+
+    settings, day = Settings.from_env(), _day(at)
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        found = standing_of(session, who, day)
+    if found is None:
+        raise AuditsError(
+            f"No audit of a period that had begun by {day} knows {who!r}.",
+            where="CUSTOMER|ACCOUNT",
+            fix="Check the id, or audit a period first: audits run --period P. "
+            "Every customer is in findings.csv and in the reports by id.",
+        )
+    if form is Form.json:
+        sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
+    else:
+        _print(found)
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return clock().date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise AuditsError(f"{text!r} is not a day.", where="--at", fix="Write it as 2026-10-31.") from error
+
+
+def _print(found: Standing) -> None:
+    from reports.text import day, visible  # noqa: PLC0415
+
+    def plain(words: str) -> str:
+        return escape(visible(words))
+
+    manager = f" · manager {plain(found.account_manager)}" if found.account_manager else ""
+    tiers = ", ".join(map(plain, found.tiers))
+    out.print(f"[bold]{plain(found.name)}[/] [dim]{plain(found.customer_id)}[/] · {tiers}{manager}")
+    mark = MARKS.get(_STATES[found.state], "●")
+    colour = COLOURS.get(_STATES[found.state], "green")
+    since = f" since {day(found.since)}" if found.since else ""
+    as_of = f"on {day(found.as_of)}, audited to {day(found.audited_to)}"
+    out.print(f"[{colour}]{mark} {found.state.upper()}[/]{since} [dim]({as_of})[/]\n")
+    if found.reasons:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("Because", "Rule", "Period", "Status", "Finding"):
+            table.add_column(name, overflow="fold")
+        for one in found.reasons:
+            linked = " Found for a group of linked accounts." if one.linked else ""
+            table.add_row(
+                f"[{COLOURS[one.severity]}]{MARKS[one.severity]} {one.severity}[/] {plain(one.summary)}{linked}",
+                f"{one.rule_id} {plain(one.title)}",
+                one.period,
+                one.status.replace("_", " "),
+                one.finding_id,
+            )
+        out.print(table)
+        sayings = dict.fromkeys(one.may_say for one in found.reasons if one.may_say)
+        if sayings:
+            out.print("\nYou may say")
+            for words in sayings:
+                out.print(Padding(f'"{plain(words)}"', (0, 0, 0, 2)))
+        out.print(f"\nWhat would change it\n  {found.would_change}")
+    line = " → ".join(f"{one.state} [dim]{day(one.since)}[/]" for one in found.history[-8:])
+    out.print(f"\nHistory\n  {'… → ' if len(found.history) > 8 else ''}{line}")
