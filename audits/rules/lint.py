@@ -62,12 +62,15 @@ def _compiled(rule: Rule, book: Book) -> Iterator[Problem]:
         if function is None:
             continue
         try:
-            yield from _select(rule, function, function(scope), scope)
+            statement = function(scope)
+            yield from _select(rule, function, statement, scope)
         except (SqlglotError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             yield _at(
                 rule, function.__name__, f"{function.__name__} cannot be compiled: {error}", "a SQLAlchemy select"
             )
-    yield from _summary(rule, {c.name for c in rule.violations(scope).selected_columns})
+            continue
+        if function is rule.violations:
+            yield from _summary(rule, {column.name for column in statement.selected_columns})
 
 
 def _select(
@@ -76,10 +79,11 @@ def _select(
     name = function.__name__
     compiled = statement.compile()
     tree = sqlglot.parse_one(str(compiled), read="postgres")
-    for node in tree.find_all(*CLOCKS, exp.Anonymous):
-        if not isinstance(node, exp.Anonymous) or node.name.lower() in CLOCK_NAMES:
-            what = f"{node.sql()} differs from run to run; an audit must come out the same again."
-            yield _at(rule, name, what, "scope.period and its days")
+    clocks = {node.sql_name().lower() for node in tree.find_all(*CLOCKS)}
+    clocks |= {node.name.lower() for node in tree.find_all(exp.Anonymous)} & CLOCK_NAMES
+    for clock in sorted(clocks):
+        what = f"{clock} differs from run to run; an audit must come out the same again."
+        yield _at(rule, name, what, "scope.period and its days")
     values = list(compiled.params.values())
     if rule.spec.needs.usage and name == "violations":
         begins, ends = {scope.period.start, scope.period.first_day}, {scope.period.end, scope.period.last_day}
