@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from typing import Annotated
@@ -28,7 +27,7 @@ def findings(
 ) -> None:
     """Print the findings of a period's newest revision."""
     from audits.ledger import open_ledger  # noqa: PLC0415
-    from audits.ledger.read import findings_of, latest_runs  # noqa: PLC0415
+    from audits.ledger.read import customer_names, findings_of, latest_runs, revisions  # noqa: PLC0415
 
     settings, wanted = Settings.from_env(), Period.parse(period)
     with open_ledger(settings.ledger_url) as books, books.session() as session:
@@ -40,7 +39,8 @@ def findings(
                 fix=f"Run: audits run --period {wanted}",
             )
         rows = findings_of(session, period=wanted.id, tiers=tuple(tier or ()))
-    _print(rows, form)
+        names = customer_names(session, [run.id for run in revisions(session, wanted.id)])
+    _print(rows, names, form)
     severities = list(MARKS)
     if fail_on:
         if fail_on not in severities:
@@ -52,19 +52,18 @@ def findings(
             raise typer.Exit(1)
 
 
-def _print(rows: list[dict[str, object]], form: Format) -> None:
+def _print(rows: list[dict[str, object]], names: dict[str, str], form: Format) -> None:
     match form:
         case Format.jsonl:
-            for row in rows:
-                sys.stdout.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
-        case Format.json:
-            sys.stdout.write(json.dumps(rows, ensure_ascii=False, sort_keys=True, indent=2) + "\n")
-        case Format.csv:
-            from reports.formats.csv import COLUMNS, row_of  # noqa: PLC0415
+            from reports.formats import jsonl  # noqa: PLC0415
 
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(row_of(row) for row in rows)
+            sys.stdout.write(jsonl.lines(rows))
+        case Format.json:
+            sys.stdout.write(json.dumps(rows, sort_keys=True, indent=2) + "\n")
+        case Format.csv:
+            from reports.formats import csv  # noqa: PLC0415
+
+            sys.stdout.write(csv.table(rows, names))
         case Format.table:
             table = Table(box=None, pad_edge=False, header_style="bold")
             for name in ("Finding", "Severity", "Rule", "Tier", "Subject", "Status", "Summary"):
