@@ -15,7 +15,6 @@ from rich.table import Table
 from audits.cli.console import Format, clock
 from audits.errors import AuditsError
 from audits.policy import Book, ShownRow, init_book, json_schema, policy_diff, policy_show
-from audits.rules.catalogue import load_law
 
 app = typer.Typer(no_args_is_help=True)
 _out = Console(highlight=False)
@@ -90,6 +89,8 @@ def schema() -> None:
 
 
 def _load(folder: Path | None) -> Book:
+    from audits.rules.catalogue import load_law  # noqa: PLC0415 - keeps other commands quick
+
     return load_law(folder)[0]
 
 
