@@ -79,6 +79,12 @@ def _(element: midnight, compiler: Any, **kw: Any) -> str:
     return f"(CAST({compiler.process(element.clauses, **kw)} AS TIMESTAMP) AT TIME ZONE 'UTC')"
 
 
+@compiles(midnight, "duckdb")
+def _(element: midnight, compiler: Any, **kw: Any) -> str:
+    day = compiler.process(element.clauses, **kw)
+    return f"make_timestamptz(CAST(({day}) - DATE '1970-01-01' AS BIGINT) * {_US_PER_DAY})"
+
+
 class day_number(FunctionElement[Any]):  # noqa: N801
     """Days since 1970-01-01, so that window frames can count days (``range_=(-6, 0)`` is a week)."""
 

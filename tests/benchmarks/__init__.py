@@ -1,0 +1,1 @@
+"""Figures of performance, as ratios within one run: `python -m tests.benchmarks`."""
