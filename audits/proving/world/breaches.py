@@ -139,8 +139,8 @@ KINDS: dict[str, Kind] = {
     "R25": Kind(rule="R25", unit="customer", per_day=80.0, has=FACTS["commitment-1.62"]),
     "R25-medium": Kind(rule="R25", unit="customer", per_day=80.0, has=FACTS["commitment-1.32"]),
     "R25-low": Kind(rule="R25", unit="customer", per_day=80.0, has=FACTS["commitment-1.10"]),
-    "R26": Kind(rule="R26", has=FACTS["chargeback"]),
-    "R26-declines": Kind(rule="R26", has=FACTS["declines"]),
+    "R26": Kind(rule="R26", per_day=60.0, has=FACTS["chargeback"]),
+    "R26-declines": Kind(rule="R26", per_day=60.0, has=FACTS["declines"]),
     "R27": Kind(
         rule="R27", per_day=0.0, has=FACTS["dormant"],
         does=(Stretch(work=WORKLOADS["classify"], first=0.02, days=8, rate=_all(10)),

@@ -80,12 +80,13 @@ def _probe(attempts: int, *, hits: bool) -> Fact:
     return make
 
 
-def _chargeback(_world: World, _rng: Random, account: Account) -> None:
-    account.chargeback = True
+def _payer(*, declines: float, chargeback: bool) -> Fact:
+    def make(_world: World, rng: Random, account: Account) -> None:
+        account.declines, account.chargeback = declines, chargeback
+        if not account.cards:
+            account.cards.append((f"{rng.getrandbits(64):016x}", "prepaid", None, account.opened, None))
 
-
-def _declines(_world: World, _rng: Random, account: Account) -> None:
-    account.declines = 0.8
+    return make
 
 
 def _dormant(_world: World, rng: Random, account: Account) -> None:
@@ -117,8 +118,8 @@ FACTS: dict[str, Fact] = {
     "no-resale": _no_resale,
     "key-list": _probe(140, hits=False),
     "key-guess": _probe(34, hits=True),
-    "chargeback": _chargeback,
-    "declines": _declines,
+    "chargeback": _payer(declines=0.04, chargeback=True),
+    "declines": _payer(declines=0.85, chargeback=False),
     "dormant": _dormant,
     "new": _new,
 }

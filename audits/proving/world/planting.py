@@ -174,7 +174,8 @@ def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: 
     )
     if share < 1.0:
         cover = work_as_usual(world, rng, account, per_day=(c.per_day or 0) * (1 - share), start=first)
-        cover.bend, cover.end = min(cover.bend, expected_cap(c) * (1 - share), 3 * cover.per_day), last
+        cover.bend, cover.end = min(cover.bend, expected_cap(c) * (1 - share), 8 * cover.per_day), last
+        cover.ramp, cover.pause = 0.0, (NEVER, NEVER)
         if rng.random() < 0.7:
             cover.addresses, cover.leases = addresses, 1
     return stream
