@@ -226,7 +226,7 @@ def adequacy(
     from audits.rules.cases import DuckStage  # noqa: PLC0415
 
     law, rules = _chosen(which, book)
-    table = _plain_table("Rule", "Title", "Comparisons", "Limits", "Windows", "Joins", "Nulls", "Noticed")
+    table = _plain_table("Rule", "Title", "Comparisons", "Limits", "Windows", "Joins", "Nulls", "Logic", "Noticed")
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         stage = DuckStage(Path(folder))

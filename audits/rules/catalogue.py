@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from audits.errors import AuditsError
 from audits.policy import Book, load_book
 from audits.rules.base import Rule, RuleSpec
-from audits.rules.operator_rule import functions_of
+from audits.rules.operator_rule import functions_from, read_query
 
 HERE = Path(__file__).parent
 CONTENT = ("rule.yaml", "rule.py", "rule.sql", "cases.yaml")
@@ -82,7 +82,9 @@ def load_rule(folder: Path) -> Rule:
     """One rule from its folder: in Python if it is shipped, in SQL alone if it is an operator's."""
     spec = read_spec(folder / "rule.yaml")
     if (folder / "rule.sql").is_file():
-        return Rule(spec=spec, folder=folder, digest=content_digest(folder), **functions_of(folder, spec))
+        return Rule(
+            spec=spec, folder=folder, digest=content_digest(folder), **functions_from(read_query(folder, spec), spec)
+        )
     if folder.parent.resolve() != HERE.resolve():
         raise AuditsError(
             f"The rule {spec.id} has no query.", where=str(folder), fix="Write rule.sql beside rule.yaml: one SELECT."

@@ -22,6 +22,7 @@ from audits.warehouse.dialects import contained
 
 Verdict = Literal["compliant", "violating", "not_applicable", "indeterminate", "errored"]
 VERDICTS: tuple[Verdict, ...] = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)  # in a rule's own code
 _WHOLE = ("group", "customer")
 
 
@@ -82,7 +83,7 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, population: Popul
             found = _found(connection, rule, scope, population)
             unevaluable = _reasons(connection, rule.unevaluable, scope)
             exempt = _reasons(connection, rule.inapplicable, scope)
-    except (SQLAlchemyError, AuditsError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (SQLAlchemyError, AuditsError, *_MISTAKES) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"the rule failed: {type(error).__name__}: {cause}"
         return Evaluation(rule, judge.all("errored", message), error=message)

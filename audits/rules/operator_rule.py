@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import FromClause, Select, bindparam, column, select, text
+from sqlglot import exp
 
 from audits.policy import PolicyError
 from audits.policy.errors import Problem
 from audits.rollups import ROLLUPS
 from audits.rules.base import Found, RuleSpec
-from audits.rules.operator_sql import RuleSql, check_sql
+from audits.rules.operator_sql import RuleSql, check_sql, portable
 from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.tables import accounts, source_metadata
@@ -64,20 +65,25 @@ def problems_of(folder: Path, spec: RuleSpec) -> list[Problem]:
     return _read(folder, spec)[1]
 
 
-def functions_of(folder: Path, spec: RuleSpec) -> dict[str, Any]:
-    """``violations`` and ``evidence`` of a rule in SQL; raises PolicyError with every problem of its text."""
-    sql, problems = _read(folder, spec)
-    if sql is None:
+def read_query(folder: Path, spec: RuleSpec) -> exp.Select:
+    """A rule's query as a tree; raises PolicyError with every problem of its text."""
+    select, problems = _read(folder, spec)
+    if select is None:
         raise PolicyError(
             f"The query of {spec.id} cannot be used.",
             where=str(folder / "rule.sql"),
             fix=f"Correct it, then run `audits rules check {folder}`.",
             problems=problems,
         )
-    return {"violations": partial(_violations, sql), "evidence": partial(_evidence, spec)}
+    return select
 
 
-def _read(folder: Path, spec: RuleSpec) -> tuple[RuleSql | None, list[Problem]]:
+def functions_from(query: exp.Select, spec: RuleSpec) -> dict[str, Any]:
+    """``violations`` and ``evidence`` of a rule from its checked query."""
+    return {"violations": partial(_violations, portable(query, RELATIONS)), "evidence": partial(_evidence, spec)}
+
+
+def _read(folder: Path, spec: RuleSpec) -> tuple[exp.Select | None, list[Problem]]:
     file = folder / "rule.sql"
     return check_sql(str(file), file.read_text("utf-8"), spec, RELATIONS)
 

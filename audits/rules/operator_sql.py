@@ -45,7 +45,7 @@ COLUMNS = ("subject_id", "tier", "account_id", "subject_type", "severity", "disc
 
 @dataclass(frozen=True, slots=True)
 class RuleSql:
-    """A checked query: its text with named parameters, the relations it reads and the columns it returns."""
+    """A query as it is run: its text with named parameters, the relations it reads and the columns it returns."""
 
     text: str
     relations: frozenset[str]
@@ -55,7 +55,7 @@ class RuleSql:
 
 def check_sql(
     file: str, text: str, spec: RuleSpec, relations: Mapping[str, str]
-) -> tuple[RuleSql | None, list[Problem]]:
+) -> tuple[exp.Select | None, list[Problem]]:
     """Read a rule's SQL; every problem is named with its place, and the query is None where there is any.
 
     ``relations`` are the tables that may be read, each with what it holds.
@@ -82,9 +82,7 @@ def check_sql(
         *_parameters(select, place),
         *_output(select, place, spec),
     ]
-    if problems:
-        return None, sorted(problems)
-    return _checked(select, relations), []
+    return (None, sorted(problems)) if problems else (select, [])
 
 
 class _Places:
@@ -199,7 +197,13 @@ def _output(select: exp.Select, place: _Places, spec: RuleSpec) -> Iterator[Prob
             yield place.of(select, f"The query returns no column observed_{name}, which rule.yaml describes.", allowed)
 
 
-def _checked(select: exp.Select, relations: Mapping[str, str]) -> RuleSql:
+def line_of(node: exp.Expr, text: str) -> int:
+    """The line of a text in which a node of its query begins."""
+    return _Places("", text).of(node, "").line
+
+
+def portable(select: exp.Select, relations: Mapping[str, str]) -> RuleSql:
+    """A checked query in words that every engine takes alike."""
     read = frozenset(table.name for table in select.find_all(exp.Table)) & relations.keys()
     binds = frozenset(node.name for node in select.find_all(exp.Placeholder))
     columns = tuple(one.output_name for one in select.expressions)

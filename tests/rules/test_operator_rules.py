@@ -13,7 +13,7 @@ from audits.rules.base import RuleSpec
 from audits.rules.cases import DuckStage, PostgresStage, differences, read_cases, run_case
 from audits.rules.catalogue import HERE, load_law, load_rule, load_rules, read_spec
 from audits.rules.operator_rule import RELATIONS, columns_of
-from audits.rules.operator_sql import check_sql
+from audits.rules.operator_sql import check_sql, portable
 from audits.rules.proof import prove
 from audits.rules.skeleton import new_rule
 
@@ -29,9 +29,10 @@ def problems(text: str) -> list[str]:
 
 
 def test_allowed_query_is_read() -> None:
-    sql, found = check_sql("rule.sql", GOOD, SPEC, RELATIONS)
+    select, found = check_sql("rule.sql", GOOD, SPEC, RELATIONS)
     assert found == []
-    assert sql is not None
+    assert select is not None
+    sql = portable(select, RELATIONS)
     assert sql.relations == {"account_day"}
     assert sql.binds == {"first_day", "last_day"}
     assert sql.columns == ("subject_id", "tier", "observed_n")

@@ -49,9 +49,9 @@ class Scene:
     scope: Scope
     population: Population
 
-    def ask(self, rule: Rule) -> Evaluation:
-        """The rule's evaluation."""
-        return evaluate(self.connection, rule, self.scope, self.population)
+    def ask(self, rule: Rule, scope: Scope | None = None) -> Evaluation:
+        """The rule's evaluation, under the case's own law or another scope."""
+        return evaluate(self.connection, rule, scope or self.scope, self.population)
 
 
 def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
