@@ -105,12 +105,13 @@ def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
 
 def _put_groups(connection: Connection, case: Case) -> None:
     members = [
-        {"as_of": case.period.end_day, "group_id": group, "account_id": account}
+        {"period": case.period.id, "as_of": case.period.end_day, "group_id": group, "account_id": account}
         for group, accounts in case.groups.items()
         for account in accounts
     ]
     if members:
-        connection.execute(insert(group_members), members)
+        kept = group_members.c.keys()
+        connection.execute(insert(group_members), [{name: row[name] for name in kept} for row in members])
 
 
 def _evidence(stage: Stage, found: Found, sql: str) -> str:
