@@ -28,6 +28,24 @@ from audits.warehouse.tables import accounts, api_keys, models, usage_events
 Limits = Mapping[str, QualityLimit]
 """The policy book's limits of the quality gate on one day, by name."""
 
+ROWS_OF: Mapping[str, tuple[str, ...]] = {
+    "duplicate_share": ("n_duplicates",),
+    "duplicate_share_block": ("n_duplicates",),
+    "impossible_token_share": ("n_impossible",),
+    "over_context_share": ("n_over_context",),
+    "empty_key_share": ("n_keyless",),
+    "unmapped_account_share": ("n_unmapped",),
+    "orphan_account_share": ("n_unknown_account",),
+    "orphan_key_share": ("n_unknown_key", "n_revoked_key"),
+    "late_share": ("n_late",),
+    "future_share": ("n_future",),
+    "shifted_share": ("n_shifted",),
+    "raw_secret_rows": ("n_raw",),
+    "bucket_overlap_rows": ("n_overlapping",),
+    "unknown_model_share": ("n_unknown_model",),
+}
+"""Limit of the policy book -> the counts of rows that it is about."""
+
 DIGESTS = (
     "api_key_hash", "end_user_hash", "session_id", "client_ip_hash", "client_net_hash", "system_prompt_hash",
     "prompt_template_hash",
@@ -35,7 +53,7 @@ DIGESTS = (
 """Columns for digests and opaque ids, in which raw text must not be."""
 
 ADDRESSES = ("client_ip_hash", "client_net_hash")
-KEY_MARKS = ("sk-", "AIza", "Bearer ")
+KEY_MARKS = ("sk-", "AIza")
 """How raw keys of common APIs begin."""
 
 LONGEST_DIGEST = 200  # characters; SHA-512 in hexadecimal has 128
@@ -96,6 +114,7 @@ def checked_events(parameters: Parameters, known: Known) -> Checked:
         {
             "n_failed": e.status_code >= 400,
             "n_keyed": keyed,
+            "n_keyless": func.coalesce(e.api_key_hash, "") == "",
             "n_negative": negative,
             "n_cached_above_input": cached,
             "n_reasoning_above_output": reasoning,

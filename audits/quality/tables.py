@@ -9,6 +9,7 @@ from audits.warehouse.tables import Instant, audit_metadata
 COUNTS = (
     "n_failed",  # HTTP status 400 or above
     "n_keyed",  # a key is recorded
+    "n_keyless",
     "n_duplicates",  # copies of an event id beyond the first
     "n_negative",  # input or output below zero
     "n_cached_above_input",

@@ -1,0 +1,96 @@
+"""Usage against what finance billed, an account and month at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from audits.quality.tables import quality_accounts, quality_profiles
+from audits.warehouse.tables import billed_usage
+
+CENT = 0.01  # US dollars; finance rounds to it
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an account's usage of a month comes to, against what was billed for it."""
+
+    account_id: str
+    sources: tuple[str, ...]  # that served the account in the month; the busiest where none did
+    unit: str  # USD, or tokens where a cost is not recorded of every row
+    used: float
+    billed: float
+
+    @property
+    def share(self) -> float:
+        """The difference as a share of what was billed; 1 where nothing was billed of what was used."""
+        if self.unit == "USD" and abs(self.used - self.billed) <= CENT:
+            return 0.0
+        return abs(self.used - self.billed) / self.billed if self.billed else float(self.used > 0)
+
+
+def is_month_end(day: date) -> bool:
+    """A month is reconciled on its last day."""
+    return (day + timedelta(days=1)).day == 1
+
+
+def differences(connection: Connection, month_end: date) -> tuple[Difference, ...]:
+    """Every account that finance billed in the month, over the days for which anything was billed, in order of id.
+
+    Accounts that finance did not bill at all (free ones, say) are not compared, and none is in a month that is not
+    profiled whole.
+    """
+    first = month_end.replace(day=1)
+    profiled = select(func.count()).where(quality_profiles.c.day.between(first, month_end))
+    if connection.scalar(profiled) != month_end.day:
+        return ()
+    b, a = billed_usage.c, quality_accounts.c
+    billed_days = select(b.usage_day).where(b.usage_day.between(first, month_end)).distinct()
+    billed = {
+        row.account_id: row
+        for row in connection.execute(
+            select(
+                b.account_id,
+                func.sum(b.cost_usd).label("cost_usd"),
+                func.sum(b.input_tokens + b.output_tokens).label("tokens"),
+            )
+            .where(b.usage_day.between(first, month_end))
+            .group_by(b.account_id)
+        )
+    }
+    used = connection.execute(
+        select(
+            a.account_id,
+            a.source_system,
+            func.sum(a.n_rows).label("n_rows"),
+            func.sum(a.n_costed).label("n_costed"),
+            func.sum(a.cost_usd).label("cost_usd"),
+            func.sum(a.tokens).label("tokens"),
+        )
+        .where(a.day.in_(billed_days))
+        .group_by(a.account_id, a.source_system)
+        .order_by(a.account_id, a.source_system)
+    ).all()
+    if not used:
+        return ()
+    busiest = max(used, key=lambda row: (row.n_rows, row.source_system)).source_system
+    of_account: dict[str, list[Any]] = defaultdict(list)
+    for row in used:
+        of_account[row.account_id].append(row)
+    return tuple(_difference(bill, of_account[account], busiest) for account, bill in sorted(billed.items()))
+
+
+def _difference(bill: Any, used: Sequence[Any], busiest: str) -> Difference:
+    in_usd = all(row.n_costed == row.n_rows for row in used)
+    return Difference(
+        account_id=bill.account_id,
+        sources=tuple(row.source_system for row in used) or (busiest,),
+        unit="USD" if in_usd else "tokens",
+        used=float(sum(row.cost_usd if in_usd else row.tokens for row in used)),
+        billed=float(bill.cost_usd if in_usd else bill.tokens),
+    )

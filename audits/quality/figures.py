@@ -1,0 +1,172 @@
+"""The figures of a day and source that the limits of the policy book are held against, and what they say in words.
+
+A figure bears the name of its limit. One that cannot be formed (no key is recorded, say) is None and fails nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from audits.quality.billing import Difference
+from audits.quality.row_checks import ROWS_OF, Limits
+from audits.quality.stored import Counts, Profile
+from audits.quality.tables import quality_accounts
+from audits.quality.usual import Against, Day, against_usual, hours_of_those_who_stayed
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with what it rests on."""
+
+    value: float | None
+    what: str = ""  # in words, for a reader of the report
+    rows: int = 0
+    hours: tuple[int, ...] = ()  # in which the rows lie; empty where it is not a matter of hours
+    accounts: tuple[str, ...] = ()  # whom alone it concerns; empty: everyone that the source serves
+
+
+NONE = Figure(None)
+
+
+def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
+    """The figures of a day and source, by the name of the limit that each is held against."""
+    counts = profile.counts.get(one, Counts())
+    return {
+        **(_shares(counts, limits) if counts.total["n_rows"] else {}),
+        **_usual(connection, profile, one, limits),
+        "one_address_share": _one_address(profile.clients.get(one)),
+        "busy_requests_without_failure": _failureless(connection, one, profile.failures.get(one), limits),
+        "billing_tolerance": _billing(one, profile.billed.get(one[0], ()), limits),
+    }
+
+
+def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
+    total = of.total
+    rows = total["n_rows"]
+
+    def share(check: str, what: str) -> Figure:
+        n = sum(total[name] for name in ROWS_OF[check])
+        # One row is a slip; from two on it is a share of the rows.
+        return Figure(n / rows if n > 1 else 0.0, f"{n:,} of {rows:,} rows {what}", n, of.hours_with(*ROWS_OF[check]))
+
+    def number(check: str, what: str) -> Figure:
+        n = sum(total[name] for name in ROWS_OF[check])
+        return Figure(n, f"{n:,} {what}", n, of.hours_with(*ROWS_OF[check]))
+
+    token_counts = (
+        f"have impossible token counts ({total['n_negative']:,} below zero, "
+        f"{total['n_cached_above_input']:,} with more cached than input, "
+        f"{total['n_reasoning_above_output']:,} with more reasoning than output)"
+    )
+    key_use = f"({total['n_unknown_key']:,}) or was revoked before ({total['n_revoked_key']:,})"
+    windows, late, early = (
+        f"{limits[name].limit:g}" for name in ("over_context_factor", "late_hours", "future_minutes")
+    )
+    return {
+        "duplicate_share": share("duplicate_share", "repeat an event id"),
+        "duplicate_share_block": share("duplicate_share_block", "repeat an event id"),
+        "impossible_token_share": share("impossible_token_share", token_counts),
+        "over_context_share": share("over_context_share", f"have more than {windows} context windows of tokens"),
+        # A source that never records a key is said to do so elsewhere; here keys are missing among others.
+        "empty_key_share": share("empty_key_share", "have no key") if total["n_keyed"] else NONE,
+        "unmapped_account_share": share("unmapped_account_share", "name no account"),
+        "orphan_account_share": share("orphan_account_share", "belong to accounts that are not on record"),
+        "orphan_key_share": share("orphan_key_share", f"used a key that is not on record {key_use}"),
+        "late_share": share("late_share", f"arrived more than {late} hours after the request"),
+        "future_share": share("future_share", f"arrived more than {early} minutes before the time that they bear"),
+        "shifted_share": share("shifted_share", "arrived whole hours off the time that they bear"),
+        "raw_secret_rows": number(
+            "raw_secret_rows", "rows have what looks like a raw key, address or prompt in a column for digests"
+        ),
+        "bucket_overlap_rows": number("bucket_overlap_rows", "usage buckets overlap others of the same account"),
+        "unknown_model_share": share("unknown_model_share", "name a model that is not on record"),
+    }
+
+
+def _usual(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
+    least = limits["hour_rows_min"].limit
+    now = profile.counts.get(one, Counts()).hours
+    against = against_usual(now, profile.before(one), least)
+    if against is None:
+        return {"missing_hours": NONE, "hour_drop_share": NONE}
+    if now and against.is_striking:
+        against = against_usual(now, hours_of_those_who_stayed(connection, one), least) or Against({}, {})
+    return {"missing_hours": _missing(against), "hour_drop_share": _fallen(against, limits["hour_drop_share"].limit)}
+
+
+def _missing(against: Against) -> Figure:
+    hours = tuple(sorted(against.missing))
+    usual = round(sum(against.missing.values()))
+    what = f"no rows in {_hours(hours)}, where about {usual:,} are usual" if hours else ""
+    return Figure(len(hours), what, usual, hours)
+
+
+def _fallen(against: Against, limit: float) -> Figure:
+    most = max(against.falls.values(), default=0.0)
+    hours = tuple(hour for hour in sorted(against.falls) if against.falls[hour] > limit)
+    what = f"{_hours(hours)} fell by up to {most:.0%} against the same hour in the four weeks before" if hours else ""
+    return Figure(round(most, 6), what, hours=hours)
+
+
+def _one_address(row: Mapping[str, Any] | None) -> Figure:
+    if row is None or row["n_accounts"] < 2:  # an account may well have one server
+        return NONE
+    share = row["n_busiest"] / row["n_addressed"]
+    what = f"{share:.0%} of the rows with an address come from one, which {row['n_accounts']:,} accounts share"
+    return Figure(share, what, row["n_busiest"])
+
+
+def _failureless(connection: Connection, one: Day, row: Mapping[str, Any] | None, limits: Limits) -> Figure:
+    if row is None:
+        return NONE
+    rows = int(row["n_rows"])
+    if not row["n_failed"]:
+        return Figure(rows, f"none of {rows:,} requests failed: failures do not seem to be exported", rows)
+    busiest, limit = int(row["n_busiest"] or 0), limits["busy_requests_without_failure"].limit
+    if busiest <= limit:
+        return Figure(busiest)
+    a = quality_accounts.c
+    asked = select(a.account_id, a.n_rows).where(
+        a.day == one[0], a.source_system == one[1], a.n_failed == 0, a.n_rows > limit
+    )
+    found = connection.execute(asked.order_by(a.account_id)).all()
+    accounts = tuple(account for account, _ in found)
+    made = _counted(len(accounts), "account")
+    return Figure(
+        busiest,
+        f"{made} made up to {busiest:,} requests without a failed one",
+        sum(n for _, n in found),
+        accounts=accounts,
+    )
+
+
+def _billing(one: Day, of_month: Sequence[Difference], limits: Limits) -> Figure:
+    here = [difference for difference in of_month if one[1] in difference.sources]
+    if not here:
+        return NONE
+    most = max(difference.share for difference in here)
+    off = [difference for difference in here if difference.share > limits["billing_tolerance"].limit]
+    what = (
+        f"usage of {_counted(len(off), 'account')} in {one[0]:%B %Y} differs from what was billed by up to {most:.1%}"
+    )
+    return Figure(round(most, 6), what if off else "", accounts=tuple(difference.account_id for difference in off))
+
+
+def _hours(hours: Sequence[int]) -> str:
+    """Hours in words, adjacent ones together: ``3 hours (09:00-11:00, 13:00-14:00 UTC)``."""
+    stretches: list[list[int]] = []
+    for hour in hours:
+        if stretches and stretches[-1][1] == hour:
+            stretches[-1][1] = hour + 1
+        else:
+            stretches.append([hour, hour + 1])
+    named = ", ".join(f"{begin:02d}:00-{end:02d}:00" for begin, end in stretches)
+    return f"{_counted(len(hours), 'hour')} ({named} UTC)"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -1,0 +1,110 @@
+"""Great Expectations judges the figures: one suite, one batch, one validation for all the days asked about.
+
+The library is imported when there is something to judge and not before; it takes seconds. It works on the figures in
+memory alone, in an ephemeral context: it reads and writes no file, and reaches for no network.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from audits.quality.figures import Figure
+from audits.quality.row_checks import Limits
+from audits.quality.usual import Day
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+
+NOT_JUDGED = frozenset({"over_context_factor", "hour_rows_min", "late_hours", "future_minutes"})
+"""Limits that say when a row counts and fail nothing by themselves."""
+
+SUITE = "quality of usage"
+SEVERITIES = {"block": "critical", "degrade": "warning", "warn": "info"}
+_NAMESPACE = uuid.UUID("6f1d1c2e-6f0e-5f3c-9d0c-5a1d3b1a7c11")
+
+
+def failing(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> dict[Day, list[str]]:
+    """The checks that each day and source fails under these limits, in the limits' order."""
+    result = validate(new_context(), figures, limits)
+    failed: dict[Day, list[str]] = {one: [] for one in figures}
+    order = list(figures)
+    for held in result.results:
+        config: Any = held.expectation_config
+        if "unexpected_index_list" not in held.result:
+            raise RuntimeError(f"the limit {config.meta['check']} could not be evaluated: {held.exception_info}")
+        for row in held.result["unexpected_index_list"]:
+            failed[order[row["number"]]].append(config.meta["check"])
+    return failed
+
+
+def new_context(**config: Any) -> EphemeralDataContext:
+    """A context that lives in memory and tells nobody."""
+    import great_expectations as gx  # noqa: PLC0415 - seconds
+    from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral", **config)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
+
+
+def validate(
+    context: EphemeralDataContext, figures: Mapping[Day, Mapping[str, Figure]], limits: Limits
+) -> ExpectationSuiteValidationResult:
+    """Hold every figure against its limit."""
+    import great_expectations as gx  # noqa: PLC0415
+
+    source = context.data_sources.add_pandas("figures")
+    batch = source.add_dataframe_asset("a row a day and source").add_batch_definition_whole_dataframe("all")
+    suite = context.suites.add(expectations(limits))
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=SUITE, data=batch, suite=suite))
+    return definition.run(
+        batch_parameters={"dataframe": as_frame(figures, limits)},
+        result_format={
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": ["number", "day", "source_system"],
+        },
+    )
+
+
+def expectations(limits: Limits) -> Any:
+    """The suite: one expectation a limit, with its severity and the rules that a failure makes indeterminate."""
+    import great_expectations as gx  # noqa: PLC0415
+
+    return gx.ExpectationSuite(
+        name=SUITE,
+        id=str(uuid.uuid5(_NAMESPACE, SUITE)),
+        expectations=[
+            {
+                "id": str(uuid.uuid5(_NAMESPACE, check)),
+                "type": "expect_column_values_to_be_between",
+                "kwargs": {"column": check, "max_value": limit.limit},
+                "severity": SEVERITIES[limit.severity],
+                "meta": {"check": check, "severity": limit.severity, "indeterminate": list(limit.indeterminate)},
+            }
+            for check, limit in _judged(limits).items()
+        ],
+    )
+
+
+def as_frame(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> pd.DataFrame:
+    """The figures as the batch: a row a day and source, a column a limit; what cannot be formed is NaN."""
+    import pandas as pd  # noqa: PLC0415
+
+    rows = [
+        {"number": number, "day": day.isoformat(), "source_system": source}
+        | {check: of[check].value if check in of else None for check in _judged(limits)}
+        for number, ((day, source), of) in enumerate(figures.items())
+    ]
+    frame = pd.DataFrame(rows)
+    checks = list(_judged(limits))
+    return frame.astype(dict.fromkeys(checks, "float64"))
+
+
+def _judged(limits: Limits) -> Limits:
+    return {check: limit for check, limit in limits.items() if check not in NOT_JUDGED}

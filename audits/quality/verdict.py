@@ -1,0 +1,168 @@
+"""The verdict on each day and source: good, degraded or blocked, with the reasons."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, select
+
+from audits.policy import QualityLimit
+from audits.quality.figures import Figure, figures_of
+from audits.quality.profile import Progress, profile_days
+from audits.quality.row_checks import Limits
+from audits.quality.stored import read_profile
+from audits.quality.suite import failing
+from audits.quality.tables import quality_days
+from audits.quality.usual import WEEKS, Day
+from audits.warehouse import Warehouse
+
+Verdict = Literal["good", "degraded", "blocked"]
+
+COMPARED = frozenset({"orphan_account_share", "orphan_key_share", "unknown_model_share", "over_context_share"})
+"""Checks against accounts, keys and models: when these are mended, the day is profiled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A check that a day failed."""
+
+    check: str  # name of the limit in the policy book
+    severity: Literal["warn", "degrade", "block"]
+    what: str  # in words, with figures
+    rows: int  # concerned; of a missing hour, those that are usual in it
+    rules: tuple[str, ...]  # that become indeterminate
+    hours: tuple[int, ...]  # UTC; empty where it is not a matter of hours
+    accounts: tuple[str, ...] = ()  # whom alone it concerns; empty: everyone that the source serves
+
+    def as_json(self) -> dict[str, Any]:
+        """As the ledger and the reports keep it."""
+        return asdict(self) | {"rules": list(self.rules), "hours": list(self.hours), "accounts": list(self.accounts)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reason:
+        """The reason that :meth:`as_json` wrote."""
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**plain)
+
+
+@dataclass(frozen=True, slots=True)
+class DayVerdict:
+    """What became of a day of a source. A good day may have reasons too: warnings."""
+
+    day: date
+    source_system: str
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+
+
+def judge(
+    warehouse: Warehouse,
+    first_day: date,
+    last_day: date,
+    limits_on: Callable[[date], Limits],
+    *,
+    since: date | None = None,
+    progress: Progress | None = None,
+) -> tuple[DayVerdict, ...]:
+    """Profile and judge the days first..last, in order of day and source; what is known already is not done again.
+
+    ``limits_on`` gives the policy book's limits of a day. The days ``since`` .. first are judged too, with what history
+    is there: their rows are read as a baseline, from which a blocked day must be left out. ``progress`` is told
+    (days profiled, days to profile).
+    """
+    habit = first_day - timedelta(weeks=WEEKS)
+    begin = min(habit, first_day.replace(day=1), since or first_day)
+    with warehouse.begin() as connection:
+        suspect = _suspect(recorded(connection, begin, last_day))
+    profile_days(warehouse, begin, last_day, limits_on, suspect, progress)
+    with warehouse.begin() as connection:
+        _judge(connection, since or first_day, last_day, limits_on)
+        return recorded(connection, since or first_day, last_day)
+
+
+def recorded(connection: Connection, first_day: date, last_day: date) -> tuple[DayVerdict, ...]:
+    """The verdicts on the days first..last as they were recorded, in order of day and source."""
+    q = quality_days.c
+    rows = connection.execute(
+        select(quality_days).where(q.day.between(first_day, last_day)).order_by(q.day, q.source_system)
+    )
+    return tuple(
+        DayVerdict(row.day, row.source_system, row.verdict, tuple(map(Reason.from_json, json.loads(row.reasons))))
+        for row in rows
+    )
+
+
+def blocked(verdicts: Iterable[DayVerdict]) -> dict[date, tuple[str, ...]]:
+    """Day -> sources whose rows of that day must not be read."""
+    found: dict[date, tuple[str, ...]] = {}
+    for one in verdicts:
+        if one.verdict == "blocked":
+            found[one.day] = (*found.get(one.day, ()), one.source_system)
+    return found
+
+
+def _judge(connection: Connection, first: date, last: date, limits_on: Callable[[date], Limits]) -> None:
+    """Judge the days whose profile was not judged as it is, and forget verdicts on what is no longer there."""
+    q = quality_days.c
+    profile = read_profile(connection, first, last)
+    judged = {
+        (row.day, row.source_system): row.inputs
+        for row in connection.execute(select(q.day, q.source_system, q.inputs).where(q.day.between(first, last)))
+    }
+    inputs = {one: profile.digest(one, limits_on(one[0])) for one in profile.days}
+    stale = [one for one in profile.days if judged.get(one) != inputs[one]]
+    for day, source in {*stale, *(judged.keys() - inputs.keys())}:
+        connection.execute(delete(quality_days).where(q.day == day, q.source_system == source))
+    for limits, days in _by_limits(stale, limits_on):
+        figures = {one: figures_of(connection, profile, one, limits) for one in days}
+        failed = failing(figures, limits)
+        verdicts = [_verdict(one, figures[one], failed[one], limits) for one in days]
+        connection.execute(
+            quality_days.insert(),
+            [
+                {
+                    "day": verdict.day,
+                    "source_system": verdict.source_system,
+                    "verdict": verdict.verdict,
+                    "reasons": json.dumps([reason.as_json() for reason in verdict.reasons], ensure_ascii=False),
+                    "inputs": inputs[verdict.day, verdict.source_system],
+                }
+                for verdict in verdicts
+            ],
+        )
+
+
+def _verdict(one: Day, figures: Mapping[str, Figure], failed: Iterable[str], limits: Limits) -> DayVerdict:
+    reasons = tuple(_reason(check, figures[check], limits[check]) for check in failed)
+    severities = {reason.severity for reason in reasons}
+    verdict: Verdict = "blocked" if "block" in severities else "degraded" if "degrade" in severities else "good"
+    return DayVerdict(*one, verdict, reasons)
+
+
+def _reason(check: str, figure: Figure, limit: QualityLimit) -> Reason:
+    return Reason(check, limit.severity, figure.what, figure.rows, limit.indeterminate, figure.hours, figure.accounts)
+
+
+def _by_limits(days: Iterable[Day], limits_on: Callable[[date], Limits]) -> list[tuple[Limits, list[Day]]]:
+    """The days, together with those that have the same limits."""
+    groups: dict[str, tuple[Limits, list[Day]]] = {}
+    for one in days:
+        limits = limits_on(one[0])
+        groups.setdefault(repr(sorted(limits.items())), (limits, []))[1].append(one)
+    return list(groups.values())
+
+
+def _suspect(verdicts: Iterable[DayVerdict]) -> dict[date, bool]:
+    """Days whose profile may be out of date although no row has come or gone; True for blocked ones."""
+    found: dict[date, bool] = defaultdict(bool)
+    for one in verdicts:
+        if one.verdict == "blocked" or any(reason.check in COMPARED for reason in one.reasons):
+            found[one.day] |= one.verdict == "blocked"
+    return dict(found)
