@@ -71,7 +71,7 @@ def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
-        linkage.link(source, period)
+        linkage.link(source, period, since=first)
 
 
 def evaluate(

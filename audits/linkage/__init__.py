@@ -4,7 +4,8 @@ In: dimensions and rollups. Out: ``group_members``, the groups as they stand at 
 of every edge. A group is no finding; what it does is judged by the rules.
 """
 
-from audits.linkage.link import Hub, LinkReport, link
+from audits.linkage.link import link
 from audits.linkage.params import Params
+from audits.linkage.report import HeldBack, Hub, LinkReport
 
-__all__ = ["Hub", "LinkReport", "Params", "link"]
+__all__ = ["HeldBack", "Hub", "LinkReport", "Params", "link"]

@@ -7,12 +7,46 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """What counts as evidence. Shares are of all parties; a party is a declared customer or what was joined already."""
+    """What counts as evidence. A party is a declared customer, or several that were joined already."""
 
     look_back_days: int = 180  # a pool that was banned half a year ago may still have a successor
-    hub_parties: int = 20  # a card or device that so many unrelated parties share is an institution's
-    hub_share: float = 0.02  # ... in a large population: a fiftieth of all parties
-    min_parties: int = 2  # accounts of one declared customer are declared, not linked
+    values_per_account: int = 20  # an account of a thousand networks would meet everybody; the most used ones tell
+    least_requests: int = 3  # a prompt or network of one or two requests may be a try or a mistake
+    burst_minutes: int = 10  # scripts that open accounts do so within minutes of each other
+    silent_days: int = 3  # a weekend's silence is none
+    least_span_days: int = 5  # many try the service for a day or two
+    span_active_share: float = 0.7  # work on most days, so that first and last day are no accident
+    pivot_hours: int = 6  # half of a campaign moved within hours of a release, not days
+    pivot_share: float = 0.4  # a try of the new model is no move
+
+    strong_parties: int = 20  # a card of more parties than this is an institution's: it joins with other evidence only
+    strong_share: float = 0.001  # ... in a large population a thousandth of all parties,
+    strong_parties_most: int = 50  # ... but never more than this
+    weak_share: float = 0.25  # what a quarter of all parties have tells nobody from anybody
+    margin_bits: float = 4.0  # how much less likely than one chance pair in the whole population a coincidence must be
+    purity: float = 0.9  # share of those joined by a pair of values that are not there by chance, as estimated
+    own_share: float = 0.5  # half of a prompt's users act as one already: the prompt is theirs
+    own_accounts: int = 4  # ... and these are at least four accounts
+    least_requests_compared: int = 150  # fewer requests leave nothing to compare in a month of hours
+    least_synchronised: int = 3  # two may be a coincidence
+    z_inside: float = 4.5  # one in 300,000 by chance, among those who share a value already
+    z_least: float = 2.0  # ... and who moves less surely, where most of them do
+    z_across: float = 6.5  # one in ten thousand million: thousands of groups are compared with each other
+    most_compared: int = 6_000  # groups compared with each other, the busiest first: bounds time at 36 million pairs
+    least_requests_alike: int = 30  # fewer requests leave their mean open
+    least_spread: float = 0.2  # a tier whose accounts are all alike says nothing of two that are (spread of ln)
+    least_alike: int = 5  # a spread wants a few to be estimated from
+    alike_spread: float = 0.35  # a third of the tier's spread: a factor of 1.5 where others differ by 3 to 4
+    alike_away: float = 4.0  # spreads from the middle within which an account is one of them
+    ban_days_before: float = 1.0  # a second pool may be opened as the first one falls
+    ban_days_after: float = 3.0  # a banned pool is replaced at once; after days it might be anybody
+    crowd: int = 10  # customers from which a part of a group is a crowd that one chance tie must not carry along
+    least_coverage: float = 0.1  # share of a crowd that has a value which ties it to others
+    held_share: float = 0.02  # a component of more accounts than this must stand without its widest-shared value
+    held_accounts: int = 100  # ... but not in a small world, where two accounts are two per cent
+    stands_share: float = 0.8  # it stands if so many of its accounts stay together
+    hub_share: float = 0.02  # shares from which a value is reported as a hub
+    hub_parties: int = 20
 
 
 DEFAULT = Params()

@@ -1,22 +1,70 @@
-"""The groups as tables of the audit's own schema."""
+"""The groups and their evidence as tables of the audit's own schema.
+
+All are keyed by the period that they were made for: a month and a quarter may end on the same day and yet rest on
+different evidence.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, String, Table
+from sqlalchemy import Boolean, Column, Date, Float, Integer, String, Table
 
-from audits.warehouse.tables import audit_metadata
+from audits.warehouse.tables import Instant, audit_metadata
 
 group_members = Table(
     "group_members",
     audit_metadata,
-    Column("as_of", Date, primary_key=True),  # first day after the period that the groups were made for
+    Column("period", String, primary_key=True),
+    Column("as_of", Date, nullable=False),  # first day after the period
     Column("group_id", String, primary_key=True),
     Column("account_id", String, primary_key=True),
 )
 
+linkage_groups = Table(
+    "linkage_groups",
+    audit_metadata,
+    Column("period", String, primary_key=True),
+    Column("group_id", String, primary_key=True),
+    Column("accounts", Integer, nullable=False),
+    Column("customers", Integer, nullable=False),
+    Column("kinds", String, nullable=False),  # of the evidence that joined it, comma-separated
+    Column("causes", String, nullable=False),  # what these kinds come from; two or more are independent of each other
+)
+"""One row a group: a class joined by place and mail alone reads otherwise than batches of shared cards."""
+
+group_edges = Table(
+    "group_edges",
+    audit_metadata,
+    Column("period", String, primary_key=True),
+    Column("group_id", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value_digest", String, primary_key=True),
+    Column("account_id", String, primary_key=True),
+    Column("customers", Integer, nullable=False),  # declared customers that share the value, in or out of the group
+    Column("parties", Integer, nullable=False),  # the same with each group as one party
+    Column("bits", Float, nullable=False),  # -log2(parties sharing / all parties)
+    Column("joins", Boolean, nullable=False),  # False: it agrees with the link, and was not needed for it
+    Column("first_seen", Instant),
+    Column("last_seen", Instant),
+)
+"""The evidence as stars: one row for each account on which a value was seen that two of the group's customers share."""
+
+linkage_hubs = Table(
+    "linkage_hubs",
+    audit_metadata,
+    Column("period", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value_digest", String, primary_key=True),
+    Column("customers", Integer, nullable=False),
+    Column("parties", Integer, nullable=False),
+    Column("bits", Float, nullable=False),
+)
+"""Values that so many parties share that they link nobody: NATs, popular prompts, VPN exits, mail providers."""
+
 linkage_runs = Table(
     "linkage_runs",
     audit_metadata,
-    Column("as_of", Date, primary_key=True),
+    Column("period", String, primary_key=True),
+    Column("as_of", Date, nullable=False),
     Column("inputs", String, nullable=False),  # digest of all that the groups were made from
+    Column("report", String, nullable=False),  # LinkReport as JSON
 )

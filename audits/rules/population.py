@@ -152,7 +152,7 @@ def _prepare_groups(connection: Connection, period: Period) -> None:
     members = (
         select(g.c.group_id, g.c.account_id, a.c.tier, a.c.tier_rank)
         .select_from(g.join(a, and_(a.c.account_id == g.c.account_id, in_period)))
-        .where(g.c.as_of == period.end_day)
+        .where(g.c.period == period.id)
         .subquery("members")
     )
     ranked = select(

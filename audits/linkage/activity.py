@@ -1,0 +1,233 @@
+"""Synchronised activity: who is busy in the same hours, beyond what day and week make the same for everybody.
+
+Requests are counted by slots of an hour. What is left after a party's own daily total and its own hours of the day are
+taken out, and after what all parties have in common in a slot (an outage, a release), is noise for people who know
+nothing of each other; for accounts that one scheduler feeds it is the same. Parties are compared only with those that
+share a value with them, and groups that other evidence made with each other: never all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import ndtr
+from sqlalchemy import Connection, String, cast, func, literal, select
+
+from audits.linkage.evidence import OWN, STRONG, Evidence, Floats, Ints, stretches
+from audits.linkage.params import Params
+from audits.linkage.sightings import linked_accounts
+from audits.rollups.account_hour import account_hour
+from audits.warehouse.dialects import day_number
+
+Matrix = NDArray[np.float32]
+
+_BASE = 1_000_000  # a slot and its count travel as one number: slot * _BASE + count
+_CLIP = 4.0  # one wild hour must not outweigh a month
+_CELLS = 80_000_000  # most cells of the matrix of what is left; slots grow longer where it would be larger
+_POWER = 40  # steps of power iteration; two rhythms in one block part long before
+_AT_ONCE = 2_000  # rows worked on at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Hourly:
+    """Requests of each account (rows, by number) in each hour of the window (columns), and which days are weekend."""
+
+    counts: csr_array
+    weekend: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """What is left of the parties' counts; ``row`` has a party's row or -1, ``scale`` the spread of z by chance."""
+
+    left: Matrix
+    party: Ints
+    row: Ints
+    scale: float
+
+
+def read_hourly(connection: Connection, first: date, last: date, n_accounts: int, params: Params) -> Hourly:
+    """The hourly counts of accounts with enough requests for a comparison; one text an account crosses the wire."""
+    h = account_hour.c
+    slot = (day_number(h.day) - day_number(literal(first))) * 24 + h.hour
+    packed = slot * _BASE + func.least(h.n_requests, _BASE - 1)
+    busy = (
+        select(linked_accounts.c.account_no, func.aggregate_strings(cast(packed, String), " ").label("series"))
+        .select_from(account_hour.join(linked_accounts, linked_accounts.c.account_id == h.account_id))
+        .where(h.day.between(first, last))
+        .group_by(linked_accounts.c.account_no)
+        .having(func.sum(h.n_requests) >= params.least_requests_compared)
+    )
+    accounts, series = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for part in connection.execution_options(yield_per=_AT_ONCE).execute(busy).partitions(_AT_ONCE):
+        numbers = [np.fromstring(row.series, np.int64, sep=" ") for row in part]
+        accounts.append(np.repeat([row.account_no - 1 for row in part], [len(one) for one in numbers]))
+        series += numbers
+    packed_all, days = np.concatenate(series), (last - first).days + 1
+    cells = (packed_all % _BASE).astype(np.float32), (np.concatenate(accounts), packed_all // _BASE)
+    weekend = np.array([date.fromordinal(first.toordinal() + day).weekday() > 4 for day in range(days)])
+    return Hourly(coo_array(cells, shape=(n_accounts, days * 24)).tocsr(), weekend)
+
+
+def residuals(hourly: Hourly, party_of_account: Ints, params: Params) -> Residuals:
+    """What is left of each party's hourly counts, for parties with enough requests."""
+    n, hours = int(party_of_account.max(initial=-1)) + 1, hourly.counts.shape[1]
+    accounts = np.arange(len(party_of_account))
+    gather = coo_array((np.ones(len(accounts), np.float32), (party_of_account, accounts)), shape=(n, len(accounts)))
+    counts = (gather.tocsr() @ hourly.counts).tocsr()
+    chosen = np.flatnonzero(counts.sum(axis=1) >= params.least_requests_compared)
+    counts = counts[chosen]
+    step = next(s for s in (1, 2, 3, 4, 6, 8, 12, 24) if len(chosen) * hours / s <= _CELLS or s == 24)
+    fold = coo_array((np.ones(hours, np.float32), (np.arange(hours), np.arange(hours) // step))).tocsr()
+    counts = (counts @ fold).tocsr()
+    left = np.empty(counts.shape, np.float32)
+    for start in range(0, len(chosen), _AT_ONCE):
+        left[start : start + _AT_ONCE] = _left_over(counts[start : start + _AT_ONCE].toarray(), hourly.weekend)
+    left[:, _shocks(left)] = 0
+    row = np.full(n, -1, np.int64)
+    row[chosen] = np.arange(len(chosen))
+    return Residuals(left, chosen, row, _scale(left))
+
+
+def _left_over(counts: Matrix, weekend: NDArray[np.bool_]) -> Matrix:
+    """Residuals in their own spread, against the party's own daily totals and own hours on weekdays and weekends."""
+    days = len(weekend)
+    x = counts.reshape(len(counts), days, -1)
+    total = x.sum(axis=2, keepdims=True)
+    expected = np.zeros_like(x)
+    for kind in (False, True):
+        some = x[:, weekend == kind]
+        hours = some.sum(axis=1, keepdims=True) + 0.5
+        expected[:, weekend == kind] = total[:, weekend == kind] * (hours / hours.sum(axis=2, keepdims=True))
+    used = np.broadcast_to(total > 0, x.shape).reshape(len(counts), -1)
+    left = np.where(used, ((x - expected) / np.sqrt(expected + 0.1)).reshape(used.shape), 0)
+    slots = np.maximum(used.sum(axis=1, keepdims=True), 1)
+    left = np.clip(left / np.sqrt((left**2).sum(axis=1, keepdims=True) / slots + 1e-9), -_CLIP, _CLIP)
+    return np.asarray(np.where(used, left - left.sum(axis=1, keepdims=True) / slots, 0), np.float32)
+
+
+def _shocks(left: Matrix) -> NDArray[np.bool_]:
+    """Slots in which everybody did the same: an outage, a release. They say nothing of anybody."""
+    if not len(left):
+        return np.zeros(left.shape[1], bool)
+    common = left[:: max(1, len(left) // 5_000)].mean(axis=0)
+    away = np.abs(common - np.median(common))
+    return np.asarray(away > 8 * 1.4826 * np.median(away) + 0.2)
+
+
+def _scale(left: Matrix) -> float:
+    """How widely z spreads between parties taken by lot, 1 where hours are independent."""
+    if len(left) < 20:
+        return 1.0
+    half = min(len(left) // 2, 4_000)
+    one, other = left[:: len(left) // half][:half], left[1 :: len(left) // half][:half]
+    product = one * other[: len(one)] if len(other) >= len(one) else one[: len(other)] * other
+    z = product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9)
+    return max(1.0, float(1.4826 * np.median(np.abs(z))), float(np.quantile(np.abs(z), 0.99) / 2.576))
+
+
+def synchronised(evidence: Evidence, party: Ints, hourly: Hourly, params: Params) -> list[Ints]:
+    """Stars of accounts that are synchronised: inside a shared weak value, and across groups; each by its accounts."""
+    party_of_account = party[evidence.customer]
+    left = residuals(hourly, party_of_account, params)
+    found = [*_inside_values(evidence, party_of_account, left, params), *_across_groups(party, left, params)]
+    busy = np.diff(hourly.counts.indptr) > 0
+    return _widest([np.flatnonzero(np.isin(party_of_account, parties) & busy) for parties in found])
+
+
+def _widest(stars: list[Ints]) -> list[Ints]:
+    """The stars that are not part of another: one rhythm is found in every value that its accounts share."""
+    kept: list[set[int]] = []
+    for star in sorted((set(star.tolist()) for star in stars), key=lambda star: (-len(star), min(star, default=0))):
+        if len(star) > 1 and not any(star <= other for other in kept):
+            kept.append(star)
+    return [np.array(sorted(star), np.int64) for star in kept]
+
+
+def _inside_values(evidence: Evidence, party_of_account: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
+    """For each weak value, those of its parties that move with the others of them."""
+    n = int(party_of_account.max(initial=-1)) + 1
+    keys = np.unique(evidence.value * n + party_of_account[evidence.account])
+    value, party = keys // n, keys % n
+    known = (left.row[party] >= 0) & ~STRONG[evidence.kind[value]]
+    value, party = value[known], party[known]
+    for start, end in stretches(value):
+        if end - start >= params.least_synchronised:
+            members = party[start:end]
+            least = params.z_least if OWN[evidence.kind[value[start]]] else params.z_inside
+            yield from (members[some] for some in _movements(left.left[left.row[members]], left.scale, least, params))
+
+
+def _movements(rows: Matrix, scale: float, least: float, params: Params) -> Iterator[Ints]:
+    """Sets of rows that move together, the strongest first; rows of another rhythm are another set."""
+    remaining = np.arange(len(rows))
+    while len(remaining) >= params.least_synchronised:
+        part = rows[remaining]
+        if np.count_nonzero(_with(part, np.ones(len(part))) >= params.z_inside * scale) < params.least_synchronised:
+            return
+        weight = np.ones(len(part), np.float32)
+        own = (part**2).sum(axis=1)
+        for _ in range(_POWER):  # towards the rhythm that explains most, each row's own noise left out
+            weight = np.maximum(part @ (weight @ part) - own * weight, 0)
+            weight /= max(float(np.linalg.norm(weight)), 1e-9)
+        z = _with(part, weight) / scale
+        if np.count_nonzero(z >= params.z_inside) < params.least_synchronised:
+            return
+        moving = np.flatnonzero(z >= _cut(z, least, params))
+        yield remaining[moving]
+        remaining = np.delete(remaining, moving)
+
+
+def _cut(z: Floats, least: float, params: Params) -> float:
+    """The least z whose holders are there by chance in few cases: as many do not move as twice those below zero."""
+    still = 2 * np.count_nonzero(z < 0)
+    for cut in np.arange(least, params.z_inside, 0.25):
+        if still * ndtr(-cut) <= (1 - params.purity) / 2 * np.count_nonzero(z >= cut):
+            return float(cut)
+    return params.z_inside
+
+
+def _with(rows: Matrix, weight: Floats | Matrix) -> Floats:
+    """z of each row with the weighted sum of the others."""
+    others = weight @ rows - weight[:, None] * rows
+    product = rows * others
+    return np.asarray(product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9), np.float64)
+
+
+def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
+    """Groups that move together, and then whoever moves with all of them."""
+    grouped = np.bincount(party)[left.party] > 1
+    rows = np.flatnonzero(grouped)
+    volume = np.abs(left.left[rows]).sum(axis=1)
+    rows = np.sort(rows[np.argsort(-volume, kind="stable")[: params.most_compared]])
+    groups = left.left[rows]
+    squares = groups**2
+    one, other = [], []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        z = groups[some] @ groups.T / np.sqrt(squares[some] @ squares.T + 1e-9)
+        a, b = np.nonzero(z >= params.z_across * left.scale)
+        one.append(a[a + start < b] + start)
+        other.append(b[a + start < b])
+    if not one:
+        return
+    edges = np.concatenate(one), np.concatenate(other)
+    graph = coo_array((np.ones(len(edges[0]), np.int8), edges), shape=(len(rows), len(rows)))
+    n_clusters, cluster = connected_components(graph, directed=False)
+    for number in np.flatnonzero(np.bincount(cluster, minlength=n_clusters) > 1):
+        members = rows[cluster == number]
+        together = left.left[members].sum(axis=0)
+        moving = []
+        for start in range(0, len(left.left), _AT_ONCE):
+            part = left.left[start : start + _AT_ONCE]
+            own = np.isin(np.arange(start, start + len(part)), members)
+            product = part * (together - np.where(own[:, None], part, 0))
+            z = product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9)
+            moving.append(start + np.flatnonzero(z >= params.z_across * left.scale))
+        yield left.party[np.concatenate(moving)]

@@ -1,0 +1,56 @@
+"""From evidence to groups: join, compare activity, look for successors of the banned, and again until it is stable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from audits.linkage.activity import Hourly, synchronised
+from audits.linkage.evidence import Evidence, Ints
+from audits.linkage.holding import Held, stand_or_hold, without_bridges
+from audits.linkage.joining import Counted, Joined, Stars, count, join, weak_pairs
+from audits.linkage.params import Params
+from audits.linkage.successors import successors
+from audits.linkage.uniformity import Usage, uniform
+
+_MOST_PASSES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The groups by their accounts, and what they rest on; ``counted`` is by party, each shown group being one."""
+
+    evidence: Evidence
+    joined: Joined
+    groups: list[Ints]
+    held: list[Held]
+    counted: Counted
+    parties: int  # all there are
+
+
+def group(evidence: Evidence, hourly: Hourly, usage: Usage, params: Params) -> Grouping:
+    """Make the groups; the same evidence gives the same groups in whatever order its rows come."""
+    pairs = weak_pairs(evidence, params)
+    joined = join(evidence, pairs, None, params)
+    for _ in range(_MOST_PASSES):
+        together = synchronised(evidence, joined.party, hourly, params)
+        replaced = successors(evidence, joined.party, params)
+        alike = uniform(evidence, joined.party, usage, params)
+        if not (together or replaced or alike):
+            break
+        evidence = evidence.plus("synchronised", together).plus("uniform_use", alike).plus("hand_over", replaced)
+        joined = join(evidence, pairs, joined, params)
+    joined = without_bridges(evidence, joined, params)
+    groups, held = stand_or_hold(evidence, pairs, joined, params)
+    party = _parties(evidence, groups)
+    counted = count(Stars(evidence.value, evidence.account), len(evidence.kind), party[evidence.customer])
+    return Grouping(evidence, joined, groups, held, counted, int(party.max(initial=-1)) + 1)
+
+
+def _parties(evidence: Evidence, groups: list[Ints]) -> Ints:
+    """Each customer's party, where the shown groups are one party each."""
+    party = np.arange(evidence.customers)
+    for accounts in groups:
+        party[evidence.customer[accounts]] = evidence.customer[accounts[0]]
+    return np.unique(party, return_inverse=True)[1].astype(np.int64)

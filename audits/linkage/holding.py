@@ -1,0 +1,92 @@
+"""Components so large that one value may have made them: held back until they stand without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from audits.linkage.bridges import bridging_rows
+from audits.linkage.evidence import Evidence, Ints
+from audits.linkage.joining import Joined, Pairs, join
+from audits.linkage.params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A component that fell apart without its widest-shared value."""
+
+    accounts: int
+    value: int
+    customers: int  # that share the value
+    pieces: int
+
+
+def without_bridges(evidence: Evidence, joined: Joined, params: Params) -> Joined:
+    """What was joined, cut where a value on a few accounts alone holds two crowds together."""
+    cut = [bridging_rows(evidence, joined.joins, group, params) for group in groups_of(evidence, joined)]
+    if not any(map(len, cut)):
+        return joined
+    joins = joined.joins.copy()
+    joins[np.concatenate(cut)] = False
+    rows = np.flatnonzero(joins)
+    n = evidence.customers
+    graph = coo_array(
+        (np.ones(len(rows), np.int8), (evidence.customer[evidence.account[rows]], n + evidence.value[rows])),
+        shape=(n + len(evidence.kind), n + len(evidence.kind)),
+    )
+    label = connected_components(graph, directed=False)[1][:n]
+    return Joined(np.unique(label, return_inverse=True)[1].astype(np.int64), joins)
+
+
+def groups_of(evidence: Evidence, joined: Joined) -> list[Ints]:
+    """The accounts that evidence joined, by group of at least two customers; ordered by first account."""
+    linked = np.zeros(len(evidence.account_ids), bool)
+    linked[evidence.account[joined.joins]] = True
+    accounts = np.flatnonzero(linked)
+    party = joined.party[evidence.customer[accounts]]
+    order = np.argsort(party, kind="stable")
+    accounts, party = accounts[order], party[order]
+    cuts = np.flatnonzero(party[1:] != party[:-1]) + 1
+    groups = np.split(accounts, cuts) if len(accounts) else []
+    return [group for group in groups if len(np.unique(evidence.customer[group])) > 1]
+
+
+def stand_or_hold(evidence: Evidence, pairs: Pairs, joined: Joined, params: Params) -> tuple[list[Ints], list[Held]]:
+    """The groups that may be shown, and those that were held back and replaced by what stands of them."""
+    limit = max(params.held_accounts, params.held_share * len(evidence.account_ids))
+    shown: list[Ints] = []
+    held: list[Held] = []
+    to_look_at = [(group, joined, evidence) for group in groups_of(evidence, joined)]
+    while to_look_at:
+        group, made, seen = to_look_at.pop()
+        if len(group) <= limit:
+            shown.append(group)
+            continue
+        widest, customers = _widest(seen, made, group)
+        fewer = seen.without(np.array([widest]))
+        others = pairs.only((pairs.first != widest) & (pairs.second != widest))
+        again = join(fewer, others, None, params)
+        pieces = [piece for piece in _inside(groups_of(fewer, again), group) if len(piece) > 1]
+        if max(map(len, pieces), default=0) >= params.stands_share * len(group):
+            shown.append(group)
+        else:
+            held.append(Held(len(group), widest, customers, len(pieces)))
+            to_look_at += [(piece, again, fewer) for piece in pieces]
+    return sorted(shown, key=lambda group: int(group[0])), held
+
+
+def _widest(evidence: Evidence, joined: Joined, group: Ints) -> tuple[int, int]:
+    """The value that joined most of the group's customers, and how many."""
+    rows = np.flatnonzero(joined.joins & np.isin(evidence.account, group))
+    keys = np.unique(evidence.value[rows] * evidence.customers + evidence.customer[evidence.account[rows]])
+    sharing = np.bincount(keys // evidence.customers)
+    return int(sharing.argmax()), int(sharing.max())
+
+
+def _inside(groups: list[Ints], group: Ints) -> Iterator[Ints]:
+    for other in groups:
+        yield np.intersect1d(other, group)

@@ -1,0 +1,251 @@
+"""Joining parties on the evidence, in rounds, until nothing more is joined.
+
+A *party* is a declared customer, or several that were joined. After every round parties are counted again, so that a
+prompt on 300 accounts that ten cards pay for is a prompt of ten parties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import betainc
+
+from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
+from audits.linkage.params import Params
+
+_MOST_ROUNDS = 50  # every round joins something, so this is never reached; it bounds a mistake
+_MOST_BITS = 1000.0  # what a float can still say of a small probability
+
+
+@dataclass(frozen=True, slots=True)
+class Stars:
+    """Rows (star, account), sorted by star: which accounts share a value, or a pair of values."""
+
+    star: Ints
+    account: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of independent weak values that at least two customers have both of, and on which accounts."""
+
+    first: Ints  # number of a value, for each pair
+    second: Ints
+    rows: Stars
+
+    def only(self, chosen: Flags) -> Pairs:
+        """Some of the pairs, numbered anew."""
+        number, at = np.cumsum(chosen) - 1, chosen[self.rows.star]
+        rows = Stars(number[self.rows.star[at]], self.rows.account[at])
+        return Pairs(self.first[chosen], self.second[chosen], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Stars counted by party: one entry for each (star, party), sorted by star."""
+
+    star: Ints
+    party: Ints
+    accounts: Ints  # of the party, in the star
+    parties: Ints  # for each star
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What came of joining: each customer's party, and which rows of the evidence took part."""
+
+    party: Ints
+    joins: Flags
+
+
+def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params) -> Joined:
+    """Join on all evidence, beginning from what was joined ``before``, until a round joins nothing more."""
+    values, kinds = Stars(evidence.value, evidence.account), evidence.kind
+    party, joins = np.arange(evidence.customers), np.zeros(len(evidence.value), bool)
+    if before:
+        party, joins[: len(before.joins)] = before.party, before.joins
+    for _ in range(_MOST_ROUNDS):
+        counted = count(values, len(kinds), party[evidence.customer])
+        both = count(pairs.rows, len(pairs.first), party[evidence.customer])
+        limit = strong_limit(int(party.max(initial=-1)) + 1, params)
+        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | own(evidence, counted, party, params)
+        chosen_pairs = coincidences(evidence, counted, both, pairs, party, params)
+        joins |= chosen[evidence.value]
+        joins[pair_rows(evidence, pairs, chosen_pairs)] = True
+        size = np.bincount(party[evidence.customer])
+        tied = [tied_parties(counted, chosen, size, params), tied_parties(both, chosen_pairs, size, params)]
+        joined = merge(party, *(np.concatenate(ends) for ends in zip(*tied, strict=True)))
+        if np.array_equal(joined, party):
+            break
+        party = joined
+    return Joined(party, joins)
+
+
+def count(stars: Stars, n_stars: int, party_of_account: Ints) -> Counted:
+    """How many parties there are in each star, and with how many accounts."""
+    n = int(party_of_account.max(initial=0)) + 1
+    keys, accounts = np.unique(stars.star * n + party_of_account[stars.account], return_counts=True)
+    star = keys // n
+    return Counted(star, keys % n, accounts, np.bincount(star, minlength=n_stars))
+
+
+def merge(party: Ints, one: Ints, other: Ints) -> Ints:
+    """Parties after joining ``one[i]`` with ``other[i]``; numbered by their first customer."""
+    n = int(party.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    _, first, inverse = np.unique(label[party], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
+
+
+def strong_limit(parties: int, params: Params) -> float:
+    """Most parties that may share a strong value which joins by itself."""
+    return min(max(params.strong_parties, params.strong_share * parties), params.strong_parties_most)
+
+
+def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
+    """Values most of whose users act as one already, on other evidence: they are that group's own.
+
+    The surprise is that of so many of its users being in groups, if users were drawn by lot.
+    """
+    grouped_party = np.bincount(party) > 1
+    together = grouped_party[counted.party] & (counted.accounts > 1)
+    users = np.bincount(counted.star, counted.accounts, len(counted.parties))
+    grouped = np.bincount(counted.star, np.where(together, counted.accounts, 0), len(counted.parties))
+    usual = max(float(np.mean(grouped_party[party])), 1 / len(party)) if len(party) else 1.0
+    return np.asarray(
+        OWN[evidence.kind]
+        & (grouped >= params.own_accounts)
+        & (grouped >= params.own_share * users)
+        & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))
+        & (surprise_of(grouped, users, np.full(len(users), usual)) >= threshold(party, params))
+    )
+
+
+def coincidences(
+    evidence: Evidence, counted: Counted, both: Counted, pairs: Pairs, party: Ints, params: Params
+) -> Flags:
+    """Pairs of independent weak values that chance does not bring together on so many parties."""
+    n = int(party.max(initial=-1)) + 1
+    m, n1, n2 = both.parties, counted.parties[pairs.first], counted.parties[pairs.second]
+    usual1, usual2 = _usual(counted, pairs, party, evidence.country)
+    surprise = surprise_of(m, np.minimum(n1, n2), np.where(n1 <= n2, usual2, usual1))
+    needed = threshold(party, params) + _footing(both, np.bincount(party[evidence.customer]))
+    chance = np.maximum(_by_chance(m, n1, n2, usual2), _by_chance(m, n2, n1, usual1))
+    rare = np.maximum(n1, n2) <= params.weak_share * n
+    return np.asarray((m > 1) & rare & (surprise >= needed) & (chance <= (1 - params.purity) * m))
+
+
+def _usual(counted: Counted, pairs: Pairs, party: Ints, country: Ints) -> tuple[Floats, Floats]:
+    """Share of parties that have a pair's first value, and its second, in countries such as the other's users are of.
+
+    A mail provider and a mobile network of one country meet everywhere in it; that is no coincidence.
+    """
+    n, n_countries = int(party.max(initial=-1)) + 1, int(country.max(initial=0)) + 1
+    _, first = np.unique(party, return_index=True)
+    home = country[first]
+    inside = np.maximum(np.bincount(home, minlength=n_countries), 1)
+    shape = (len(counted.parties), n_countries)
+    there: Any = coo_array((np.ones(len(counted.star)), (counted.star, home[counted.party])), shape=shape).tocsr()
+    mix = there.multiply(1 / np.maximum(counted.parties, 1)[:, None]).tocsr()
+    prevalence = there.multiply(1 / inside[None, :]).tocsr()
+    shares = []
+    for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
+        expected = np.asarray(prevalence[one].multiply(mix[other]).sum(axis=1)).ravel()
+        shares.append(np.maximum(expected, counted.parties[one] / n))
+    return shares[0], shares[1]
+
+
+def threshold(party: Ints, params: Params) -> float:
+    """Bits from which a coincidence is none: rarer than one in as many as there are parties, by a margin."""
+    return float(np.log2(party.max() + 1)) + params.margin_bits
+
+
+def surprise_of(m: Ints | Floats, n: Ints | Floats, p: Floats) -> Floats:
+    """-log2 of the probability that at least ``m`` of ``n`` have what a share ``p`` of all have (binomial)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tail = np.where(m > 0, betainc(np.maximum(m, 1), np.maximum(n - m, 0) + 1, np.minimum(p, 1.0)), 1.0)
+        return np.asarray(np.minimum(-np.log2(tail), _MOST_BITS))
+
+
+def _by_chance(m: Ints, n: Ints, n_other: Ints, usual: Floats) -> Floats:
+    """How many of the ``n`` with one value have the other by chance, from how common that is outside of the ``m``."""
+    share = np.minimum(usual * (n_other - m) / np.maximum(n_other, 1), 0.99)
+    return np.asarray((n - m) / (1 - share) * share)
+
+
+def _footing(both: Counted, size: Ints) -> Floats:
+    """Bits by which a large party had more chances to meet another: its accounts over those of them in the star."""
+    ratio = np.log2(size[both.party] / both.accounts)
+    order = np.lexsort((ratio, both.star))
+    star, ratio = both.star[order], ratio[order]
+    last = np.flatnonzero(np.r_[star[1:] != star[:-1], True]) if len(star) else np.empty(0, np.int64)
+    bits = np.zeros(len(both.parties))
+    bits[star[last]] = ratio[last]
+    second = last[both.parties[star[last]] > 1] - 1
+    bits[star[second]] += ratio[second]
+    return bits
+
+
+def tied_parties(counted: Counted, chosen: Flags, size: Ints, params: Params) -> tuple[Ints, Ints]:
+    """Every chosen star's parties tied to the star's first one; not two crowds, if hardly any of one is in the star."""
+    crowd = size[counted.party] >= params.crowd
+    hardly = crowd & (counted.accounts < params.least_coverage * size[counted.party])
+    crowds = np.bincount(counted.star, crowd, len(counted.parties))[counted.star]
+    at = chosen[counted.star] & ~(hardly & (crowds > 1))
+    star, party = counted.star[at], counted.party[at]
+    if not len(star):
+        return star, star
+    first = np.r_[True, star[1:] != star[:-1]]
+    return party[first][np.cumsum(first) - 1], party
+
+
+def pair_rows(evidence: Evidence, pairs: Pairs, chosen: Flags) -> Ints:
+    """The rows of the evidence that chosen pairs rest on."""
+    rows = np.flatnonzero(chosen[pairs.rows.star])
+    n, account = len(evidence.account_ids), pairs.rows.account[rows]
+    keys = evidence.value * n + evidence.account
+    sides = (side[pairs.rows.star[rows]] * n + account for side in (pairs.first, pairs.second))
+    return np.searchsorted(keys, np.concatenate(list(sides)))
+
+
+def weak_pairs(evidence: Evidence, params: Params) -> Pairs:
+    """Every pair of independent values on one account that another customer's account has too.
+
+    Strong values take part here as well: where they are too common to join by themselves.
+    """
+    counted = count(Stars(evidence.value, evidence.account), len(evidence.kind), evidence.customer)
+    strong_alone = STRONG[evidence.kind] & (counted.parties <= strong_limit(evidence.customers, params))
+    usable = (
+        (counted.parties > 1)
+        & ~strong_alone
+        & ~PROVEN[evidence.kind]
+        & (counted.parties <= max(params.weak_share * evidence.customers, 2))
+    )
+    rare_first = np.argsort(np.lexsort((np.arange(len(usable)), counted.parties)))  # V: rank by rarity
+    rows = np.flatnonzero(usable[evidence.value])
+    account, value = evidence.account[rows], evidence.value[rows]
+    order = np.lexsort((rare_first[value], account))
+    account, value = account[order], value[order]
+    n, keys, holders = len(evidence.kind), [], []
+    for step in range(1, 2 * params.values_per_account):
+        at = np.flatnonzero(account[step:] == account[:-step])
+        if not len(at):
+            break
+        one, other = value[at], value[at + step]
+        apart = INDEPENDENT[evidence.kind[one], evidence.kind[other]]
+        one, other, at = one[apart], other[apart], at[apart]
+        keys.append(np.minimum(one, other) * n + np.maximum(one, other))
+        holders.append(account[at])
+    key = np.concatenate(keys) if keys else np.empty(0, np.int64)
+    holder = np.concatenate(holders) if holders else np.empty(0, np.int64)
+    distinct, star = np.unique(key, return_inverse=True)
+    shared = count(Stars(star, holder), len(distinct), evidence.customer).parties > 1
+    number = np.cumsum(shared) - 1
+    kept = np.flatnonzero(shared[star])
+    kept = kept[np.lexsort((holder[kept], star[kept]))]
+    return Pairs(distinct[shared] // n, distinct[shared] % n, Stars(number[star[kept]], holder[kept]))

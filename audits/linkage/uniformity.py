@@ -1,0 +1,109 @@
+"""Uniform use: accounts that share a value and use the service so alike as people and companies never do.
+
+Volumes of unrelated users of one prompt or network differ by factors of ten; accounts among which a load is dealt out
+differ by a few per cent. Compared are requests on an active day and tokens of a request, against the spread of each
+among all accounts of the tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from scipy.special import gammainc
+from sqlalchemy import Connection, func, select
+
+from audits.linkage.evidence import Evidence, Floats, Ints, stretches
+from audits.linkage.joining import threshold
+from audits.linkage.kinds import KINDS
+from audits.linkage.params import Params
+from audits.linkage.sightings import linked_accounts
+from audits.rollups.account_day import account_day
+
+# What a network or mail provider brings together is too mixed for a spread to tell one set of accounts from two.
+_ASKED = np.isin([kind.name for kind in KINDS], ["system_prompt", "prompt_template", "signup_burst", "active_span"])
+_MAD_TO_SD = 1.4826
+_EFFICIENCY = 0.5  # a spread from the median of deviations knows half as much as one from squares
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of each account with enough requests (sorted): ln of requests an active day, of input and output a request.
+
+    Each in units of its spread within the account's tier, so that 1 is what unrelated accounts differ by.
+    """
+
+    account: Ints
+    features: Floats  # (accounts, 3): volume first
+
+
+def read_usage(connection: Connection, first: date, last: date, params: Params) -> Usage:
+    """The usage of the window, from the daily rollups."""
+    d, a = account_day.c, linked_accounts.c
+    totals = (
+        select(
+            a.account_no - 1,
+            a.tier,
+            func.sum(d.n_requests),
+            func.count(d.day.distinct()),
+            func.sum(d.input_tokens),
+            func.sum(d.output_tokens),
+        )
+        .select_from(account_day.join(linked_accounts, a.account_id == d.account_id))
+        .where(d.day.between(first, last), d.n_requests > 0)
+        .group_by(a.account_no, a.tier)
+        .having(func.sum(d.n_requests) >= params.least_requests_alike)
+        .order_by(a.account_no)
+    )
+    rows = connection.execute(totals).all()
+    tiers = {tier: number for number, tier in enumerate(sorted({str(row.tier) for row in rows}))}
+    numbers = np.array([[float(n) for n in row[2:]] for row in rows], np.float64).reshape(-1, 4)
+    requests, days, tokens = numbers[:, 0], numbers[:, 1], numbers[:, 2:] + 1.0
+    features = np.log(np.column_stack([requests / days, tokens / requests[:, None]]))
+    tier = np.array([tiers[str(row.tier)] for row in rows], np.int64)
+    for number in range(len(tiers)):
+        spread = np.maximum(_spread(features[tier == number]), 1e-9)
+        features[tier == number] /= np.where(spread > params.least_spread, spread, np.inf)
+    return Usage(np.array([row[0] for row in rows], np.int64), features)
+
+
+def uniform(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> list[Ints]:
+    """Stars of accounts that share a weak value and use the service alike."""
+    return list(_stars(evidence, party, usage, params)) if len(usage.account) else []
+
+
+def _stars(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> Iterator[Ints]:
+    shared = np.flatnonzero(_ASKED[evidence.kind[evidence.value]])
+    at = np.minimum(np.searchsorted(usage.account, evidence.account[shared]), max(len(usage.account) - 1, 0))
+    known = usage.account[at] == evidence.account[shared]
+    value, account, row = evidence.value[shared][known], evidence.account[shared][known], at[known]
+    party_of = party[evidence.customer]
+    needed = threshold(party, params) + float(np.log2(max(len(evidence.kind), 1)))
+    for start, end in stretches(value):
+        if end - start < params.least_alike:
+            continue
+        features = usage.features[row[start:end]]
+        spread = _spread(features)
+        bits = _bits(spread, _EFFICIENCY * (end - start - 1))
+        compared = spread > 0
+        if spread[0] > params.alike_spread or bits[0] < needed / 3 or bits[compared].sum() < needed:
+            continue
+        away = np.abs(features - np.median(features, axis=0)) / np.maximum(spread, 0.05)
+        alike = account[start:end][(away <= params.alike_away).all(axis=1)]
+        if len(np.unique(party_of[alike])) > 1 and len(alike) >= params.least_alike:
+            yield alike
+
+
+def _spread(features: Floats) -> Floats:
+    if not len(features):
+        return np.zeros(features.shape[1])
+    away = np.abs(features - np.median(features, axis=0))
+    return np.asarray(_MAD_TO_SD * np.median(away, axis=0))
+
+
+def _bits(spread: Floats, freedom: float) -> Floats:
+    """-log2 of the probability that so narrow a spread comes by chance where 1 is usual (chi-square)."""
+    tail = gammainc(freedom / 2, freedom * spread**2 / 2)
+    return np.asarray(-np.log2(np.maximum(tail, 1e-300)))
