@@ -48,7 +48,7 @@ def _customers(world: World) -> list[Row]:
             "kyc_verified_at": instant(world, c.kyc_at), "declared_use": c.use, "is_ai_developer": c.ai_developer,
             "valid_from": instant(world, c.since), "valid_to": None,
         }  # fmt: skip
-        if c.after:
+        if c.after and c.after[0] > c.since:
             at = instant(world, c.after[0])
             rows.append(row | {"valid_to": at})
             row |= {"valid_from": at} | {COLUMN[name]: value for name, value in c.after[1].items()}

@@ -100,6 +100,7 @@ def _members(world: World, rng: Random, plan: Plan, pool: int, count: int) -> li
             opened = begin - rng.uniform(1, 55)
         customer = new_customer(world, rng, tier, country=rng.choice(plan.fronts))
         customer.since = opened - rng.uniform(0.001, 0.02)
+        customer.kyc_at = opened + rng.random() if customer.kyc_at is not None else None
         role = "unsupported" if i in outside else "member"
         if (c.pools or 1) > 1:
             role = f"pool-{pool + 1}"
@@ -201,8 +202,8 @@ def _volume(world: World, rng: Random, c: Campaign, first: float, last: float) -
 
 
 def expected_cap(c: Campaign) -> float:
-    """The expectation whose day stays below the cap, with four deviations and the retries allowed for."""
-    return max(1.0, c.cap / 1.04 - 4 * c.cap**0.5) if c.cap else NEVER * 1e6
+    """The expectation x whose day stays below the cap: x + 4 sqrt(x), and 4 % of retries, make the cap."""
+    return max(0.5, (c.cap / 1.04 + 4) ** 0.5 - 2) ** 2 if c.cap else NEVER * 1e6
 
 
 def _addresses(world: World, rng: Random, account: Account, c: Campaign) -> tuple[str, list[int]]:

@@ -88,7 +88,7 @@ def work_as_usual(
     tier = TIERS[account.tiers[0][0]]
     if per_day is None:
         volume = world.spec.volume**tier.scaling
-        drawn = tier.median * volume * rng.lognormvariate(0, tier.sigma)
+        drawn = tier.median * world.levels[tier.name] * volume * rng.lognormvariate(0, tier.sigma)
         bound = 0.35 * tier.limit * max(volume, 0.02)
         per_day = drawn / (1 + drawn / bound)
     kind = WORKLOADS[choose(rng, BY_TIER[tier.name])]
@@ -161,11 +161,12 @@ def _glimpse(world: World, rng: Random, stream: Stream) -> None:
 
 def _coincidences(world: World, rng: Random) -> None:
     """Harmless sharing among strangers and families: cards, devices, phones."""
+    chance = world.factor()
     persons = [a for a in world.accounts if a.tiers[0][0] in ("free", "build")]
     for one, other in zip(persons, rng.sample(persons, len(persons)), strict=True):
         if one.customer is other.customer:
             continue
-        roll = rng.random()
+        roll = rng.random() / chance
         if roll < 0.012 and one.cards:  # a family's card
             other.cards.append((*one.cards[0][:3], max(other.opened, one.opened), None))
             other.domain = one.domain

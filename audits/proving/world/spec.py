@@ -63,6 +63,8 @@ class WorldSpec:
     ``volume`` scales the benign request rates of the tiers above free: 1 puts the tiers' heavy users near the
     default limits of rule R01 (some 1,000 requests a day and account); less makes a smaller file.
     ``release_day`` is the day of the frontier release.
+    ``variation`` is the sigma of ln by which this world's kinds of work, tiers and coincidences differ from the
+    records: worlds to evaluate on should not be those that defaults were tuned on.
     ``conditions`` bend the whole world (see :mod:`.conditions`); ``faults`` are planted data faults.
     """
 
@@ -71,6 +73,7 @@ class WorldSpec:
     days: int = 90
     customers: int = 400
     volume: float = 0.01
+    variation: float = 0.0
     release_day: int = 71
     campaigns: tuple[Campaign, ...] = ()
     lookalikes: tuple[LookAlike, ...] = ()

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from audits.proving.world.catalogue import COUNTRIES
+from audits.proving.world.catalogue import COUNTRIES, TIERS
 from audits.proving.world.spec import WorldSpec
+from audits.proving.world.workloads import Workload
 
-LONG_AGO = -9_999.0
 NEVER = 9_999.0
+VARYING_SHARES = ("cached", "repeat", "cot", "rubric", "benchmark", "rate_limited", "failing", "refusal", "flagged")
+VARYING_LENGTHS = ("input", "output")
+VARYING_COUNTS = ("systems", "templates", "topics", "end_users")
 
 
 @dataclass(slots=True, eq=False)
@@ -130,6 +133,9 @@ class World:
         self._networks: dict[tuple[str, str, int], int] = {}
         self._addresses: dict[tuple[int, int], int] = {}
         self._prompts = 0
+        self._factors = self.random("variation")
+        self._variants: dict[str, dict[str, float]] = {}
+        self.levels = {tier: self.factor() for tier in TIERS}
         self._offices: dict[str, int] = {}
         # what circulates: framework defaults, shared prompt collections, course material; used by two or by thousands
         self.public_systems = self.prompts(max(6, spec.customers // 12))
@@ -144,6 +150,23 @@ class World:
         """As :meth:`random`, for arrays."""
         digest = hashlib.sha256(f"{self.spec.seed}/{name}".encode()).digest()
         return np.random.default_rng(np.frombuffer(digest, np.uint32).tolist())
+
+    def factor(self) -> float:
+        """A factor by which this world differs from the records: 1 where the spec asks for no variation."""
+        return self._factors.lognormvariate(0, self.spec.variation)
+
+    def variant(self, work: Workload) -> Workload:
+        """A kind of work as it is done in this world: records of one name vary by the same factors."""
+        if not self.spec.variation:
+            return work
+        names = (*VARYING_SHARES, *VARYING_COUNTS, *VARYING_LENGTHS, "noise", "gap_s")
+        if work.name not in self._variants:
+            self._variants[work.name] = {name: self.factor() for name in names}
+        by = self._variants[work.name]
+        changes: dict[str, Any] = {name: min(0.95, getattr(work, name) * by[name]) for name in VARYING_SHARES}
+        changes |= {n: max(1, round(getattr(work, n) * by[n])) for n in VARYING_COUNTS if getattr(work, n) > 1}
+        changes |= {n: (getattr(work, n)[0] * by[n], getattr(work, n)[1]) for n in VARYING_LENGTHS}
+        return replace(work, noise=work.noise * by["noise"], gap_s=work.gap_s * by["gap_s"], **changes)
 
     def digest(self, *parts: object) -> str:
         """A salted hash as a gateway would store it: 16 hex digits."""

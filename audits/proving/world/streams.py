@@ -69,7 +69,7 @@ class Stream:
 def add_stream(world: World, rng: Random, account: Account, work: Workload, per_day: float, **facts: Any) -> Stream:
     """Let an account take up a kind of work; ``facts`` override the stream's own draws."""
     country = COUNTRIES[facts.pop("country", None) or account.customer.country]
-    noisy = _own_version(rng, work)
+    noisy = _own_version(rng, world.variant(work))
     if any(tier == "free" for tier, _ in account.tiers):  # free accounts get no log-probabilities
         noisy = replace(noisy, logprobs=0.0)
     stream = Stream(

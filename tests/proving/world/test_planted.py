@@ -47,7 +47,7 @@ def test_a_campaign_has_the_accounts_and_the_volume_it_was_given(world: Built, k
 
 
 def test_no_account_passes_the_cap_and_the_group_has_its_volume(tmp_path: Path) -> None:
-    campaign = Campaign(kind="extraction", accounts=30, per_day=90, cap=130, first_day=5, days=10)
+    campaign = Campaign(kind="extraction", accounts=30, per_day=90, cap=150, first_day=5, days=10)
     world = built(WorldSpec(seed=2, days=16, customers=10, release_day=9, campaigns=(campaign,)), tmp_path / "w.duckdb")
     group = world.labels["campaigns"][0]["accounts"]
     days = world.rows(
@@ -55,7 +55,7 @@ def test_no_account_passes_the_cap_and_the_group_has_its_volume(tmp_path: Path) 
         "WHERE account_id IN (SELECT unnest(?)) GROUP BY ALL) GROUP BY d",
         group,
     )
-    assert max(most for _, most in days) <= 130
+    assert max(most for _, most in days) <= 150
     assert sum(total for total, _ in days) == pytest.approx(30 * 90 * 10, rel=0.15)
     assert len(days) <= 12
 

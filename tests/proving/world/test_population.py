@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from audits.proving.world import WorldSpec
 from audits.proving.world.catalogue import COUNTRIES
-from tests.proving.world.conftest import Built
+from tests.proving.world.conftest import Built, built
 
 OFFSETS = ", ".join(f"('{c.code}', {c.offset})" for c in COUNTRIES.values())
 LOCAL = f"""
@@ -96,3 +100,11 @@ def test_nobody_ordinary_uses_what_the_tier_does_not_have(calm: Built) -> None:
 def test_the_labels_call_everybody_ordinary(calm: Built) -> None:
     assert set(calm.labels["accounts"]) == {account for (account,) in calm.rows("SELECT account_id FROM accounts")}
     assert {label["kind"] for label in calm.labels["accounts"].values()} == {"benign"}
+
+
+def test_variation_makes_other_habits_of_the_same_kinds_of_work(tmp_path: Path) -> None:
+    spec = WorldSpec(seed=21, days=14, customers=120, release_day=9)
+    question = "SELECT count(*), avg(input_tokens), count(DISTINCT prompt_template_hash) FROM usage_events"
+    as_recorded = built(spec, tmp_path / "one.duckdb").rows(question)[0]
+    varied = built(replace(spec, variation=0.5), tmp_path / "other.duckdb").rows(question)[0]
+    assert all(abs(a / b - 1) > 0.02 for a, b in zip(as_recorded, varied, strict=True))
