@@ -72,9 +72,9 @@ def row_of(line: Mapping[str, Any], names: Mapping[str, str] | None = None) -> l
 
 
 def table(lines: Iterable[Mapping[str, Any]], names: Mapping[str, str] | None = None) -> str:
-    """The findings with a heading; RFC 4180 quoting, lines end with a line feed."""
+    """The findings with a heading; every text in quotes (a name may hold a line end), lines end with a line feed."""
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     writer.writerows(row_of(line, names) for line in lines)
     return buffer.getvalue()
