@@ -24,7 +24,7 @@ from audits.rules.base import Rule
 from audits.rules.catalogue import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
-from reports import render_index, render_tier, seal
+from reports import render_index, render_tier, seal, verify
 
 Tell = Callable[[str], None]
 
@@ -53,10 +53,11 @@ def audit(
     """Audit one period, end to end: every stage in order."""
     prepare(settings, period, now=now, tell=tell)
     outcome = evaluate(settings, period, now=now, tiers=tiers, tell=tell)
-    tell("Rendering reports")
-    for tier in outcome.tiers:
-        render(settings, outcome.run_id, tier)
-    publish(settings, outcome.run_id)
+    if outcome.changed or verify(outcome.folder):  # reports that are whole as they were sealed need no rendering
+        tell("Rendering reports")
+        for tier in outcome.tiers:
+            render(settings, outcome.run_id, tier)
+        publish(settings, outcome.run_id)
     return outcome
 
 
@@ -67,7 +68,7 @@ def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _
     first = baseline_from(period, book, catalogue)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
         tell("Checking the quality of the data")
-        verdicts = quality.judge(source, period.first_day, period.last_day, book.settings(period.last_day).quality)
+        verdicts = quality.judge(source, period.first_day, period.last_day, book.quality, since=first)
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
@@ -116,7 +117,7 @@ def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None
     book, _ = load_law(settings.policy)
     first = day - timedelta(days=book.settings(day).baseline_days)
     with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
-        verdicts = quality.judge(source, first, day, book.settings(day).quality)
+        verdicts = quality.judge(source, first, day, book.quality)
         rollups.refresh(source, first, day, blocked=quality.blocked(verdicts))
     tell(f"{day} is rolled up")
 

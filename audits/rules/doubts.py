@@ -34,6 +34,6 @@ def doubts_of(
         for reason in verdict.reasons:
             named = tuple(rules) if verdict.verdict == "blocked" else reason.rules
             for rule_id in set(named) & rules.keys():
-                for account in accounts:
+                for account in reason.accounts or accounts:
                     doubts[rule_id].setdefault(account, f"data quality on {verdict.day}: {reason.what}")
     return doubts
