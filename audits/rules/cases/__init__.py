@@ -40,7 +40,8 @@ case says.
           settings: {evaluable_share: 0.5}                   # over the book's
           permitted: [COMPETE]   # families that the terms permit
         find:                    # exactly these subjects, in any order; of a subject only what is written is compared
-          - {subject: a1, tier: build, severity: medium, observed: {peak_requests_a_day: 4}, limits: {}, accounts: [a1]}
+          - {subject: a1, tier: build, severity: medium, observed: {peak_requests_a_day: 4}, limits: {}, accounts: [a1],
+             evidence: 4}      # rows that the finding's evidence query returns on the source
         verdicts:                # customer or customer/tier -> verdict, or [verdict, part of its reason]
           c1: violating
           c2/free: [indeterminate, only bucketed]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from audits.rules.base import Found
@@ -21,7 +22,7 @@ def differences(case: Case, outcome: Outcome) -> list[str]:
     if outcome.error:
         return [outcome.error]
     return [
-        *_findings(case.find, outcome.found),
+        *_findings(case.find, outcome),
         *_verdicts(case.verdicts, outcome.cells),
         *outcome.bad_evidence,
     ]
@@ -33,17 +34,17 @@ def identity(found: Found) -> str:
     return f"{found.subject_type} {found.subject_id} in {found.tier}{more}"
 
 
-def _findings(expected: Iterable[Expected], found: Iterable[tuple[Found, str]]) -> list[str]:
-    left = list(found)
+def _findings(expected: Iterable[Expected], outcome: Outcome) -> list[str]:
+    left = [(one, sentence, rows) for (one, sentence), rows in zip_longest(outcome.found, outcome.evidence_rows)]
     problems = []
     for one in expected:
-        match = next((pair for pair in left if _is_meant(one, pair[0])), None)
+        match = next((three for three in left if _is_meant(one, three[0])), None)
         if match is None:
             problems.append(f"not found: {one.type or 'subject'} {one.subject}{f' in {one.tier}' if one.tier else ''}")
         else:
             left.remove(match)
             problems += [f"{identity(match[0])}: {problem}" for problem in _details(one, *match)]
-    problems += [f"found, but not expected: {identity(one)}, observed {dict(one.observed)}" for one, _ in left]
+    problems += [f"found, but not expected: {identity(one)}, observed {dict(one.observed)}" for one, *_ in left]
     return problems
 
 
@@ -58,7 +59,7 @@ def _is_meant(expected: Expected, found: Found) -> bool:
     )
 
 
-def _details(expected: Expected, found: Found, sentence: str) -> list[str]:
+def _details(expected: Expected, found: Found, sentence: str, rows: int | None) -> list[str]:
     pairs: list[tuple[str, Any, Any]] = [
         ("severity", expected.severity, found.severity),
         ("accounts", expected.accounts and tuple(sorted(expected.accounts)), found.account_ids),
@@ -76,6 +77,8 @@ def _details(expected: Expected, found: Found, sentence: str) -> list[str]:
         ]
     if expected.summary is not None and expected.summary not in sentence:
         problems.append(f"summary: expected {expected.summary!r} in {sentence!r}")
+    if None not in (expected.evidence, rows) and expected.evidence != rows:
+        problems.append(f"evidence: expected {expected.evidence} rows, got {rows}")
     return problems
 
 

@@ -63,6 +63,7 @@ class Expected(_Strict):
     observed: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     summary: str | None = None  # part of the finding's sentence
+    evidence: int | None = None  # rows that its evidence returns
 
 
 class BookChanges(_Strict):

@@ -31,12 +31,16 @@ _AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a case came to: the subjects found with their sentences, the cells, and evidence that does not hold."""
+    """What a case came to: the subjects found with their sentences, the cells, and evidence that does not hold.
+
+    ``evidence_rows`` says for each finding how many rows its evidence returned; it is empty where none was asked for.
+    """
 
     found: tuple[tuple[Found, str], ...]
     cells: tuple[Cell, ...]
     error: str
     bad_evidence: tuple[str, ...] = ()
+    evidence_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,13 @@ def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
     with scene(rule, case, stage, shipped) as played:
         evaluation = played.ask(rule)
         queries = [(one, played.warehouse.standalone_sql(rule.evidence(played.scope, one))) for one in evaluation.found]
+    evidence = [_evidence(stage, one, sql) for one, sql in queries]
     return Outcome(
         found=tuple((one, summary_of(rule, one)) for one in evaluation.found),
         cells=evaluation.cells,
         error=evaluation.error,
-        bad_evidence=tuple(problem for one, sql in queries if (problem := _evidence(stage, one, sql))),
+        bad_evidence=tuple(problem for _, problem in evidence if problem),
+        evidence_rows=tuple(rows for rows, _ in evidence),
     )
 
 
@@ -114,10 +120,10 @@ def _put_groups(connection: Connection, case: Case) -> None:
         connection.execute(insert(group_members), [{name: row[name] for name in kept} for row in members])
 
 
-def _evidence(stage: Stage, found: Found, sql: str) -> str:
-    """What is wrong with a finding's evidence query, run on the bare source, or an empty text."""
+def _evidence(stage: Stage, found: Found, sql: str) -> tuple[int, str]:
+    """How many rows a finding's evidence query returns on the bare source, and what is wrong with it, if anything."""
     try:
-        row = stage.first_row(sql)
+        rows = stage.count(sql)
     except (duckdb.Error, psycopg.Error) as error:
-        return f"evidence of {found.subject_id} does not run on the source: {str(error).splitlines()[0]}"
-    return "" if row else f"evidence of {found.subject_id} returns no row:\n{sql}"
+        return 0, f"evidence of {found.subject_id} does not run on the source: {str(error).splitlines()[0]}"
+    return rows, "" if rows else f"evidence of {found.subject_id} returns no row:\n{sql}"

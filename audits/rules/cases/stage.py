@@ -25,8 +25,8 @@ class Stage(Protocol):
     def play(self, rows: Mapping[str, list[Row]]) -> AbstractContextManager[Warehouse]:
         """A writable warehouse that holds exactly these rows, for the length of a ``with`` block."""
 
-    def first_row(self, sql: str) -> tuple[object, ...] | None:
-        """What a person's SQL prompt on the bare source answers; raises what the engine raises."""
+    def count(self, sql: str) -> int:
+        """How many rows a person's SQL prompt on the bare source answers; raises what the engine raises."""
 
 
 def _make_source(engine: Engine) -> None:
@@ -76,11 +76,11 @@ class DuckStage:
         _clear_own(engine)
         yield self.warehouse
 
-    def first_row(self, sql: str) -> tuple[object, ...] | None:
+    def count(self, sql: str) -> int:
         """See :class:`Stage`."""
         with duckdb.connect(str(self.source), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(sql).fetchone()
+            return len(connection.execute(sql).fetchall())
 
     def close(self) -> None:
         """Give the files back."""
@@ -115,11 +115,11 @@ class PostgresStage:
         _clear_own(self.warehouse.engine)
         yield self.warehouse
 
-    def first_row(self, sql: str) -> tuple[object, ...] | None:
+    def count(self, sql: str) -> int:
         """See :class:`Stage`."""
         with psycopg.connect(self.url) as connection:
             connection.execute("SET TIME ZONE 'UTC'")
-            return connection.execute(sql.encode()).fetchone()
+            return len(connection.execute(sql.encode()).fetchall())
 
     def close(self) -> None:
         """Give the connections back."""
