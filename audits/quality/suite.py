@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from audits.policy import QualityLimit
+from audits.policy.names import QUALITY_CHECKS
 from audits.quality.figures import Figure
 from audits.quality.row_checks import Limits
 from audits.quality.usual import Day
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 NOT_JUDGED = frozenset({"over_context_factor", "hour_rows_min", "late_hours", "future_minutes"})
 """Limits that say when a row counts and fail nothing by themselves."""
 
-SUITE = "quality of usage"
+SUITE = "usage-quality"
 SEVERITIES = {"block": "critical", "degrade": "warning", "warn": "info"}
 _NAMESPACE = uuid.UUID("6f1d1c2e-6f0e-5f3c-9d0c-5a1d3b1a7c11")
 
@@ -32,13 +35,12 @@ def failing(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> dict
     """The checks that each day and source fails under these limits, in the limits' order."""
     result = validate(new_context(), figures, limits)
     failed: dict[Day, list[str]] = {one: [] for one in figures}
-    order = list(figures)
     for held in result.results:
         config: Any = held.expectation_config
         if "unexpected_index_list" not in held.result:
             raise RuntimeError(f"the limit {config.meta['check']} could not be evaluated: {held.exception_info}")
         for row in held.result["unexpected_index_list"]:
-            failed[order[row["number"]]].append(config.meta["check"])
+            failed[date.fromisoformat(row["day"]), row["source_system"]].append(config.meta["check"])
     return failed
 
 
@@ -54,21 +56,23 @@ def new_context(**config: Any) -> EphemeralDataContext:
 
 
 def validate(
-    context: EphemeralDataContext, figures: Mapping[Day, Mapping[str, Figure]], limits: Limits
+    context: EphemeralDataContext,
+    figures: Mapping[Day, Mapping[str, Figure]],
+    limits: Limits,
+    run: tuple[str, datetime] | None = None,
 ) -> ExpectationSuiteValidationResult:
-    """Hold every figure against its limit."""
+    """Hold every figure against its limit. ``run`` is the name and time that pages on it bear."""
     import great_expectations as gx  # noqa: PLC0415
+    from great_expectations.core.run_identifier import RunIdentifier  # noqa: PLC0415
 
     source = context.data_sources.add_pandas("figures")
-    batch = source.add_dataframe_asset("a row a day and source").add_batch_definition_whole_dataframe("all")
+    batch = source.add_dataframe_asset("days-and-sources").add_batch_definition_whole_dataframe("all")
     suite = context.suites.add(expectations(limits))
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=SUITE, data=batch, suite=suite))
     return definition.run(
         batch_parameters={"dataframe": as_frame(figures, limits)},
-        result_format={
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": ["number", "day", "source_system"],
-        },
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["day", "source_system"]},
+        run_id=RunIdentifier(run_name=run[0], run_time=run[1]) if run else None,
     )
 
 
@@ -85,6 +89,7 @@ def expectations(limits: Limits) -> Any:
                 "type": "expect_column_values_to_be_between",
                 "kwargs": {"column": check, "max_value": limit.limit},
                 "severity": SEVERITIES[limit.severity],
+                "notes": _notes(check, limit),
                 "meta": {"check": check, "severity": limit.severity, "indeterminate": list(limit.indeterminate)},
             }
             for check, limit in _judged(limits).items()
@@ -92,14 +97,21 @@ def expectations(limits: Limits) -> Any:
     )
 
 
+def _notes(check: str, limit: QualityLimit) -> str:
+    puts_in_doubt = (
+        f"; rules that become indeterminate: {', '.join(limit.indeterminate)}" if limit.indeterminate else ""
+    )
+    return f"{QUALITY_CHECKS[check]} ({limit.severity}{puts_in_doubt})"
+
+
 def as_frame(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> pd.DataFrame:
     """The figures as the batch: a row a day and source, a column a limit; what cannot be formed is NaN."""
     import pandas as pd  # noqa: PLC0415
 
     rows = [
-        {"number": number, "day": day.isoformat(), "source_system": source}
+        {"day": day.isoformat(), "source_system": source}
         | {check: of[check].value if check in of else None for check in _judged(limits)}
-        for number, ((day, source), of) in enumerate(figures.items())
+        for (day, source), of in figures.items()
     ]
     frame = pd.DataFrame(rows)
     checks = list(_judged(limits))
