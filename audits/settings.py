@@ -15,6 +15,14 @@ from audits.errors import AuditsError
 DEFAULT_OUT = "audits-out"
 
 
+def hashing_salt(env: Mapping[str, str] | None = None) -> str | None:
+    """AUDITS_SALT: the secret under which addresses and end users become digests.
+
+    Kept out of :class:`Settings`, so that nothing that prints or records settings can hold it.
+    """
+    return (os.environ if env is None else env).get("AUDITS_SALT") or None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the service finds its warehouse, ledger and policy book, and where reports go."""

@@ -19,6 +19,8 @@ from audits.warehouse.tables import SOURCE_SCHEMA, Instant
 
 UNMAPPED = "UNMAPPED"  # the account of a row whose source names none
 BATCH_ROWS = 10_000
+BUCKET_KEY = ("source_system", "bucket_start", "bucket_end", "account_id", "api_key_hash", "model")
+"""What makes two rows the same bucket; a later export of it replaces it."""
 
 rejected_rows = Table(
     "rejected_rows",
@@ -88,7 +90,7 @@ class Columns:
     """A contract table's columns as one row of a source must fill them."""
 
     table: Table
-    _checks: Mapping[str, Callable[[Any], str | None]] = field(repr=False)
+    _checks: Mapping[str, Callable[[Any], str | None] | None] = field(repr=False)
     _required: tuple[str, ...]
 
     @classmethod
@@ -102,12 +104,29 @@ class Columns:
         for name in self._required:
             if row.get(name) is None:
                 return Reject(name, "nothing, but is required")
+        texts: list[str] = []
         for name, value in row.items():
-            if value is not None:
-                reason = self._checks[name](value)
+            if value is None:
+                continue
+            check = self._checks[name]
+            if check is not None:
+                reason = check(value)
                 if reason:
                     return Reject(name, reason, value)
-        return None
+            elif type(value) is str:
+                texts.append(value)
+            else:
+                return Reject(name, "no text", value)
+        if trouble("\n".join(texts)) is None:  # one look at all of them: what is wrong with one is wrong with the whole
+            return None
+        return next(
+            (
+                Reject(name, reason, value)
+                for name, value in row.items()
+                if isinstance(value, str) and (reason := trouble(value))
+            ),
+            None,
+        )
 
     def arrow(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         """Rows as an Arrow table of those columns that any of them fills."""
@@ -121,7 +140,8 @@ class Columns:
         )
 
 
-def _check_for(column: Column[Any]) -> Callable[[Any], str | None]:
+def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
+    """What a value of the column must be; None for texts, which are looked at together."""
     match column.type:
         case Boolean():
             return lambda value: None if isinstance(value, bool) else "no truth value"
@@ -136,7 +156,7 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None]:
         case Numeric() as number:
             return _decimal_below(10 ** ((number.precision or 18) - (number.scale or 0)))
         case _:
-            return lambda value: trouble(value) if isinstance(value, str) else "no text"
+            return None
 
 
 def _whole_number(bits: int) -> Callable[[Any], str | None]:

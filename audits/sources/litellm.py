@@ -123,9 +123,7 @@ class LiteLLM:
         call = call[1:] if call.startswith("a") and not call.startswith("anthropic") else call
         provider = row["custom_llm_provider"] or ""
         served = row["model"].removeprefix(f"{provider}/")
-        address, network = (
-            self.hasher.address(row["requester_ip_address"]) if row["requester_ip_address"] else (None, None)
-        )
+        address = row["requester_ip_address"]
         event = {
             "event_id": f"{self.system}:{row['request_id']}",
             "source_system": self.system,
@@ -152,8 +150,8 @@ class LiteLLM:
             "top_logprobs": _number(row["top_logprobs"]),
             "logit_bias_n": row["logit_bias_n"],
             "content_stored": True if row["content_kept"] else None,  # kept elsewhere is not recorded here
-            "client_ip_hash": address,
-            "client_net_hash": network,
+            "client_ip_hash": self.hasher.address(address) if address else None,
+            "client_net_hash": self.hasher.network(address) if address else None,
             "user_agent_family": (row["user_agent"] or "").partition("/")[0][:64] or None,
             "content_available": bool(row["content_kept"]),
         }

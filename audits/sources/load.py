@@ -14,10 +14,10 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from audits.errors import AuditsError, PartialError
-from audits.sources.base import UNMAPPED, Batch, SetAside, Source, rejected_rows
+from audits.sources.base import BUCKET_KEY, UNMAPPED, Batch, SetAside, Source, rejected_rows
 from audits.sources.privacy import redacted
 from audits.warehouse import Warehouse
-from audits.warehouse.loading import append_new, target
+from audits.warehouse.loading import append_new, replace_changed, target
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
 _REJECT_KEY = ("source_system", "position", "reason", "row_digest")
@@ -69,7 +69,7 @@ def load(
             for batch in source.batches(newest):
                 rows = _with_arrival(batch.rows, now)
                 with warehouse.begin() as connection:
-                    inserted = append_new(connection, source.table, ("event_id",), rows)
+                    inserted = _write(connection, source, rows)
                     append_new(connection, rejected_rows, _REJECT_KEY, _rejects(source.system, batch, now))
                 _count(report, seen, batch, inserted)
                 tell(report)
@@ -87,6 +87,12 @@ def preview(source: Source, *, rows: int) -> LoadReport:
             break
     _conclude(report, seen, source)
     return report
+
+
+def _write(connection: Connection, source: Source, rows: pa.Table) -> int:
+    if source.table is usage_events:
+        return append_new(connection, source.table, ("event_id",), rows)
+    return replace_changed(connection, source.table, BUCKET_KEY, rows, "ingested_ts")
 
 
 @dataclass(slots=True)

@@ -36,6 +36,12 @@ _PATHS = {
     "vertex_ai": "vertex", "gcp.gemini": "native", "gcp.gen_ai": "native",
 }  # fmt: skip
 _CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt", "gen_ai.completion"}
+_READ = _CONTENT | {
+    "error.type", "gen_ai.conversation.id", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system",
+    "gen_ai.request.choice.count", "gen_ai.request.max_tokens", "gen_ai.request.model",
+    "gen_ai.response.finish_reasons", "gen_ai.response.model", "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.reasoning.output_tokens",
+}  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,13 +57,13 @@ class Otel:
 
     def batches(self, _newest: datetime | None) -> Iterator[Batch]:
         """Every span of every line; a file is read from its beginning each time."""
-        yield from mapped_batches(_spans(self.paths), self.event, Columns.of(usage_events))
+        yield from mapped_batches(_spans(self.paths, self.account_attribute), self.event, Columns.of(usage_events))
 
     def event(self, row: Mapping[str, Any]) -> dict[str, Any] | Reject | None:
         """One span, ``{"span": ..., "resource": attributes}``, as a usage event; None if it asks no model anything."""
         span = row["span"]
         try:
-            said = _attributes(span.get("attributes"))
+            said = _attributes(span.get("attributes"), self.account_attribute)
             operation = _OPERATIONS.get(said.get("gen_ai.operation.name", ""))
             if operation is None:
                 return None
@@ -101,7 +107,7 @@ class Otel:
         }
 
 
-def _spans(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | SetAside]:
+def _spans(paths: Sequence[Path], account: str | None) -> Iterator[tuple[str, dict[str, Any]] | SetAside]:
     for item in json_lines(paths):
         if isinstance(item, SetAside):
             yield item
@@ -109,8 +115,9 @@ def _spans(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | SetAs
         position, request = item
         try:
             rows = [
-                {"span": span, "resource": _attributes((group.get("resource") or {}).get("attributes"))}
+                {"span": span, "resource": resource}
                 for group in request["resourceSpans"]
+                for resource in [_attributes((group.get("resource") or {}).get("attributes"), account)]
                 for scope in group.get("scopeSpans") or ()
                 for span in scope.get("spans") or ()
             ]
@@ -121,8 +128,13 @@ def _spans(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | SetAs
             yield f"{position} span {number}", row
 
 
-def _attributes(listed: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
-    return {attribute["key"]: _value(attribute["value"]) for attribute in listed or ()}
+def _attributes(listed: Sequence[Mapping[str, Any]] | None, account: str | None) -> dict[str, Any]:
+    """Those of the attributes that are used; the account's name may be any."""
+    return {
+        attribute["key"]: _value(attribute["value"])
+        for attribute in listed or ()
+        if attribute["key"] in _READ or attribute["key"] == account
+    }
 
 
 def _value(value: Mapping[str, Any]) -> Any:

@@ -16,6 +16,8 @@ LONGEST_TEXT = 512  # characters; identifiers and names of models are shorter, p
 RAW_KEY_PATTERN = r"(^|[^A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # OpenAI's, Anthropic's and LiteLLM's keys all begin so
 _TROUBLE = re.compile(rf"(?P<key>{RAW_KEY_PATTERN})|(?P<text>[\x00\ud800-\udfff])")
 _SHAPE = re.compile(r"[^\W\d_]|(\d)")
+_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$")
 _PORT = re.compile(r"^(?:\[(?P<six>[^\]]+)\]|(?P<four>\d+\.\d+\.\d+\.\d+))(?::\d+)?$")
 
 RAW_KEY = "a raw key"
@@ -47,10 +49,30 @@ class Hasher:
 
     def __init__(self, salt: str | None) -> None:
         self._salt = (salt or "").encode()
-        self.text = lru_cache(maxsize=65_536)(self._text)
-        self.address = lru_cache(maxsize=65_536)(self._address)
+        self.text = lru_cache(maxsize=65_536)(self._digest)
 
-    def _text(self, value: str) -> str:
+    def address(self, value: str) -> str:
+        """The digest of a client's address, as proxies pass it on; of what is no address, the digest of the text."""
+        first = _client(value)
+        if _IPV4.match(first):
+            return self.text(first)
+        try:
+            return self.text(str(_ip(first)))
+        except ValueError:
+            return self.text(first)
+
+    def network(self, value: str) -> str | None:
+        """The digest of a client's /24 or /48 network; None where the value is no IP address."""
+        first = _client(value)
+        if _IPV4.match(first):
+            return self.text(f"{first.rpartition('.')[0]}.0/24")
+        try:
+            address = _ip(first)
+        except ValueError:
+            return None
+        return self.text(str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)))
+
+    def _digest(self, value: str) -> str:
         if not self._salt:
             raise AuditsError(
                 "The source holds client addresses or end users, which are stored as salted digests only.",
@@ -60,19 +82,17 @@ class Hasher:
             )
         return hmac.digest(self._salt, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
-    def _address(self, value: str) -> tuple[str, str | None]:
-        """(digest of the address, digest of its /24 or /48 network); the network is None where it is no IP address.
 
-        Takes what proxies pass on: the first of a forwarding chain, with or without port.
-        """
-        first = value.split(",", 1)[0].strip()
-        bare = _PORT.match(first)
-        first = (bare["six"] or bare["four"]) if bare else first
-        try:
-            address = ipaddress.ip_address(first)
-        except ValueError:
-            return self._text(first), None
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        network = ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)
-        return self._text(str(address)), self._text(str(network))
+def _client(value: str) -> str:
+    """The client of a forwarding chain, which is its first, without a port."""
+    if "," not in value and ":" not in value:
+        return value.strip()
+    first = value.split(",", 1)[0].strip()
+    bare = _PORT.match(first)
+    return (bare["six"] or bare["four"]) if bare else first
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

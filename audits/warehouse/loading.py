@@ -5,8 +5,8 @@ Everything that audits opens a warehouse with :func:`audits.warehouse.open_wareh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     Boolean,
+    ColumnElement,
     Connection,
     Date,
     DateTime,
@@ -23,12 +24,16 @@ from sqlalchemy import (
     Numeric,
     SmallInteger,
     Table,
+    and_,
     column,
     create_engine,
+    delete,
     event,
     insert,
     inspect,
     literal,
+    not_,
+    null,
     select,
 )
 from sqlalchemy import table as lightweight_table
@@ -38,7 +43,7 @@ from sqlalchemy.types import TypeEngine
 
 from audits.errors import AuditsError
 from audits.warehouse.engines import Warehouse
-from audits.warehouse.staging import index_for_loading, stage
+from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA
 
 
@@ -61,7 +66,14 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
     else:
         raise _cannot_open(shown, "only DuckDB files and PostgreSQL can be loaded", None)
     engine = create_engine(parsed).execution_options(schema_translate_map={SOURCE_SCHEMA: None})
-    event.listen(engine, "connect", _in_utc)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        with closing(connection.cursor()) as cursor:
+            for setting in settings_for_loading(engine.dialect.name):
+                cursor.execute(setting)
+        connection.commit()
+
     try:
         try:
             with engine.begin() as connection:
@@ -89,6 +101,28 @@ def append_new(connection: Connection, table: Table, key: Sequence[str], rows: p
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
+def replace_changed(connection: Connection, table: Table, key: Sequence[str], rows: pa.Table, arrival: str) -> int:
+    """Insert ``rows``, in the place of those of the same ``key`` where they differ in anything but their ``arrival``.
+
+    Two statements whatever the number of rows; key columns may be NULL. Returns how many rows are new or changed.
+    """
+    rows = _first_of_each(rows, key)
+    if not rows.num_rows:
+        return 0
+    stage(connection, "staged_rows", table, rows)
+    staged = lightweight_table("staged_rows", *(column(name) for name in rows.column_names))
+
+    def alike(names: Iterable[str]) -> list[ColumnElement[bool]]:
+        return [table.c[n].is_not_distinct_from(staged.c[n] if n in staged.c else null()) for n in names]
+
+    same_key = select(literal(1)).select_from(staged).where(*alike(key))
+    values = [c.name for c in table.c if c.name not in {*key, arrival}]
+    connection.execute(delete(table).where(same_key.where(not_(and_(*alike(values)))).correlate(table).exists()))
+    here = select(literal(1)).select_from(table).where(*alike(key)).correlate(staged).exists()
+    statement = insert(table).from_select(rows.column_names, select(*staged.c).where(~here))
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
 def arrow_type(declared: TypeEngine[Any]) -> pa.DataType:
     """The Arrow type that holds a contract column's values as they are."""
     match declared:
@@ -113,7 +147,7 @@ def arrow_type(declared: TypeEngine[Any]) -> pa.DataType:
 
 
 def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    keys = [rows.column(name) for name in key]
+    keys = [rows.column(name) for name in key if name in rows.column_names]
     if len(keys) == 1 and pc.count_distinct(keys[0]).as_py() == rows.num_rows:
         return rows
     first: dict[tuple[Any, ...], int] = {}
@@ -137,13 +171,6 @@ def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
                 where=connection.engine.url.render_as_string(hide_password=True),
                 fix="Add what is missing as the warehouse contract says; `audits doctor` lists every difference.",
             )
-
-
-def _in_utc(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("SET TimeZone = 'UTC'")
-    cursor.close()
-    connection.commit()
 
 
 def _cannot_open(where: str, why: str, error: Exception | None) -> AuditsError:

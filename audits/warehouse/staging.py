@@ -30,6 +30,14 @@ def stage(connection: Connection, name: str, like: Table, rows: pa.Table) -> Non
         copy.write(memoryview(buffer.getvalue()))
 
 
+def settings_for_loading(dialect: str) -> tuple[str, ...]:
+    """What a connection that loads is told: times are UTC, and DuckDB moves its log into the file less often.
+
+    The log is moved at 256 MB instead of 16: half the time of a commit went into it (a million rows in 17 batches).
+    """
+    return ("SET TimeZone = 'UTC'", *(("SET checkpoint_threshold = '256MB'",) if dialect == "duckdb" else ()))
+
+
 def index_for_loading(connection: Connection, table: Table) -> None:
     """The index with which PostgreSQL finds whether an event is there already; DuckDB scans a column as fast."""
     if connection.dialect.name == "postgresql" and "event_id" in table.c:

@@ -1,0 +1,179 @@
+"""The YAML that says which column of a file is which column of the contract, read with all its mistakes named at once.
+
+    system: azure-trace            # what source_system says; event ids begin with it
+    time_zone: UTC                 # of times that carry no offset (default UTC)
+    encoding: utf-8                # of a CSV file (default), and its delimiter (default a comma)
+    delimiter: ","
+    columns:                       # left: the contract's column; right: where it comes from
+      event_ts: {column: TIMESTAMP}                  # ISO 8601, or time: "%d/%m/%Y %H:%M", unix_s, unix_ms, unix_us
+      input_tokens: ContextTokens                    # short for {column: ContextTokens}
+      duration_ms: {column: seconds, factor: 1000}   # multiplied, and rounded where a whole number is wanted
+      end_user_hash: {column: user, hash: text}      # salted digest; of an address also hash: address or network
+      operation: {value: chat}                       # the same in every row
+
+``account_id`` may be left out: its rows are UNMAPPED. ``event_id`` may be left out: the digest of the row is the id, so
+the same row is loaded once whatever the file is called, and equal rows of one file are told apart by their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError
+from sqlalchemy import Boolean, DateTime, Numeric
+from sqlalchemy.types import Integer
+
+from audits.errors import AuditsError
+from audits.warehouse.tables import usage_events
+
+_TOP = ("system", "time_zone", "encoding", "delimiter", "columns")
+_KEYS = ("column", "value", "time", "factor", "hash")
+_HASHES = ("text", "address", "network")
+_OPTIONAL = {"event_id", "source_system", "ingested_ts", "account_id"}
+REQUIRED = tuple(c.name for c in usage_events.c if not c.nullable and c.name not in _OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where one contract column comes from: a column of the file, or a constant where ``column`` is None."""
+
+    name: str
+    column: str | None
+    value: Any = None
+    time: str = "iso"  # iso, unix_s, unix_ms, unix_us or a strptime format
+    factor: float | None = None
+    hash: str | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileMapping:
+    """A file's columns as the contract's, and how the file is to be read."""
+
+    path: Path
+    system: str
+    fields: tuple[Field, ...]
+    time_zone: str = "UTC"
+    encoding: str = "utf-8"
+    delimiter: str = ","
+
+    def where(self, field: Field) -> str:
+        """The place of a field in the YAML, for messages."""
+        return f"{self.path}:{field.line}"
+
+    @property
+    def identifies_by_row(self) -> bool:
+        """Whether a row's own digest is its event id, because no column is."""
+        return all(field.name != "event_id" for field in self.fields)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The file's columns that are read, each once."""
+        return tuple(dict.fromkeys(field.column for field in self.fields if field.column is not None))
+
+
+def read_mapping(path: Path) -> FileMapping:
+    """Read a mapping; raises AuditsError with every mistake, each with its line and what is allowed."""
+    document = _parse(path)
+    problems = [
+        f"line {_line(document, key)}: {key!r} is not known here{meant(key, _TOP)}"
+        for key in document
+        if key not in _TOP
+    ]
+    columns = document.get("columns")
+    if not isinstance(columns, CommentedMap) or not columns:
+        problems.append("`columns` is missing: it says, for each column of the contract, where it comes from")
+        columns = CommentedMap()
+    fields = [_field(str(name), said, _line(columns, name), problems) for name, said in columns.items()]
+    missing = [name for name in REQUIRED if name not in columns]
+    if columns and missing:
+        problems.append(
+            f"`columns` must also say where {', '.join(missing)} come{'s' if len(missing) == 1 else ''} from "
+            "(a constant is written {value: ...})"
+        )
+    system = document.get("system")
+    if not isinstance(system, str) or not system:
+        problems.append("`system` is missing: a short name for this source")
+    delimiter = str(document.get("delimiter", ","))
+    if len(delimiter) != 1:
+        problems.append("`delimiter` must be one character")
+    if problems:
+        raise AuditsError(
+            f"The mapping has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:\n  " + "\n  ".join(problems),
+            where=str(path),
+            fix="Correct the lines named; `audits source list` shows an example.",
+        )
+    return FileMapping(
+        path, str(system), tuple(field for field in fields if field), str(document.get("time_zone", "UTC")),
+        str(document.get("encoding", "utf-8")), delimiter,
+    )  # fmt: skip
+
+
+def meant(word: object, known: tuple[str, ...]) -> str:
+    """ ", did you mean ...?" where a known word is close, else what is known."""
+    close = get_close_matches(str(word), known, 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+
+
+def _parse(path: Path) -> Mapping[Any, Any]:
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuditsError(f"The mapping cannot be read: {error}", where=str(path), fix="Check the path.") from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise AuditsError(
+            f"The mapping is not YAML: {error.problem}", where=f"{path}:{line}", fix="Correct it."
+        ) from error
+    if not isinstance(document, CommentedMap):
+        raise AuditsError("The mapping is empty.", where=str(path), fix="`audits source list` shows an example.")
+    return document
+
+
+def _field(name: str, said: Any, line: int, problems: list[str]) -> Field | None:
+    def problem(text: str) -> None:
+        problems.append(f"line {line}: {name}: {text}")
+
+    known = tuple(usage_events.c.keys())
+    if name not in known:
+        problems.append(f"line {line}: {name!r} is not a column of the contract{meant(name, known)}")
+        return None
+    if name == "source_system":
+        problem("is what `system` says; leave it out here")
+    if isinstance(said, str):
+        said = {"column": said}
+    if not isinstance(said, Mapping):
+        problem("name a column of the file, or write {value: ...}")
+        return None
+    for key in said:
+        if key not in _KEYS:
+            problem(f"{key!r} is not known here{meant(key, _KEYS)}")
+    if ("column" in said) == ("value" in said):
+        problem("exactly one of `column` and `value` is wanted")
+        return None
+    declared = usage_events.c[name].type
+    if "time" in said and not isinstance(declared, DateTime):
+        problem("`time` belongs to a time only")
+    factor = said.get("factor")
+    if factor is not None and (not isinstance(declared, Numeric | Integer) or not isinstance(factor, int | float)):
+        problem("`factor` is a number, and belongs to a number only")
+    if said.get("hash", "text") not in _HASHES or ("hash" in said and not name.endswith("_hash")):
+        problem(f"`hash` is one of {', '.join(_HASHES)}, and belongs to a column that ends in _hash")
+    value = said.get("value")
+    if isinstance(declared, Boolean) and value is not None and not isinstance(value, bool):
+        problem("the value of a truth column is true or false")
+    return Field(
+        name, None if "value" in said else str(said["column"]), value, str(said.get("time", "iso")),
+        None if factor is None else float(factor), said.get("hash"), line,
+    )  # fmt: skip
+
+
+def _line(mapping: Any, key: object) -> int:
+    line: int = mapping.lc.key(key)[0]
+    return line + 1

@@ -1,0 +1,147 @@
+"""Reading CSV and Parquet files by the chunk, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from audits.errors import AuditsError
+from audits.sources.base import Reject, SetAside, digest
+from audits.sources.file_mapping import FileMapping, meant
+
+_CSV_BLOCK = 4 << 20  # bytes
+_PARQUET_ROWS = 50_000
+_SAY_ENCODING = "Where it is not UTF-8, say so in the mapping (encoding: latin-1); else export the file again."
+_UNCLOSED = "a line break in the file's last record: a quote may be opened and never closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of a file, all columns, with their positions; and what could not be read as a row."""
+
+    rows: pa.Table
+    numbers: Sequence[int]  # record of the file, the header of a CSV being 1
+    set_aside: Sequence[SetAside]
+
+
+def read_file(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
+    """The file's rows in order. Parquet by its suffix, everything else as CSV with a header, compressed or not.
+
+    Raises AuditsError where the file is missing, is not what its name says, or lacks a column of the mapping.
+    """
+    if not path.is_file():
+        raise AuditsError(f"There is no file {path}.", where="the source", fix="Check the path.")
+    chunks = _parquet(path, mapping) if path.suffix in {".parquet", ".pq"} else _csv(path, mapping)
+    try:
+        yield from chunks
+    except pa.ArrowInvalid as error:
+        raise AuditsError(
+            f"The file cannot be read: {str(error).splitlines()[0]}",
+            where=str(path),
+            fix=_SAY_ENCODING,
+        ) from error
+
+
+def _parquet(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
+    with pa.parquet.ParquetFile(path) as file:
+        _need(mapping, file.schema_arrow.names, path)
+        wanted = None if mapping.identifies_by_row else list(mapping.columns)
+        first = 1
+        for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted):
+            yield Chunk(pa.Table.from_batches([batch]), range(first, first + batch.num_rows), ())
+            first += batch.num_rows
+
+
+def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
+    names = _header(path, mapping)
+    _need(mapping, names, path)
+    invalid: list[Any] = []  # every record so far that has too few or too many fields
+
+    def skip(row: Any) -> str:
+        invalid.append(row)
+        return "skip"
+
+    reader = pa.csv.open_csv(
+        path,
+        read_options=pa.csv.ReadOptions(block_size=_CSV_BLOCK, encoding=mapping.encoding, use_threads=False),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=mapping.delimiter, newlines_in_values=True, invalid_row_handler=skip
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        ),
+    )
+    record, told = 2, 0  # the next record's number, and how many of the invalid ones were handed on
+    pending = Chunk(reader.schema.empty_table(), (), ())
+    for batch in reader:
+        yield pending
+        numbers, record = _numbers(batch.num_rows, record, {row.number for row in invalid[told:]})
+        pending = Chunk(pa.Table.from_batches([batch]), numbers, [_invalid(path, row) for row in invalid[told:]])
+        told = len(invalid)
+    yield _without_unclosed(path, pending)
+    if invalid[told:]:
+        yield Chunk(reader.schema.empty_table(), (), [_invalid(path, row) for row in invalid[told:]])
+
+
+def _numbers(count: int, first: int, left_out: set[int]) -> tuple[Sequence[int], int]:
+    """The numbers of ``count`` records from ``first`` on without those left out, and the next one."""
+    if not left_out:
+        return range(first, first + count), first + count
+    numbers: list[int] = []
+    while len(numbers) < count or first in left_out:
+        if first not in left_out:
+            numbers.append(first)
+        first += 1
+    return numbers, first
+
+
+def _invalid(path: Path, row: Any) -> SetAside:
+    reason = f"{row.actual_columns} fields instead of {row.expected_columns}"
+    return SetAside(Reject("line", reason), f"{path.name}:{row.number}", digest(row.text))
+
+
+def _without_unclosed(path: Path, chunk: Chunk) -> Chunk:
+    """A quote that is never closed swallows the rest of the file into one field: that record is no row."""
+    if not chunk.rows.num_rows:
+        return chunk
+    count = chunk.rows.num_rows - 1
+    last = chunk.rows.slice(count).to_pylist()[0]
+    if not any("\n" in value for value in last.values()):
+        return chunk
+    aside = SetAside(Reject("line", _UNCLOSED), f"{path.name}:{chunk.numbers[count]}", digest(last))
+    return Chunk(chunk.rows.slice(0, count), chunk.numbers[:count], [*chunk.set_aside, aside])
+
+
+def _header(path: Path, mapping: FileMapping) -> list[str]:
+    encoding = "utf-8-sig" if mapping.encoding.lower() in {"utf-8", "utf8"} else mapping.encoding
+    try:
+        with io.TextIOWrapper(pa.input_stream(path), encoding=encoding, newline="") as text:
+            names = next(csv.reader(text, delimiter=mapping.delimiter), None)
+    except (LookupError, UnicodeDecodeError) as error:
+        raise AuditsError(
+            f"The file cannot be read as {mapping.encoding}: {error}", where=str(path), fix=_SAY_ENCODING
+        ) from error
+    if not names:
+        raise AuditsError("The file is empty.", where=str(path), fix="Export it again, with a header line.")
+    return names
+
+
+def _need(mapping: FileMapping, names: Sequence[str], path: Path) -> None:
+    """Every column that the mapping names must be there, once."""
+    for field in mapping.fields:
+        if field.column is not None and names.count(field.column) != 1:
+            held = field.column in names
+            raise AuditsError(
+                f"The file has {'several columns' if held else 'no column'} {field.column!r}"
+                + ("." if held else f"{meant(field.column, tuple(names))}."),
+                where=f"{mapping.where(field)} ({field.name}), file {path}",
+                fix="Correct the mapping, or the file's header.",
+            )
