@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, case, func, select
 from audits.ledger.record import digest
 from audits.periods import Period
 from audits.policy import Book
+from audits.quality.tables import quality_days
 from audits.rollups.state import VERSION, rollup_days
 from audits.rules.base import Rule
 from audits.warehouse.dialects import row_digest
@@ -55,8 +56,11 @@ def fingerprint(
     days = connection.execute(
         select(rollup_days).where(rollup_days.c.day.between(baseline_from, period.last_day)).order_by(rollup_days.c.day)
     )
+    verdicts = select(*(quality_days.c[name] for name in ("day", "source_system", "verdict", "reasons")))
+    held = verdicts.where(quality_days.c.day.between(period.first_day, period.last_day))
+    judged = connection.execute(held.order_by(quality_days.c.day, quality_days.c.source_system))
     return {
-        "data": digest([list(row) for row in days]),
+        "data": digest([[list(row) for row in days], [list(row) for row in judged]]),
         "dimensions": digest([_table_digest(connection, table, begins, period) for table, begins in _BEGINS]),
         "policy": digest(book.in_force(baseline_from, period.last_day)),
         "rules": digest({rule_id: rule.version for rule_id, rule in rules.items()}),

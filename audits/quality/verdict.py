@@ -147,7 +147,8 @@ def _verdict(one: Day, figures: Mapping[str, Figure], failed: Iterable[str], lim
 
 
 def _reason(check: str, figure: Figure, limit: QualityLimit) -> Reason:
-    return Reason(check, limit.severity, figure.what, figure.rows, limit.indeterminate, figure.hours, figure.accounts)
+    rules = () if limit.severity == "warn" else limit.indeterminate
+    return Reason(check, limit.severity, figure.what, figure.rows, rules, figure.hours, figure.accounts)
 
 
 def _by_limits(days: Iterable[Day], limits_on: Callable[[date], Limits]) -> list[tuple[Limits, list[Day]]]:

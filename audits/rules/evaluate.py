@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
 from audits.rules.population import UNASSIGNED, Account, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import contained
+from audits.warehouse.engines import is_gone
 
 Verdict = Literal["compliant", "violating", "not_applicable", "indeterminate", "errored"]
 VERDICTS: tuple[Verdict, ...] = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
@@ -84,6 +85,8 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, population: Popul
             unevaluable = _reasons(connection, rule.unevaluable, scope)
             exempt = _reasons(connection, rule.inapplicable, scope)
     except (SQLAlchemyError, AuditsError, *_MISTAKES) as error:
+        if isinstance(error, DBAPIError) and is_gone(error):
+            raise  # no fault of the rule, and no other rule could be asked either
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"the rule failed: {type(error).__name__}: {cause}"
         return Evaluation(rule, judge.all("errored", message), error=message)
