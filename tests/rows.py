@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,17 +21,23 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def plain(name: str) -> str:
+    """A name as a digest could be written: letters, digits and dashes."""
+    return re.sub(r"[^0-9A-Za-z-]+", "-", name)
+
+
 def event(number: int | str, account: str, when: str | datetime, **columns: Any) -> Row:
     """A successful chat request with every column recorded."""
     moment = at(when) if isinstance(when, str) else when
+    own = plain(account)
     return {
         "event_id": f"native:{number}", "source_system": "native", "event_ts": moment,
-        "ingested_ts": moment + timedelta(seconds=5), "account_id": account, "api_key_hash": f"key-{account}",
+        "ingested_ts": moment + timedelta(seconds=5), "account_id": account, "api_key_hash": f"key-{own}",
         "access_path": "native", "operation": "chat", "model_requested": "m-1", "model_served": "m-1",
         "input_tokens": 100, "cached_input_tokens": 0, "output_tokens": 50, "reasoning_tokens": 0, "cost_usd": 0.01,
-        "status_code": 200, "finish_reason": "stop", "content_stored": False, "client_ip_hash": f"ip-{account}",
-        "client_net_hash": f"net-{account}", "ip_country": "US", "ip_asn": 1, "ip_type": "corporate",
-        "user_agent_family": "python", "system_prompt_hash": "sys", "prompt_template_hash": f"t-{account}",
+        "status_code": 200, "finish_reason": "stop", "content_stored": False, "client_ip_hash": f"ip-{own}",
+        "client_net_hash": f"net-{own}", "ip_country": "US", "ip_asn": 1, "ip_type": "corporate",
+        "user_agent_family": "python", "system_prompt_hash": "sys", "prompt_template_hash": f"t-{own}",
         "cot_elicit_score": 0.1, "rubric_grade_score": 0.1, "benchmark_score": 0.1, "topic_id": 1, "lang": "en",
         "content_available": True,
     } | columns  # fmt: skip
@@ -56,7 +63,7 @@ def account(name: str, tier: str = "build", **columns: Any) -> dict[str, list[Ro
         ],
         "accounts": [{"account_id": name, "customer_id": customer, "opened_at": LONG_AGO, **columns}],
         "account_tiers": [{"account_id": name, "tier": tier, "valid_from": LONG_AGO}],
-        "api_keys": [{"api_key_hash": f"key-{name}", "account_id": name, "created_at": LONG_AGO, "serverless": False}],
+        "api_keys": [{"api_key_hash": f"key-{plain(name)}", "account_id": name, "created_at": LONG_AGO, "serverless": False}],
     }  # fmt: skip
 
 
