@@ -20,7 +20,6 @@ from reports.coverage import Cells
 from reports.model import (
     SEVERITIES,
     Clause,
-    Customer,
     Exempt,
     Family,
     Figures,
@@ -28,6 +27,7 @@ from reports.model import (
     Heading,
     Method,
     RuleCoverage,
+    Subject,
     TierReport,
 )
 from reports.wording import Words, clause_of, finding_of, subject_of
@@ -110,34 +110,35 @@ def _figures(session: Session, run: Run, tier: str) -> Figures:
 
 
 def _grouped(
-    findings: Sequence[Finding], audited: Sequence[AuditedCustomer]
-) -> tuple[tuple[Finding, ...], tuple[Customer, ...]]:
-    """Linked groups and whatever concerns several customers or none first; then each customer's own."""
+    findings: Iterable[Finding], audited: Iterable[AuditedCustomer]
+) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
+    """Linked groups and whatever concerns several customers or none first; then each customer with its own."""
     known = {customer.customer_id: customer for customer in audited}
-    shared: list[Finding] = []
-    own: dict[tuple[str, str], list[Finding]] = {}
+    by_subject: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        if finding.subject_type == "group" or len(finding.customers) != 1:
-            shared.append(finding)
-        else:
-            own.setdefault(finding.customers[0], []).append(finding)
-    customers = []
-    for (customer_id, name), theirs in own.items():
-        row = known.get(customer_id)
-        customers.append(
-            Customer(
-                customer_id,
-                name,
-                row.account_manager if row else "",
-                len(row.accounts) if row else 0,
-                int(row.figures.get("requests") or 0) if row else 0,
-                tuple(theirs),
-            )
-        )
-    gravest = {customer.customer_id: SEVERITIES.index(customer.findings[0].severity) for customer in customers}
-    customers.sort(key=lambda one: (gravest[one.customer_id], one.name.casefold(), one.customer_id))
-    shared.sort(key=lambda one: (one.subject_type != "group", SEVERITIES.index(one.severity), one.rule_id, one.id))
-    return tuple(shared), tuple(customers)
+        alone = finding.subject_type != "group" and len(finding.customers) == 1
+        key = ("customer", finding.customers[0][0]) if alone else (finding.subject_type, finding.subject_id)
+        by_subject.setdefault(key, []).append(finding)
+    subjects = [_subject(kind, ident, theirs, known.get(ident)) for (kind, ident), theirs in by_subject.items()]
+    subjects.sort(key=lambda one: (SEVERITIES.index(one.findings[0].severity), one.name.casefold(), one.id))
+    shared = sorted((one for one in subjects if one.kind != "customer"), key=lambda one: one.kind != "group")
+    return tuple(shared), tuple(one for one in subjects if one.kind == "customer")
+
+
+def _subject(kind: str, ident: str, findings: Sequence[Finding], row: AuditedCustomer | None) -> Subject:
+    """A subject; ``row`` is the customer as it was audited, where the subject is one."""
+    first = findings[0]
+    customer = kind == "customer"
+    return Subject(
+        kind=kind,
+        id=ident,
+        name=dict(first.customers).get(ident, ident) if customer else ident,
+        account_manager=row.account_manager if row and customer else "",
+        account_ids=tuple(row.accounts) if row and customer else first.account_ids,
+        customers=first.customers,
+        requests=int(row.figures.get("requests") or 0) if row and customer else None,
+        findings=tuple(findings),
+    )
 
 
 def _families(findings: Iterable[Finding]) -> tuple[Family, ...]:

@@ -151,15 +151,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer with findings of its own, gravest first."""
+class Subject:
+    """Whom one decision is about, with all that was found of it, gravest first.
 
-    customer_id: str
+    A customer with what concerns its accounts and keys; a linked group; or a network or key that belongs to several
+    customers or to none.
+    """
+
+    kind: str  # customer, group, network, key, account
+    id: str
     name: str
     account_manager: str
-    accounts: int
-    requests: int
+    account_ids: tuple[str, ...]
+    customers: tuple[tuple[str, str], ...]  # (customer_id, name)
+    requests: int | None  # in the period; None where nobody counted them for this subject
     findings: tuple[Finding, ...]
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """What nobody has decided yet."""
+        return tuple(finding for finding in self.findings if finding.status.word == "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +325,8 @@ class TierReport:
     checks: Checks
     since_period: SincePeriod | None
     since_revision: SinceRevision | None
-    shared: tuple[Finding, ...]  # linked groups, and subjects of several customers or none
-    customers: tuple[Customer, ...]
+    shared: tuple[Subject, ...]  # linked groups, then what concerns several customers or none
+    customers: tuple[Subject, ...]  # gravest first
     quality: tuple[QualityDay, ...]
     coverage: tuple[RuleCoverage, ...]
     trend: tuple[TrendPoint, ...]  # oldest first, this period last
@@ -325,13 +336,23 @@ class TierReport:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding, gravest first; of one severity linked groups stand before single customers."""
-        all_of_them = (*self.shared, *(finding for customer in self.customers for finding in customer.findings))
-        return tuple(sorted(all_of_them, key=lambda f: (SEVERITIES.index(f.severity), f.subject_type != "group")))
+        """Every finding, gravest first."""
+        every = (finding for subject in (*self.shared, *self.customers) for finding in subject.findings)
+        return tuple(sorted(every, key=lambda finding: SEVERITIES.index(finding.severity)))
 
     @property
-    def decisions(self) -> tuple[Finding, ...]:
-        """What nobody has decided yet."""
+    def decisions(self) -> tuple[Subject, ...]:
+        """Whom a decision is needed about: the gravest first; of one severity groups, then those with most findings."""
+        waiting = [subject for subject in (*self.shared, *self.customers) if subject.open]
+        return tuple(
+            sorted(
+                waiting, key=lambda one: (SEVERITIES.index(one.open[0].severity), one.kind != "group", -len(one.open))
+            )
+        )
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """Every finding that nobody has decided yet, gravest first."""
         return tuple(finding for finding in self.findings if finding.status.word == "open")
 
 

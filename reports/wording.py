@@ -148,9 +148,14 @@ def _measures(row: FindingRow, rule: Mapping[str, Any]) -> tuple[Measure, ...]:
     for name, value in row.observed.items():
         held = next((limit for limit in limits if _speaks_of(name, limit)), "")
         kind = parameters.get(held, {}).get("type", "")
-        against = text.measured(limits.pop(held), kind, held) if held else ""
+        limit = limits.pop(held) if held else None
+        if value is None and limit is None:
+            continue  # the rule has another unit too, and this figure is for that one
+        against = text.measured(limit, kind, held) if limit is not None else ""
         measures.append(Measure(meanings.get(name) or _plain(name), text.measured(value, kind, name), against))
     for name, value in limits.items():
+        if value is None:
+            continue
         parameter = parameters.get(name, {})
         meaning = parameter.get("meaning") or _plain(name)
         measures.append(Measure(meaning, limit=text.measured(value, parameter.get("type", ""), name)))

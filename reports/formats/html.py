@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from audits.periods import Kind
 from reports import charts, text
 from reports.coverage import reasons
-from reports.model import SEVERITIES, Finding, PeriodLine, RunPage, TierReport
-from reports.wording import DECISIONS
+from reports.model import SEVERITIES, Finding, PeriodLine, RunPage, Subject, TierReport
+from reports.wording import DECISIONS, subject_of
 
 DECISIONS_FIRST = 12
 """Decisions on the first page; more stand further down."""
@@ -93,9 +93,11 @@ def environment() -> Environment:
         "kind": lambda kind: KINDS.get(kind, kind),
         "plural": lambda kind: f"{kind}s".capitalize(),
         "fate": FATES.__getitem__,
+        "subject": lambda finding: subject_of(finding.subject_type, finding.subject_id, finding.customers),
         "held": lambda status: HELD.get(status, status),
         "decided": lambda word: DECISIONS.get(word, word),
     }
+    made.tests["drawn_before"] = _drawn_before
     return made
 
 
@@ -110,3 +112,13 @@ def _lines(value: str) -> Markup:
 
 def _severities(findings: Iterable[Finding]) -> Counter[str]:
     return Counter(finding.severity for finding in findings)
+
+
+def _drawn_before(finding: Finding, subject: Subject) -> bool:
+    """Whether the same chart stands already with an earlier finding of the subject."""
+    earlier = subject.findings[: subject.findings.index(finding)]
+    return finding.chart is not None and any(
+        other.chart and (other.chart.values, other.chart.days) == (finding.chart.values, finding.chart.days)
+        and finding.chart.limit in {None, other.chart.limit}
+        for other in earlier
+    )  # fmt: skip

@@ -36,20 +36,43 @@ def test_every_check_that_is_neither_compliant_nor_violating_has_a_reason(report
             assert explained == getattr(rule.checks, verdict)
 
 
-def test_what_needs_a_decision_is_what_nobody_decided_gravest_first(report: TierReport) -> None:
-    assert [one.severity for one in report.decisions] == ["high"] * 3 + ["medium"] * 11 + ["low"]
-    assert report.decisions[0].subject_id == GROUP
-    decided = {one.id for one in report.findings} - {one.id for one in report.decisions}
-    statuses = sorted(one.status.word for one in report.findings if one.id in decided)
-    assert statuses == ["acknowledged", "excepted", "excepted", "false_positive"]
+def test_what_nobody_decided_is_open(report: TierReport) -> None:
+    assert [one.severity for one in report.open] == ["high"] * 3 + ["medium"] * 11 + ["low"]
+    still_open = {one.id for one in report.open}
+    decided = sorted(one.status.word for one in report.findings if one.id not in still_open)
+    assert decided == ["acknowledged", "excepted", "excepted", "false_positive"]
+
+
+def test_a_decision_is_needed_once_for_each_subject_gravest_first(report: TierReport) -> None:
+    first = report.decisions[0]
+    assert (first.kind, first.id) == ("group", GROUP)
+    severities = [subject.open[0].severity for subject in report.decisions]
+    assert severities == sorted(severities, key=["critical", "high", "medium", "low"].index)
+    assert sorted(one.id for subject in report.decisions for one in subject.open) == sorted(
+        one.id for one in report.open
+    )
+    assert len({(subject.kind, subject.id) for subject in report.decisions}) == len(report.decisions)
+
+
+def test_all_that_was_found_of_a_customer_stands_together(report: TierReport) -> None:
+    northwind = next(subject for subject in report.customers if subject.name == "Northwind Ltd")
+    assert [(one.rule_id, one.severity) for one in northwind.findings] == [("R02", "medium"), ("R25", "low")]
+    assert [one.rule_id for one in northwind.open] == ["R25"], "the other one was acknowledged"
+
+
+def test_all_that_was_found_of_a_group_stands_together(session: Session) -> None:
+    run = runs_of(session)[-1]
+    row = session.query(FindingRow).filter_by(run_id=run.id, subject_id=GROUP).one()
+    copy = {column.name: getattr(row, column.name) for column in FindingRow.__table__.columns}
+    session.execute(insert(FindingRow).values({**copy, "finding_id": "F-2", "rule_id": "R01", "severity": "medium"}))
+    group = build_tier_report(session, run, "build").shared[0]
+    assert (group.id, [one.rule_id for one in group.findings]) == (GROUP, ["R04", "R01"])
 
 
 def test_groups_come_first_then_customers_gravest_first(report: TierReport) -> None:
-    assert [one.subject_type for one in report.shared] == ["group", "network"]
+    assert [one.kind for one in report.shared] == ["group", "network"]
     ranks = [customer.findings[0].severity for customer in report.customers]
     assert ranks == sorted(ranks, key=["high", "medium", "low"].index)
-    listed = [one.id for customer in report.customers for one in customer.findings] + [one.id for one in report.shared]
-    assert sorted(listed) == sorted(one.id for one in report.findings)
 
 
 def test_customers_in_good_standing_are_those_without_a_finding_that_weighs(report: TierReport) -> None:
@@ -163,7 +186,7 @@ def test_findings_held_back_are_counted_and_not_shown(report: TierReport) -> Non
 
 
 def test_clauses_come_with_their_text_from_the_book_of_the_run(report: TierReport) -> None:
-    group = report.shared[0]
+    group = report.shared[0].findings[0]
     assert {clause.family for clause in group.clauses} == {"COMPETE", "ACCOUNTS"}
     assert all(clause.text and clause.effective_from for clause in group.clauses)
 
@@ -173,13 +196,13 @@ def test_a_book_that_cannot_be_read_any_more_costs_only_its_texts(session: Sessi
     session.connection().exec_driver_sql('UPDATE policy_versions SET content = \'{"another": "layout"}\'')
     session.expire_all()
     report = build_tier_report(session, run, "build")
-    assert report.shared[0].clauses[0].id == "house-compete"
-    assert report.shared[0].clauses[0].text == ""
+    assert report.shared[0].findings[0].clauses[0].id == "house-compete"
+    assert report.shared[0].findings[0].clauses[0].text == ""
     assert report.heading.tier_title == "build"
 
 
 def test_observed_figures_stand_beside_their_limits(report: TierReport) -> None:
-    measures = {one.meaning: (one.observed, one.limit) for one in report.shared[0].measures}
+    measures = {one.meaning: (one.observed, one.limit) for one in report.shared[0].findings[0].measures}
     assert measures["Successful requests of the group on the busiest day"][1] == "10,000"
     assert measures["Accounts in the group"] == ("59", "5")
     assert measures["Share of members below their own limit"] == ("100 %", "80 %")
@@ -196,7 +219,7 @@ def test_limits_are_those_of_the_tier_and_the_edition_in_force(report: TierRepor
 def test_a_replaced_revision_stays_as_it_was_and_the_newest_shows_new_decisions(session: Session) -> None:
     first, last = runs_of(session)
     frozen, before = build_tier_report(session, first, "build"), build_tier_report(session, last, "build")
-    group = before.shared[0]
+    group = before.shared[0].findings[0]
     session.execute(
         insert(Decision).values(
             number=9, finding_id=group.id, decided_as="confirmed", why="Verified.", who="mira@example.com",
@@ -204,7 +227,7 @@ def test_a_replaced_revision_stays_as_it_was_and_the_newest_shows_new_decisions(
         )
     )  # fmt: skip
     after = build_tier_report(session, last, "build")
-    assert after.shared[0].status.word == "confirmed"
+    assert after.shared[0].findings[0].status.word == "confirmed"
     assert after.heading.as_of == date(2026, 11, 20)
     assert build_tier_report(session, first, "build") == frozen
 

@@ -205,7 +205,7 @@ def test_no_half_written_file_is_left_when_writing_fails(
 
 def _confirm_group(session: Session, run_id: int, at: datetime) -> None:
     run = next(run for run in runs_of(session) if run.id == run_id)
-    group = build_tier_report(session, run, "build").shared[0]
+    group = build_tier_report(session, run, "build").shared[0].findings[0]
     session.execute(
         insert(Decision).values(
             number=9, finding_id=group.id, decided_as="confirmed", why="Verified.", who="mira@example.com",
