@@ -91,9 +91,10 @@ def _members(world: World, rng: Random, plan: Plan, pool: int, count: int) -> li
     begin = _window(plan, pool)[0]
     burst_at = begin - rng.uniform(2.5, 8)
     per_wave = rng.choice((8, 12, 16))
+    tiers = _allotted(rng, c.tiers or (("free", 1.0),), count)
     outside = set(rng.sample(range(count), round(count * (c.unsupported or 0.0))))
     for i in range(count):
-        tier = choose(rng, c.tiers or (("free", 1.0),))
+        tier = tiers[i]
         if c.signup == "burst":
             opened = burst_at + (i // per_wave) * 0.14 + rng.random() * 10 / 1440
         else:
@@ -115,6 +116,15 @@ def _members(world: World, rng: Random, plan: Plan, pool: int, count: int) -> li
             account.banned = account.closed = _window(plan, pool)[1] + rng.uniform(0, 0.12)
         members.append(account)
     return members
+
+
+def _allotted(rng: Random, shares: tuple[tuple[str, float], ...], count: int) -> list[str]:
+    """``count`` tiers in their shares, in random order."""
+    total, upto, tiers = sum(share for _, share in shares), 0.0, list[str]()
+    for tier, share in shares:
+        upto += share
+        tiers += [tier] * (round(count * upto / total) - len(tiers))
+    return rng.sample(tiers, count)
 
 
 def _window(plan: Plan, pool: int) -> tuple[float, float]:
