@@ -83,6 +83,7 @@ class RuleSpec(BaseModel):
     baseline_days: int = Field(default=0, ge=0)  # days before the period that the rule reads
     parameters: dict[str, Parameter]
     summary: str  # one sentence; {observed[name]} and {limits[name]} are filled in
+    summaries: dict[str, str] = {}  # by discriminator, where one sentence does not fit every kind of finding
     observed: dict[str, str]  # meaning and unit of each observed_... column
     limits: dict[
         str, str

@@ -128,17 +128,17 @@ def _summary(rule: Rule, columns: set[str] | None) -> Iterator[Problem]:
     filled = {f"observed[{name}]" for name in spec.observed}
     named = (*spec.parameters, *spec.limits)
     filled |= {f"limits[{name}]" for name in named if columns is None or f"limit_{name}" in columns}
-    try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(spec.summary) if field is not None]
-    except ValueError as error:
-        yield _in(file, "summary:", f"The summary cannot be filled: {error}.", ", ".join(sorted(filled)))
-        return
-    for field in fields:
-        if field not in filled:
-            known = sorted(filled)
-            yield _in(
-                file, "summary:", f"The summary's {{{field}}} is never filled.", ", ".join(known), closest(field, known)
-            )
+    for sentence in (spec.summary, *spec.summaries.values()):
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(sentence) if field is not None]
+        except ValueError as error:
+            yield _in(file, "summary:", f"The summary cannot be filled: {error}.", ", ".join(sorted(filled)))
+            continue
+        for field in fields:
+            if field not in filled:
+                known = sorted(filled)
+                what = f"The summary's {{{field}}} is never filled."
+                yield _in(file, "summary:", what, ", ".join(known), closest(field, known))
 
 
 def _at(rule: Rule, function: str, what: str, allowed: str = "", suggestion: str = "") -> Problem:

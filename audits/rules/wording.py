@@ -10,22 +10,31 @@ from audits.rules.base import Found, Rule
 
 
 class _Words(string.Formatter):
-    """``str.format`` for summaries: a figure that a source does not record is named so instead of failing."""
+    """``str.format`` for summaries: a figure that a source does not record is named so instead of failing.
+
+    ``{observed[days]:# day}`` is a whole number with its noun: 1 day, 2 days, 1,200 days. A noun whose plural is more
+    than an s has both: ``# country|countries``.
+    """
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        one, _, many = format_spec.removeprefix("#").strip().partition("|")
         if value is None:
-            return "(not recorded)"
+            return f"(not recorded) {many or one + 's'}" if format_spec.startswith("#") else "(not recorded)"
+        if format_spec.startswith("#"):
+            return f"{value:,.0f} {one if value == 1 else many or one + 's'}"
         return super().format_field(value, format_spec) if not isinstance(value, str) else value
 
 
 def summary_of(rule: Rule, found: Found) -> str:
     """The rule's sentence with this finding's figures."""
-    return _Words().format(rule.spec.summary, observed=found.observed, limits=found.limits).strip()
+    sentence = rule.spec.summaries.get(found.discriminator, rule.spec.summary)
+    return _Words().format(sentence, observed=found.observed, limits=found.limits).strip()
 
 
 def pattern_of(rule: Rule) -> str:
-    """The rule's sentence with its figures named instead of filled in."""
-    return re.sub(r"\{\w+\[(\w+)\][^}]*\}", lambda match: f"[{match[1].replace('_', ' ')}]", rule.spec.summary).strip()
+    """The rule's sentences with their figures named instead of filled in."""
+    sentences = " ".join(one.strip() for one in (rule.spec.summary, *rule.spec.summaries.values()))
+    return re.sub(r"\{\w+\[(\w+)\][^}]*\}", lambda match: f"[{match[1].replace('_', ' ')}]", sentences)
 
 
 def needs_of(rule: Rule) -> str:
