@@ -1,4 +1,4 @@
-"""Where a day has to be cut because another tier or contract begins to hold for an account inside it.
+"""Where a day has to be cut because another tier, contract or territory begins to hold for an account inside it.
 
 Most changes fall on midnight and need no cut. ``account_slices`` holds the others only: for an account with a change
 at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else).
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from audits.warehouse.dialects import midnight, utc_day
-from audits.warehouse.tables import Instant, account_tiers, accounts, audit_metadata, contracts
+from audits.warehouse.tables import Instant, account_tiers, accounts, audit_metadata, contracts, territories
 
 account_slices = Table(
     "account_slices",
@@ -36,7 +36,7 @@ account_slices = Table(
 
 
 def _changes() -> CompoundSelect[tuple[str, object]]:
-    """(account_id, changed_at) for every start and end of a tier or a contract."""
+    """(account_id, changed_at) for every start and end of a tier, a contract or, for every account, a territory."""
     customer_contracts = contracts.join(accounts, accounts.c.customer_id == contracts.c.customer_id)
     return union(
         *(
@@ -46,6 +46,11 @@ def _changes() -> CompoundSelect[tuple[str, object]]:
         *(
             select(accounts.c.account_id, at.label("changed_at")).select_from(customer_contracts)
             for at in (contracts.c.valid_from, contracts.c.valid_to)
+        ),
+        # Only what changes inside of a day, so that accounts and countries are not multiplied for nothing.
+        *(
+            select(accounts.c.account_id, at).select_from(accounts.join(territories, at != midnight(utc_day(at))))
+            for at in (territories.c.valid_from, territories.c.valid_to)
         ),
     )
 

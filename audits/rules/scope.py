@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnClause,
     ColumnElement,
     Date,
     Select,
@@ -19,10 +21,14 @@ from sqlalchemy import (
     case,
     cast,
     column,
+    exists,
+    false,
     func,
     literal,
     null,
+    or_,
     select,
+    true,
     union_all,
     values,
 )
@@ -30,10 +36,11 @@ from sqlalchemy.types import Boolean, Float, TypeEngine
 
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
-from audits.rules.base import RuleSpec
+from audits.quality.quarantine import is_impossible
+from audits.rules.base import Found, RuleSpec
 from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
-from audits.warehouse.dialects import midnight
-from audits.warehouse.tables import Instant, territories, usage_buckets, usage_events
+from audits.warehouse.dialects import midnight, utc_day
+from audits.warehouse.tables import Instant, account_tiers, territories, usage_buckets, usage_events
 
 _FOREVER = date(9999, 12, 31)
 
@@ -60,25 +67,18 @@ class Scope:
     def limit_rows(self) -> Subquery:
         """``tier``, ``from_day``, ``to_day`` (exclusive) and one ``limit_<parameter>`` column a parameter."""
         types = {name: _sql_type(parameter.type) for name, parameter in self.spec.parameters.items()}
-        rows = values(
-            column("tier", String),
-            column("from_day", Date),
-            column("to_day", Date),
-            *(column(f"limit_{name}", kind) for name, kind in types.items()),
-            name="limit_values",
-        ).data(
-            [
-                (
-                    row.tier,
-                    row.from_day,
-                    row.to_day or _FOREVER,
-                    *(_plain(row.values[name], types[name]) for name in types),
-                )
-                for row in self.limits
-            ]
-        )
-        # The casts give the literals their types on engines that take a bare VALUES for text.
-        return select(*(cast(c, c.type).label(c.name) for c in rows.c)).subquery("limits")
+        columns: list[ColumnClause[Any]] = [column("tier", String), column("from_day", Date), column("to_day", Date)]
+        columns += [column(f"limit_{name}", kind) for name, kind in types.items()]
+        rows = [
+            (
+                row.tier,
+                row.from_day,
+                row.to_day or _FOREVER,
+                *(_plain(row.values[name], types[name]) for name in types),
+            )
+            for row in self.limits
+        ]
+        return _table_of(columns, rows, "limits")
 
     def usage(self, rollup: Table, *, baseline: bool = False) -> Subquery:
         """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
@@ -146,20 +146,16 @@ class Scope:
         if "territories" not in self.unrecorded:
             ends = func.coalesce(t.valid_to, forever).label("valid_to")
             return select(t.country, t.status, t.valid_from, ends).subquery("territory")
-        rows = values(
-            column("country", String), column("status", String), column("first", Date), column("after", Date),
-            name="book_territories",
-        ).data(
-            [
-                (row.country, row.status, row.from_day, row.to_day or _FOREVER)
-                for row in self.book.territories(self.baseline_from, self.period.last_day)
-            ]
-        )  # fmt: skip
+        columns: list[ColumnClause[Any]] = [
+            column("country", String), column("status", String), column("from_day", Date), column("to_day", Date)
+        ]  # fmt: skip
+        of_book = [
+            (row.country, row.status, row.from_day, row.to_day or _FOREVER)
+            for row in self.book.territories(self.baseline_from, self.period.last_day)
+        ]
+        b = _table_of(columns, of_book, "book_territories").c
         return select(
-            rows.c.country,
-            rows.c.status,
-            midnight(cast(rows.c.first, Date)).label("valid_from"),
-            midnight(cast(rows.c.after, Date)).label("valid_to"),
+            b.country, b.status, midnight(b.from_day).label("valid_from"), midnight(b.to_day).label("valid_to")
         ).subquery("territory")
 
     def tier_at(self, rank: ColumnElement[int]) -> ColumnElement[str]:
@@ -180,19 +176,20 @@ class Scope:
 
     def limit_of(self, rule_id: str, parameter: str) -> Subquery:
         """Another rule's limit: ``tier``, ``from_day``, ``to_day`` (exclusive) and ``value``, as a number."""
-        rows = values(
-            column("tier", String), column("from_day", Date), column("to_day", Date), column("value", Float(53)),
-            name=f"values_of_{rule_id.lower()}",
-        ).data(
-            [
-                (row.tier, row.from_day, row.to_day or _FOREVER, float(row.values[parameter]))  # type: ignore[arg-type]
-                for row in self.book.limits(rule_id, self.baseline_from, self.period.last_day)
-            ]
-        )  # fmt: skip
-        return select(*(cast(c, c.type).label(c.name) for c in rows.c)).subquery(f"limit_of_{rule_id.lower()}")
+        columns: list[ColumnClause[Any]] = [
+            column("tier", String), column("from_day", Date), column("to_day", Date), column("value", Float(53))
+        ]  # fmt: skip
+        rows = [
+            (row.tier, row.from_day, row.to_day or _FOREVER, float(row.values[parameter]))  # type: ignore[arg-type]
+            for row in self.book.limits(rule_id, self.baseline_from, self.period.last_day)
+        ]
+        return _table_of(columns, rows, f"limit_of_{rule_id.lower()}")
 
     def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
-        """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table."""
+        """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table.
+
+        As in the rollups, impossible rows are left out and a request that was delivered again is there once.
+        """
         e = usage_events.c
         return (
             select(
@@ -200,31 +197,79 @@ class Scope:
                 e.input_tokens, e.output_tokens, e.status_code,
             )
             .where(e.account_id.in_(sorted(accounts)))
-            .where(e.event_ts >= literal(self.period.start), e.event_ts < literal(self.period.end), *more)
+            .where(self.in_period(e.event_ts), ~is_impossible(usage_events), *more)
+            .distinct()
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
 
     def usage_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
         """Evidence for rules that buckets suffice for: the requests of some accounts and, beside them, their buckets.
 
-        ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it.
+        ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; it is
+        left out where single requests of its account and day are there.
         """
-        held, e, b = sorted(accounts), usage_events.c, usage_buckets.c
+        held, e, known = sorted(accounts), usage_events.c, usage_events.alias("known").c
         requests = select(
             e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
             e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"), e.input_tokens,
             e.output_tokens,
-        ).where(e.account_id.in_(held), self.in_period(e.event_ts), *more)  # fmt: skip
+        ).where(
+            e.account_id.in_(held), self.in_period(e.event_ts), ~is_impossible(usage_events), *more
+        ).distinct()  # fmt: skip
+        same_day = utc_day(known.event_ts) == utc_day(usage_buckets.c.bucket_start)
+        single = exists(
+            select(known.event_id).where(
+                known.account_id == usage_buckets.c.account_id, self.in_period(known.event_ts), same_day
+            )
+        )
+        b = (
+            select(usage_buckets)
+            .where(usage_buckets.c.account_id.in_(held), self.in_period(usage_buckets.c.bucket_start))
+            .where(~is_impossible(usage_buckets), ~single)
+            .with_only_columns(*[c for c in usage_buckets.c if c.name != "ingested_ts"])
+            .distinct()
+            .subquery("bucket")
+        ).c
         buckets = select(
             b.source_system, b.bucket_start, cast(null(), String), b.account_id, b.api_key_hash, b.model, b.n_requests,
             b.input_tokens, b.output_tokens,
-        ).where(b.account_id.in_(held), self.in_period(b.bucket_start))  # fmt: skip
+        )  # fmt: skip
         rows = union_all(requests, buckets).subquery("usage")
         return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
+
+    def in_tier(
+        self,
+        found: Found,
+        at: ColumnElement[Any] = usage_events.c.event_ts,
+        account: ColumnElement[Any] = usage_events.c.account_id,
+    ) -> ColumnElement[bool]:
+        """Evidence: whether the account was in the finding's tier at an instant."""
+        t = account_tiers.c
+        held = and_(t.valid_from <= at, or_(t.valid_to.is_(None), at < t.valid_to))
+        return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, held))
+
+    def under_limits(self, found: Found, at: ColumnElement[Any] = usage_events.c.event_ts) -> ColumnElement[bool]:
+        """Evidence: whether the very limits that a finding names were in force at an instant."""
+        spans = [
+            and_(at >= literal(utc_midnight(row.from_day)), at < literal(utc_midnight(row.to_day or _FOREVER)))
+            for row in self.limits
+            if row.tier == found.tier
+            and all(_same(row.values[name], value) for name, value in found.limits.items() if name in row.values)
+        ]
+        return or_(*spans) if spans else true()
 
     def in_period(self, instant: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether an instant lies in the period."""
         return and_(instant >= literal(self.period.start), instant < literal(self.period.end))
+
+
+def _table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name: str) -> Subquery:
+    """Rows of our own as a relation; none at all is a relation too, though SQL has no empty VALUES."""
+    if not rows:
+        return select(*(cast(null(), c.type).label(c.name) for c in columns)).where(false()).subquery(name)
+    v = values(*columns, name=f"{name}_values").data(rows).c
+    # The casts give the literals their types on engines that take a bare VALUES for text.
+    return select(*(cast(c, c.type).label(c.name) for c in v)).subquery(name)
 
 
 def _sql_type(kind: str) -> TypeEngine[Any]:
@@ -235,6 +280,11 @@ def _sql_type(kind: str) -> TypeEngine[Any]:
             return Boolean()
         case _:
             return Float(53)
+
+
+def _same(limit: Any, named: Any) -> bool:
+    """Whether a limit is the one that a finding names, which carries six places."""
+    return limit == named if isinstance(named, str | bool) else math.isclose(limit, named, abs_tol=1e-6)
 
 
 def _plain(value: Any, kind: TypeEngine[Any]) -> Any:
