@@ -7,7 +7,7 @@ case says.
 .. code-block:: yaml
 
     defaults:                    # over every case of the file; each key may be left out
-      period: 2026-10
+      period: 2026-10            # as it is without a word
       tier: build
       source_system: native      # short for rows: {usage_events: {source_system: native}, usage_buckets: ...}
       limits: {}                 # as in a case
@@ -20,6 +20,7 @@ case says.
           build: {requests_a_day: 3}
           scale: [{from: 2026-10-01, requests_a_day: 9}, {from: 2026-10-15, requests_a_day: 4}]    # a change of law
           free:                  # nothing: the rule does not speak of the tier
+        limits_of: {R01: {all: {requests_a_day: 9}}}         # of another rule, where this one asks for them
         accounts:                # left out: a1 alone. [a1, a2] and a1..a9 are short for accounts with all defaults
           a1: {tier: build, customer: c1, opened_at: 2026-09-01}                # columns of accounts
           a2: {tiers: [{tier: free, from: 2026-10-01}, {tier: build, from: 2026-10-15T13:00}]}

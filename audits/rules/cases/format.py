@@ -109,9 +109,10 @@ class Case(_Strict):
     name: str
     kind: Kind
     line: int = 0
-    period: Annotated[Period, BeforeValidator(_period)]
+    period: Annotated[Period, BeforeValidator(_period)] = Period.parse("2026-10")
     tier: str = "build"
     limits: Annotated[dict[str, list[Row] | None], BeforeValidator(_pieces)] = {}
+    limits_of: dict[str, Annotated[dict[str, list[Row] | None], BeforeValidator(_pieces)]] = {}  # other rules
     accounts: Annotated[dict[str, Row], BeforeValidator(_accounts)] = {"a1": {}}
     customers: Annotated[dict[str, list[Row]], BeforeValidator(_listed)] = {}
     rows: dict[str, list[Row]] = {}
@@ -164,7 +165,7 @@ def read_cases(file: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-_BY_CASE = {"period", "tier", "limits"}
+_BY_CASE = {"period", "tier", "limits", "limits_of"}
 _BY_ROW = {"source_system", "rows"}
 
 

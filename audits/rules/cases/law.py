@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from audits.policy import Book
@@ -16,7 +16,13 @@ _WHY = "a case"
 def book_of(case: Case, rule: Rule, shipped: Book) -> Book:
     """The book for one case. Raises ValueError where a limit is neither in the case nor in the shipped book."""
     snapshot = shipped.snapshot()
-    snapshot["limits"] = {rule.id: _limits(case, rule, shipped)}
+    own = rule.spec.parameters.keys()
+    snapshot["limits"][rule.id] = _limits(rule.id, case.limits, own, case, shipped)
+    for other, limits in case.limits_of.items():
+        held = shipped.limits(other, case.period.first_day, case.period.last_day)
+        if not held:
+            raise ValueError(f"limits_of: the policy book has no limits for {other}")
+        snapshot["limits"][other] = _limits(other, limits, held[0].values.keys(), case, shipped)
     if case.book.entitlements is not None:
         snapshot["tiers"]["entitlements"] = [_dated(row) for row in case.book.entitlements]
     if case.book.territories is not None:
@@ -37,11 +43,13 @@ def _dated(row: Row) -> Row:
 _EFFECTIVE = ("effective_from", "effective_to")
 
 
-def _limits(case: Case, rule: Rule, shipped: Book) -> dict[str, Any]:
-    """The rule's file of limits: each tier's of the shipped book on the period's last day, changed by the case."""
+def _limits(
+    rule_id: str, limits: Mapping[str, list[Row] | None], parameters: Collection[str], case: Case, shipped: Book
+) -> dict[str, Any]:
+    """A rule's file of limits: each tier's of the shipped book on the period's last day, changed by the case."""
     day = case.period.last_day
-    base: dict[str, dict[str, Any]] = {row.tier: dict(row.values) for row in shipped.limits(rule.id, day, day)}
-    given = dict(case.limits)
+    base: dict[str, dict[str, Any]] = {row.tier: dict(row.values) for row in shipped.limits(rule_id, day, day)}
+    given = dict(limits)
     everywhere = given.pop("all", None) or []
     spoken_of = base.keys() or ({tier.id for tier in shipped.tiers} if everywhere else set())
     everywhere = everywhere or [{}]
@@ -55,21 +63,22 @@ def _limits(case: Case, rule: Rule, shipped: Book) -> dict[str, Any]:
             dates = {"effective_from": piece.get("from", _SINCE), "effective_to": piece.get("to")}
             values = base.get(tier, {}) | everywhere[0] | piece
             values = {name: value for name, value in values.items() if name not in ("from", "to")}
-            rows += [_limit(tier, name, value, dates) for name, value in _checked(values, tier, rule).items()]
+            rows += [
+                _limit(tier, name, value, dates) for name, value in _checked(values, tier, rule_id, parameters).items()
+            ]
     _end_where_the_next_begins(rows)
     return {
-        "rule": rule.id,
-        "title": rule.spec.title,
+        "rule": rule_id,
+        "title": rule_id,
         "in_force": [_dated({"status": "active", "tiers": tiers})],
         "limits": rows,
     }
 
 
-def _checked(values: Mapping[str, Any], tier: str, rule: Rule) -> Mapping[str, Any]:
-    parameters = rule.spec.parameters.keys()
-    if unknown := values.keys() - parameters:
-        raise ValueError(f"limits: {rule.id} has no parameter {min(unknown)!r}, only {', '.join(parameters)}")
-    if missing := parameters - values.keys():
+def _checked(values: Mapping[str, Any], tier: str, rule_id: str, parameters: Collection[str]) -> Mapping[str, Any]:
+    if unknown := values.keys() - set(parameters):
+        raise ValueError(f"limits: {rule_id} has no parameter {min(unknown)!r}, only {', '.join(parameters)}")
+    if missing := set(parameters) - values.keys():
         raise ValueError(f"limits: neither the case nor the policy book gives {min(missing)!r} for tier {tier}")
     return values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Select, Subquery, and_, cast, func, or_, select
+from sqlalchemy import Integer, Select, Subquery, and_, cast, func, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
@@ -38,7 +38,7 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts of tiers with too few active peers for the quantile to mean anything."""
     r = _ranked(scope).c
-    reason = func.concat("fewer than ", cast(func.floor(r.limit_peers_min), Float), " active peers in the tier")
+    reason = func.concat("fewer than ", cast(r.limit_peers_min, Integer), " active peers in the tier")
     return select(r.account_id, reason.label("reason")).where(r.peers < r.limit_peers_min)
 
 

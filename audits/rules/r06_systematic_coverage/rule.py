@@ -58,7 +58,11 @@ def _candidates(scope: Scope) -> Subquery:
     """Members of subjects with enough prompts and entropy: H = -sum p ln p over topics, over ln of their number."""
     t = account_topic_day.c
     topics = (
-        select(func.greatest(func.ln(cast(func.count(t.topic_id.distinct()), Float(53))), 1e-9).label("ln_all"))
+        select(
+            func.greatest(func.ln(cast(func.greatest(func.count(t.topic_id.distinct()), 1), Float(53))), 1e-9).label(
+                "ln_all"
+            )
+        )
         .where(t.day.between(scope.period.first_day, scope.period.last_day))
         .subquery("topics")
     )
