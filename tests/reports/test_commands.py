@@ -1,0 +1,46 @@
+"""``audits findings``, ``report`` and ``verify`` on a ledger alone: no warehouse is there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from audits.cli import app
+
+
+@pytest.fixture
+def environment(filled: Path, tmp_path: Path) -> dict[str, str]:
+    ledger = tmp_path / "ledger.sqlite"
+    shutil.copy(filled, ledger)
+    return {
+        "AUDITS_WAREHOUSE_URL": f"duckdb:///{tmp_path / 'none.duckdb'}",
+        "AUDITS_LEDGER_URL": f"sqlite:///{ledger}",
+        "AUDITS_OUT": str(tmp_path / "out"),
+    }
+
+
+@pytest.mark.parametrize(("form", "file"), [("jsonl", "findings.jsonl"), ("csv", "findings.csv")])
+def test_findings_prints_what_the_report_s_file_holds(
+    environment: dict[str, str], rendered: Path, form: str, file: str
+) -> None:
+    result = CliRunner().invoke(app, ["findings", "-p", "2026-10", "-t", "build", "-f", form], env=environment)
+    assert result.stdout_bytes == (rendered / "2026-10/r2/build" / file).read_bytes()
+
+
+def test_a_report_rendered_again_verifies_and_is_the_same(environment: dict[str, str], rendered: Path) -> None:
+    result = CliRunner().invoke(app, ["report", "-p", "2026-10"], env=environment)
+    assert result.exit_code == 0, result.output
+    folder = Path(environment["AUDITS_OUT"]) / "2026-10/r2"
+    assert (folder / "manifest.json").read_bytes() == (rendered / "2026-10/r2/manifest.json").read_bytes()
+    assert CliRunner().invoke(app, ["verify", str(folder)]).exit_code == 0
+
+
+def test_verify_exits_1_and_names_what_changed(environment: dict[str, str], rendered: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(rendered / "2026-10/r1", tmp_path / "r1")
+    (folder / "build/findings.csv").write_text("nothing\n")
+    result = CliRunner().invoke(app, ["verify", str(folder)])
+    assert result.exit_code == 1
+    assert "build/findings.csv: changed" in result.output

@@ -1,0 +1,66 @@
+"""``audits standing``, as an account manager types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from audits.cli import app
+from audits.errors import AuditsError
+from audits.ledger import open_ledger
+from tests.reports.world import fill
+
+
+@pytest.fixture(scope="module")
+def ledger_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}"
+    with open_ledger(url) as ledger, ledger.session() as session:
+        fill(session)
+    return url
+
+
+@pytest.fixture
+def environment(ledger_url: str, tmp_path: Path) -> dict[str, str]:
+    warehouse = f"duckdb:///{tmp_path / 'none.duckdb'}"
+    return {"AUDITS_WAREHOUSE_URL": warehouse, "AUDITS_LEDGER_URL": ledger_url, "COLUMNS": "160"}
+
+
+def test_the_answer_for_somebody_on_the_phone(environment: dict[str, str]) -> None:
+    result = CliRunner().invoke(app, ["standing", "c-0203", "--at", "2026-11-24"], env=environment)
+    assert result.exit_code == 0, result.output
+    for words in ("Northwind Ltd", "▲ WATCH since 1 Oct 2026", "You may say", "Was this planned?", "History"):
+        assert words in result.output
+    assert "fraud" not in result.output
+
+
+def test_the_same_for_a_program(environment: dict[str, str]) -> None:
+    result = CliRunner().invoke(
+        app, ["standing", "a-0203-0", "--at", "2026-11-24", "--format", "json"], env=environment
+    )
+    data = json.loads(result.output)
+    assert (data["customer_id"], data["standing"], data["as_of"]) == ("c-0203", "watch", "2026-11-24")
+    assert data["reasons"][0]["rule_id"] == "R02"
+
+
+def test_a_hostile_name_cannot_move_the_cursor_or_set_a_style(environment: dict[str, str]) -> None:
+    for customer, shown in (("c-0186", "bell"), ("c-0185", "⟨U+202E⟩gnp.exe txet"), ("c-0303", "<b onmouseover=")):
+        output = CliRunner().invoke(app, ["standing", customer, "--at", "2026-11-24"], env=environment).output
+        assert shown in output
+        assert "\x07" not in output
+        assert "\u202e" not in output
+
+
+def test_somebody_unknown_is_said_to_be_unknown(environment: dict[str, str]) -> None:
+    result = CliRunner().invoke(app, ["standing", "nobody"], env=environment)
+    assert isinstance(result.exception, AuditsError)
+    assert "knows 'nobody'" in result.exception.what
+    assert result.exception.fix
+
+
+def test_a_day_that_is_none(environment: dict[str, str]) -> None:
+    result = CliRunner().invoke(app, ["standing", "c-0203", "--at", "31 October"], env=environment)
+    assert isinstance(result.exception, AuditsError)
+    assert result.exception.where == "--at"
