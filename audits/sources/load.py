@@ -17,6 +17,7 @@ from audits.errors import AuditsError, PartialError
 from audits.sources.base import BUCKET_KEY, UNMAPPED, Batch, SetAside, Source, rejected_rows
 from audits.sources.privacy import redacted
 from audits.warehouse import Warehouse
+from audits.warehouse.fit import ESSENTIAL
 from audits.warehouse.loading import append_new, replace_changed, target
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
@@ -59,10 +60,12 @@ def load(
 
     A batch is one transaction; after a failure what was committed is kept, and the same load goes on. ``now`` is the
     arrival of rows whose source records none. ``tell`` hears of every batch. The one command that writes to the
-    contract's tables: missing ones are made.
+    contract's tables: it makes the one that it fills and, empty, those that no audit can do without. Others stay
+    absent, which says that they are not recorded; an empty table would say that there is nothing.
     """
     report, seen = LoadReport(source.system, source.table.name), _Seen()
-    with target(warehouse_url, [*source_metadata.sorted_tables, rejected_rows]) as warehouse:
+    needed = [table for table in source_metadata.sorted_tables if table.name in ESSENTIAL or table is source.table]
+    with target(warehouse_url, [*needed, rejected_rows]) as warehouse:
         with warehouse.begin() as connection:
             newest = _newest(connection, source, now)
         with _kept(report):

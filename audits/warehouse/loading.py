@@ -30,11 +30,11 @@ from sqlalchemy import (
     delete,
     event,
     insert,
-    inspect,
     literal,
     not_,
     null,
     select,
+    text,
 )
 from sqlalchemy import table as lightweight_table
 from sqlalchemy.engine import make_url
@@ -45,6 +45,11 @@ from audits.errors import AuditsError
 from audits.warehouse.engines import Warehouse
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA
+
+_COLUMNS_THERE = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = ANY (current_schemas(true)) AND table_catalog = current_database()
+"""
 
 
 @contextmanager
@@ -157,14 +162,15 @@ def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
 
 
 def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
+    there: dict[str, set[str]] = {}
+    for name, column_name in connection.execute(text(_COLUMNS_THERE)):
+        there.setdefault(name, set()).add(column_name)
     for table in tables:
-        there = inspect(connection)
-        if not there.has_table(table.name):
-            table.create(connection)
+        if table.name not in there:
+            table.create(connection, checkfirst=False)
             index_for_loading(connection, table)
             continue
-        columns = {found["name"] for found in there.get_columns(table.name)}
-        missing = [name for name in table.c.keys() if name not in columns]  # noqa: SIM118 - a ColumnCollection iterates columns
+        missing = [column.name for column in table.c if column.name not in there[table.name]]
         if missing:
             raise AuditsError(
                 f"The table {table.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",

@@ -39,7 +39,11 @@ def settings_for_loading(dialect: str) -> tuple[str, ...]:
 
 
 def index_for_loading(connection: Connection, table: Table) -> None:
-    """The index with which PostgreSQL finds whether an event is there already; DuckDB scans a column as fast."""
+    """PostgreSQL's indexes on a new event table: is an event there already, and which came on a day.
+
+    DuckDB scans a column as fast, and keeps the day's range of every block by itself.
+    """
     if connection.dialect.name == "postgresql" and "event_id" in table.c:
         name = connection.dialect.identifier_preparer.quote(table.name)
         connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_id)")
+        connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_ts, ingested_ts)")
