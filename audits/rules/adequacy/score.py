@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audits.errors import AuditsError
 from audits.policy import Book
 from audits.rules.adequacy.mutants import KINDS, Kind, Mutant, mutants_of
 from audits.rules.base import Rule
 from audits.rules.cases import Case, Stage, differences, read_cases
 from audits.rules.cases.run import Outcome, Scene, scene
+from audits.rules.scope import Scope
 from audits.rules.wording import summary_of
 
 _FIRST = ("boundary", "hit", "miss", "tier_change", "limit_change", "nulls")
@@ -41,7 +43,10 @@ class Score:
 
 
 def adequacy_of(rule: Rule, book: Book, stage: Stage) -> Score:
-    """Score a rule's cases. Each case is set up once and every mutant that still lives is asked about it."""
+    """Score a rule's cases. Each case is set up once and every mutant that still lives is asked about it.
+
+    Raises AuditsError where a case fails as it is: against a rule that is wrong, nothing can be noticed.
+    """
     living = mutants_of(rule)
     killed = []
     cases = sorted(read_cases(rule.folder / "cases.yaml"), key=_telling)
@@ -49,6 +54,12 @@ def adequacy_of(rule: Rule, book: Book, stage: Stage) -> Score:
         if not living:
             break
         with scene(rule, case, stage, book) as played:
+            if problems := differences(case, _asked(rule, played, played.scope)):
+                raise AuditsError(
+                    f"{rule.id} fails its own case {case.name!r}: {problems[0]}",
+                    where=f"{rule.folder / 'cases.yaml'}:{case.line}",
+                    fix=f"Mend it first: audits rules check {rule.id}",
+                )
             noticed = [mutant for mutant in living if _notices(case, played, mutant)]
         killed += noticed
         living = [mutant for mutant in living if mutant not in noticed]
@@ -66,11 +77,13 @@ def _telling(case: Case) -> int:
 
 
 def _notices(case: Case, played: Scene, mutant: Mutant) -> bool:
-    evaluation = played.ask(mutant.rule, mutant.scope(played.scope))
-    found = tuple((one, summary_of(mutant.rule, one)) for one in evaluation.found)
     if mutant.kind == "limit":
         # The finding repeats the limit: that another one is printed proves nothing of what it decides.
-        case = case.model_copy(
-            update={"find": tuple(one.model_copy(update={"limits": {}, "summary": None}) for one in case.find)}
-        )
-    return bool(differences(case, Outcome(found, evaluation.cells, evaluation.error)))
+        silent = [one.model_copy(update={"limits": {}, "summary": None}) for one in case.find]
+        case = case.model_copy(update={"find": tuple(silent)})
+    return bool(differences(case, _asked(mutant.rule, played, mutant.scope(played.scope))))
+
+
+def _asked(rule: Rule, played: Scene, scope: Scope) -> Outcome:
+    evaluation = played.ask(rule, scope)
+    return Outcome(tuple((one, summary_of(rule, one)) for one in evaluation.found), evaluation.cells, evaluation.error)
