@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from audits.ledger.models import CellGroup, EvaluationRow, FindingRow, QualityDa
 from audits.periods import Period
 from reports import model, text
 from reports.changes import Fate
-from reports.model import Checks, Limit, NotCompliant, Reason, RuleCoverage
+from reports.model import Checks, Limit, NotCompliant, RuleCoverage
 from reports.wording import Key, Words, key_of
 
 _WORST = ("none", "good", "degraded", "blocked")
@@ -156,22 +156,3 @@ def _limits(words: Words, rule_id: str, tier: str, period: Period) -> tuple[Limi
 def _place(parameters: Mapping[str, Any], name: str) -> tuple[int, str]:
     names = list(parameters)
     return (names.index(name) if name in names else len(names)), name
-
-
-def reasons(coverage: Iterable[RuleCoverage], verdicts: Sequence[str]) -> list[Reason]:
-    """Why cells ended with one of the verdicts, over all rules, most checks first."""
-    groups: dict[str, list[tuple[str, NotCompliant]]] = {}
-    for rule in coverage:
-        for group in rule.reasons:
-            if group.verdict in verdicts:
-                groups.setdefault(group.reason, []).append((rule.rule_id, group))
-    found = [
-        Reason(
-            reason,
-            tuple(rule for rule, _ in its),
-            sum(len(group.customers) for _, group in its),
-            tuple(dict.fromkeys(customer for _, group in its for customer in group.customers)),
-        )
-        for reason, its in groups.items()
-    ]
-    return sorted(found, key=lambda one: (-one.checks, one.reason))

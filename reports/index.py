@@ -13,7 +13,8 @@ from audits.ledger.models import AuditedCustomer, EvaluationRow, Run
 from audits.ledger.read import book_of, findings_in, governing_runs, horizon_of, revisions
 from audits.periods import Kind, Period
 from reports import files
-from reports.model import VERDICTS, Checks, PeriodLine, RunPage, TierLine
+from reports.model import VERDICTS, Checks
+from reports.overview import PeriodLine, RunPage, TierLine
 
 KINDS: tuple[Kind, ...] = ("month", "quarter", "week", "day")
 PERIODS_SHOWN = 36

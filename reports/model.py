@@ -355,42 +355,20 @@ class TierReport:
         """Every finding that nobody has decided yet, gravest first."""
         return tuple(finding for finding in self.findings if finding.status.word == "open")
 
-
-@dataclass(frozen=True, slots=True)
-class TierLine:
-    """A tier of a period on an index page. ``folder`` leads from the page to its report; "" where none was rendered."""
-
-    tier: str
-    title: str
-    revision: int
-    audited_at: datetime
-    status: str
-    customers: int
-    findings: Mapping[str, int]  # by severity
-    open: Mapping[str, int]  # the part that nobody has decided, by severity
-    checks: Checks
-    folder: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodLine:
-    """A period on the index over all periods, each tier from the newest revision that audited it."""
-
-    period: Period
-    tiers: tuple[TierLine, ...]
-    revisions: tuple[tuple[int, str], ...]  # (revision, folder or "")
-
-
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    """The page of one revision: its tiers, what it was made from and what changed its predecessor."""
-
-    period: Period
-    revision: int
-    audited_at: datetime
-    status: str
-    policy_version: str
-    policy_title: str
-    causes: tuple[str, ...]
-    notes: tuple[str, ...]
-    tiers: tuple[TierLine, ...]
+    def reasons(self, *verdicts: str) -> tuple[Reason, ...]:
+        """Why checks ended with one of the verdicts, over all rules, most checks first."""
+        groups: dict[str, list[tuple[str, NotCompliant]]] = {}
+        for rule in self.coverage:
+            for group in rule.reasons:
+                if group.verdict in verdicts:
+                    groups.setdefault(group.reason, []).append((rule.rule_id, group))
+        found = (
+            Reason(
+                reason,
+                tuple(rule for rule, _ in its),
+                sum(len(group.customers) for _, group in its),
+                tuple(dict.fromkeys(customer for _, group in its for customer in group.customers)),
+            )
+            for reason, its in groups.items()
+        )
+        return tuple(sorted(found, key=lambda one: (-one.checks, one.reason)))

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from audits.periods import Kind
 from reports import charts, text
-from reports.coverage import reasons
-from reports.model import SEVERITIES, Finding, PeriodLine, RunPage, Subject, TierReport
+from reports.model import SEVERITIES, Finding, Subject, TierReport
+from reports.overview import PeriodLine, RunPage
 from reports.wording import DECISIONS, subject_of
 
 DECISIONS_FIRST = 12
@@ -88,7 +88,6 @@ def environment() -> Environment:
         "listed": text.listed,
         "digest": lambda digest: digest.removeprefix("sha256:")[:12],
         "severities": _severities,
-        "reasons": reasons,
         "lines": _lines,
         "kind": lambda kind: KINDS.get(kind, kind),
         "plural": lambda kind: f"{kind}s".capitalize(),
