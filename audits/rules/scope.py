@@ -139,12 +139,17 @@ class Scope:
     def territories(self) -> Subquery:
         """``country``, ``status``, ``valid_from``, ``valid_to`` (exclusive, never NULL).
 
-        From the warehouse where it has them, else from the policy book; either way evidence can join it.
+        From the warehouse where it has them, else from the policy book; either way evidence can join it. A country has
+        one status at a time: where rows overlap, one ends where the next begins, and of two that begin together the
+        one that does not support holds.
         """
         t = territories.c
         forever = literal(utc_midnight(_FOREVER), Instant)
         if "territories" not in self.unrecorded:
-            ends = func.coalesce(t.valid_to, forever).label("valid_to")
+            after = func.lead(t.valid_from).over(
+                partition_by=t.country, order_by=(t.valid_from, case((t.status == "supported", 0), else_=1), t.status)
+            )
+            ends = func.least(func.coalesce(t.valid_to, forever), func.coalesce(after, forever)).label("valid_to")
             return select(t.country, t.status, t.valid_from, ends).subquery("territory")
         columns: list[ColumnClause[Any]] = [
             column("country", String), column("status", String), column("from_day", Date), column("to_day", Date)
