@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr
-from sqlalchemy import Connection, String, cast, func, literal, select
+from sqlalchemy import BigInteger, Connection, String, cast, func, literal, select
 
 from audits.linkage.evidence import OWN, STRONG, Evidence, Floats, Ints, stretches
 from audits.linkage.params import Params
@@ -55,8 +55,9 @@ class Residuals:
 def read_hourly(connection: Connection, first: date, last: date, n_accounts: int, params: Params) -> Hourly:
     """The hourly counts of accounts with enough requests for a comparison; one text an account crosses the wire."""
     h = account_hour.c
-    slot = (day_number(h.day) - day_number(literal(first))) * 24 + h.hour
-    packed = slot * _BASE + func.least(h.n_requests, _BASE - 1)
+    slot = (day_number(h.day) - day_number(literal(first))) * 24 + cast(h.hour, BigInteger)
+    # 90 days of hours outgrow 32 bits, and a quarter with its baseline is longer
+    packed = cast(slot, BigInteger) * _BASE + func.least(h.n_requests, _BASE - 1)
     busy = (
         select(linked_accounts.c.account_no, func.aggregate_strings(cast(packed, String), " ").label("series"))
         .select_from(account_hour.join(linked_accounts, linked_accounts.c.account_id == h.account_id))
