@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from audits.errors import AuditsError
+from audits.ledger import open_ledger
+from audits.ledger.read import findings_of
+from audits.periods import Period
+from audits.pipeline import audit
 from audits.policy import PolicyError, init_book, load_book
 from audits.rules.base import RuleSpec
 from audits.rules.cases import DuckStage, PostgresStage, differences, read_cases, run_case
+from audits.rules.cases.fill import filled
 from audits.rules.catalogue import HERE, load_law, load_rule, load_rules, read_spec
 from audits.rules.operator_rule import RELATIONS, columns_of
 from audits.rules.operator_sql import check_sql, portable
 from audits.rules.proof import prove
 from audits.rules.skeleton import new_rule
+from audits.settings import Settings
 
 SPEC: RuleSpec = read_spec(HERE / "r01_extraction_volume" / "rule.yaml").model_copy(update={"observed": {"n": "Count"}})
 GOOD = """SELECT account_id AS subject_id, tier, SUM(n_ok) AS observed_n
@@ -241,3 +247,33 @@ def test_folder_that_the_book_names_must_be_there(tmp_path: Path) -> None:
     file.write_text(file.read_text() + "\nrule_folders: [ours]\n")
     with pytest.raises(AuditsError, match="There is no folder ours"):
         load_law(book)
+
+
+def test_own_rule_is_audited_and_reported_like_a_shipped_one(tmp_path: Path) -> None:
+    init_book(tmp_path / "book")
+    _, query, cases, limits = new_rule("night use", tmp_path / "book" / "rules", load_rules(), ["build"])
+    wrong = query.read_text()
+    query.write_text(
+        wrong.replace("SUM(requests) AS", "MAX(requests) AS").replace("SUM(requests) >=", "MAX(requests) >")
+    )
+    shadow = limits.read_text()
+    limits.write_text(shadow.replace("status: shadow", "status: active").replace("value: 1000", "value: 3"))
+    stage = DuckStage(tmp_path / "warehouse")
+    with stage.play(filled(read_cases(cases)[0])):
+        pass
+    stage.close()
+
+    settings = Settings(
+        warehouse_url=f"duckdb:///{stage.source}",
+        ledger_url=f"sqlite:///{tmp_path / 'ledger.sqlite'}",
+        out=tmp_path / "out",
+        policy=tmp_path / "book",
+    )
+    outcome = audit(settings, Period.parse("2026-10-05"), now=datetime(2026, 11, 5, tzinfo=UTC))
+
+    assert outcome.status == "complete"
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        [finding] = findings_of(session, period="2026-10-05", tiers=())
+    assert (finding["rule_id"], finding["subject_id"], finding["severity"]) == ("X01", "a1", "low")
+    assert finding["summary"] == "At most 4 successful requests on a day (limit 3)."
+    assert stage.count(finding["evidence_sql"]) == 4
