@@ -6,7 +6,6 @@ memory alone, in an ephemeral context: it reads and writes no file, and reaches 
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -44,15 +43,23 @@ def failing(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> dict
     return failed
 
 
-def new_context(**config: Any) -> EphemeralDataContext:
+def new_context() -> EphemeralDataContext:
     """A context that lives in memory and tells nobody."""
     import great_expectations as gx  # noqa: PLC0415 - seconds
-    from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+    from great_expectations.data_context.types.base import (  # noqa: PLC0415
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    context = gx.get_context(mode="ephemeral", **config)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    return context
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        ),
+    )
 
 
 def validate(

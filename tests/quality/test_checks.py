@@ -1,0 +1,201 @@
+"""What the gate finds in rows, and that it leaves sound rows alone."""
+
+from datetime import timedelta
+
+from audits.quality.offending import offending_keys
+from audits.warehouse import warehouse
+from tests.quality.data import DAY, HOURS, change, checks, judged, limits, requests, verdict, weeks, world
+from tests.rows import at, put, run_sql
+
+ROWS = requests()
+LAST = sorted(row["event_id"] for row in ROWS[-2:])
+MOMENT = at(f"{DAY}T20:00")
+SPOILT = {
+    "impossible_token_share": {"output_tokens": -1},
+    "over_context_share": {"input_tokens": 400_001},
+    "empty_key_share": {"api_key_hash": ""},
+    "unmapped_account_share": {"account_id": "UNMAPPED"},
+    "orphan_account_share": {"account_id": "nobody"},
+    "orphan_key_share": {"api_key_hash": "strange"},
+    "late_share": {"ingested_ts": MOMENT + timedelta(hours=26, minutes=20)},
+    "future_share": {"ingested_ts": MOMENT - timedelta(minutes=10)},
+    "raw_secret_rows": {"end_user_hash": "sk-live-1234567890"},
+    "unknown_model_share": {"model_served": "m-9"},
+}
+
+
+def test_a_sound_day_is_good_and_has_no_reasons(url):
+    one = verdict(url, weeks(), ROWS)
+    assert (one.day, one.source_system, one.verdict, one.reasons) == (DAY, "native", "good", ())
+
+
+def by_source(url, kinds, **changed):
+    """A warehouse with a source for each kind of spoilt rows, and the verdict on each source."""
+    put(
+        url,
+        world(
+            *(
+                [
+                    row | {"source_system": kind, "event_id": f"{kind}:{row['event_id']}"}
+                    for row in change(ROWS, count, **columns)
+                ]
+                for kind, (count, columns) in kinds.items()
+            )
+        ),
+    )
+    return {one.source_system: one for one in judged(url, **changed)}
+
+
+def test_spoilt_rows_fail_their_own_check_and_can_be_found_again(url):
+    small = dict.fromkeys(("empty_key_share", "unmapped_account_share", "late_share"), 0.01)
+    verdicts = by_source(url, {check: (2, columns) for check, columns in SPOILT.items()}, **small)
+    assert set(verdicts) == set(SPOILT)
+    for check, one in verdicts.items():
+        reason = checks(one)[check]
+        assert set(checks(one)) == {check}
+        assert (reason.rows, reason.hours) == (2, (20,))
+        assert reason.what.startswith("2 ")
+        assert one.verdict == {"block": "blocked", "degrade": "degraded", "warn": "good"}[reason.severity]
+        assert reason.rules == (() if reason.severity == "warn" else limits()[check].indeterminate)
+        with warehouse(url) as opened:
+            assert list(offending_keys(opened, one, reason, limits())) == [f"{check}:{event}" for event in LAST]
+
+
+def test_each_way_to_be_impossible_counts(url):
+    ways = {
+        "cached": {"cached_input_tokens": 101},
+        "reasoning": {"reasoning_tokens": 51},
+        "negative": {"input_tokens": -3, "cached_input_tokens": None},
+    }
+    verdicts = by_source(url, {name: (2, columns) for name, columns in ways.items()})
+    assert {name: checks(one)["impossible_token_share"].rows for name, one in verdicts.items()} == dict.fromkeys(
+        ways, 2
+    )
+
+
+def test_raw_text_in_any_column_for_digests_blocks_the_day_and_is_copied_nowhere(url):
+    raw = {
+        "api_key_hash": "sk-proj-abc",
+        "session_id": "Please translate this letter",
+        "system_prompt_hash": "请把这封信翻译成英文",
+        "prompt_template_hash": "x" * 201,
+        "user_agent_family": "AIzaSyAbc",
+        "client_ip_hash": "203.0.113.7",
+        "client_net_hash": "2001:db8::/48",
+    }
+    for column, one in by_source(url, {column: (1, {column: value}) for column, value in raw.items()}).items():
+        assert one.verdict == "blocked", column
+        reason = checks(one)["raw_secret_rows"]
+        assert raw[column] not in str(reason)
+        with warehouse(url) as opened:
+            assert offending_keys(opened, one, reason, limits()) == (f"{column}:{ROWS[-1]['event_id']}",)
+
+
+def test_digests_and_families_are_no_secrets(url):
+    harmless = {
+        "user_agent_family": "Mozilla Firefox on Linux",
+        "client_ip_hash": "sha256:v1:2f8a5c",
+        "api_key_hash": "d" * 128,
+        "session_id": "a.b.c.d",
+        "system_prompt_hash": None,
+    }
+    verdicts = by_source(url, {column: (1, {column: value}) for column, value in harmless.items()})
+    assert {column for column, one in verdicts.items() if one.verdict != "good"} == set()
+
+
+def test_a_day_that_was_mended_in_place_is_not_blocked_any_more(url):
+    assert verdict(url, change(ROWS, 1, session_id="two words")).verdict == "blocked"
+    run_sql(url, "UPDATE usage_events SET session_id = 'digest' WHERE session_id = 'two words'")
+    (one,) = judged(url)
+    assert one.verdict == "good"
+
+
+def test_repeated_ids_are_counted_beyond_the_first_and_many_of_them_block(url):
+    one = verdict(url, ROWS, ROWS[-3:], ROWS[-3:])
+    assert checks(one)["duplicate_share"].rows == 6
+    assert one.verdict == "degraded"
+    put(url, {"usage_events": ROWS[:20]})
+    (one,) = judged(url)
+    assert set(checks(one)) == {"duplicate_share", "duplicate_share_block"}
+    assert one.verdict == "blocked"
+    with warehouse(url) as opened:
+        assert len(offending_keys(opened, one, one.reasons[0], limits(), limit=5)) == 5
+
+
+def test_one_row_is_a_slip_and_no_share(url):
+    assert verdict(url, change(ROWS, 1, output_tokens=-1)).reasons == ()
+
+
+def test_keys_are_revoked_from_then_on_and_only_for_requests_that_succeed(url):
+    failed = requests(hours=(21,), accounts="f", status_code=401)
+    put(url, world(ROWS, failed))
+    run_sql(url, f"UPDATE api_keys SET revoked_at = '{DAY} 20:00:00+00' WHERE account_id = 'f'")
+    (one,) = judged(url)
+    assert checks(one)["orphan_key_share"].rows == 4  # of the hour from 20:00, not those of 9:00 and 13:00
+    run_sql(url, "UPDATE api_keys SET revoked_at = NULL")
+    (one,) = judged(url)
+    assert "orphan_key_share" not in checks(one)
+
+
+def test_against_an_empty_table_nothing_is_unknown(url):
+    put(url, world(change(ROWS, 2, api_key_hash="strange", model_served="m-9")))
+    run_sql(url, "DELETE FROM api_keys", "DELETE FROM models")
+    (one,) = judged(url)
+    assert one.reasons == ()
+
+
+def test_local_time_taken_for_utc_is_seen_in_the_arrivals(url):
+    shifted = [row | {"ingested_ts": row["event_ts"] + timedelta(hours=5, seconds=30)} for row in ROWS]
+    assert set(checks(verdict(url, shifted))) == {"shifted_share"}
+
+
+def test_arrivals_once_a_day_are_no_shift(url):
+    batch = at(DAY.isoformat()) + timedelta(days=1, minutes=40)
+    assert verdict(url, [row | {"ingested_ts": batch} for row in ROWS]).reasons == ()
+
+
+def test_a_source_without_any_failure_does_not_export_them(url):
+    one = verdict(url, [row | {"status_code": 200} for row in ROWS], busy_requests_without_failure=50)
+    reason = checks(one)["busy_requests_without_failure"]
+    assert (reason.rows, reason.accounts, reason.rules) == (72, (), ("R10", "R22", "R24"))
+
+
+def test_a_busy_account_without_any_failure_concerns_that_account(url):
+    rows = [row | ({"status_code": 200} if row["account_id"] == "c" else {}) for row in ROWS]
+    one = verdict(
+        url, rows, requests(accounts="c", hours=(14,), each=10, status_code=200), busy_requests_without_failure=20
+    )
+    assert checks(one)["busy_requests_without_failure"].accounts == ("c",)
+
+
+def test_one_address_for_nearly_everybody_is_a_gateway(url):
+    one = verdict(url, [row | {"client_ip_hash": "gateway"} for row in ROWS])
+    assert set(checks(one)["one_address_share"].rules) >= {"R14", "R17"}
+
+
+def test_one_account_with_one_server_is_no_gateway(url):
+    rows = requests(accounts="a", client_ip_hash="server")
+    assert "one_address_share" not in checks(verdict(url, rows))
+
+
+def test_a_source_that_records_no_address_and_no_key_is_not_judged_by_them(url):
+    assert verdict(url, [row | {"client_ip_hash": None, "api_key_hash": None} for row in ROWS]).reasons == ()
+
+
+def test_both_sources_of_a_day_have_their_own_verdict(url):
+    put(url, world(ROWS, requests(source_system="otel", accounts="a", hours=HOURS[:1]), []))
+    run_sql(
+        url, "UPDATE usage_events SET event_id = 'otel:' || event_id, output_tokens = -5 WHERE source_system = 'otel'"
+    )
+    assert [(one.source_system, one.verdict) for one in judged(url)] == [("native", "good"), ("otel", "degraded")]
+
+
+def test_what_is_absent_altogether_is_not_recorded_and_fails_nothing(url):
+    put(url, world(ROWS))
+    run_sql(
+        url,
+        *(f"DROP TABLE {table}" for table in ("api_keys", "models", "billed_usage", "usage_buckets", "auth_events")),
+        *(f"ALTER TABLE usage_events DROP COLUMN {column}" for column in ("client_ip_hash", "session_id", "cost_usd")),
+    )
+    (one,) = judged(url)
+    assert one.reasons == ()
