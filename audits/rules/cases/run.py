@@ -116,8 +116,7 @@ def _put_groups(connection: Connection, case: Case) -> None:
         for account in accounts
     ]
     if members:
-        kept = group_members.c.keys()
-        connection.execute(insert(group_members), [{name: row[name] for name in kept} for row in members])
+        connection.execute(insert(group_members), members)
 
 
 def _evidence(stage: Stage, found: Found, sql: str) -> tuple[int, str]:
