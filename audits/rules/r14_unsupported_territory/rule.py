@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import Found
+from audits.rules.listed import listed
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -31,14 +31,13 @@ def violations(scope: Scope) -> Select[Any]:
     outside = t.c.status.in_(NOT_OFFERED)
     direct = and_(outside, u.c.ip_type.in_(DIRECT))
     stretch = (u.c.account_id, u.c.tier, u.c.limit_share_min, u.c.limit_requests_min)
-    countries = func.string_agg(u.c.ip_country.distinct(), aggregate_order_by(literal(", "), u.c.ip_country))
     s = (
         select(
             *stretch,
             func.sum(u.c.n_ok).label("located"),
             func.sum(u.c.n_ok).filter(outside).label("outside"),
             func.coalesce(func.sum(u.c.n_ok).filter(direct), 0).label("direct"),
-            countries.filter(outside).label("countries"),
+            listed(u.c.ip_country).filter(outside).label("countries"),
         )
         .select_from(u.outerjoin(t, held))
         .where(u.c.ip_country.is_not(None), u.c.n_ok > 0)
@@ -53,7 +52,7 @@ def violations(scope: Scope) -> Select[Any]:
     worst = func.row_number().over(
         partition_by=(s.account_id, s.tier), order_by=(severity, s.outside.desc(), s.limit_share_min)
     )
-    found = select(s, severity.label("severity"), worst.label("place")).where(reaches(s.outside)).subquery("found").c
+    found = select(*s, severity.label("severity"), worst.label("place")).where(reaches(s.outside)).subquery("found").c
     return select(
         found.account_id.label("subject_id"),
         found.tier,
