@@ -1,13 +1,14 @@
 """``account_model_day``: which model, operation and access path an account used, and with which capabilities.
 
-Counts of capabilities are of successful requests: what was refused was not obtained.
+Counts of capabilities are of successful requests: what was refused was not obtained. The requests of one row used the
+same capabilities, so that those that used one or another of several can be counted once: each count is ``n_ok`` or 0.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, FromClause, Select, String, Table, func, select
+from sqlalchemy import BigInteger, Column, Date, FromClause, Select, String, Table, case, func, select
 
 from audits.warehouse.tables import Instant, audit_metadata
 
@@ -37,7 +38,7 @@ account_model_day = Table(
 
 
 def from_events(events: FromClause) -> Select[Any]:
-    """One row for each day, slice, account, access path, operation and pair of models of the events."""
+    """One row for each day, slice, account, access path, operation, pair of models and set of capabilities."""
     e: Any = events.c
     ok = e.status_code < 400
     grain = (
@@ -49,18 +50,24 @@ def from_events(events: FromClause) -> Select[Any]:
         e.model_requested,
         e.model_served,
     )
+    capabilities = {
+        name: case((ok & used, 1), else_=0)
+        for name, used in (
+            ("n_logprobs", e.top_logprobs > 0),
+            ("n_logit_bias", e.logit_bias_n > 0),
+            ("n_reasoning_full", e.reasoning_visibility == "full"),
+            ("n_reasoning_summary", e.reasoning_visibility == "summary"),
+            ("n_signature_replay", e.reasoning_visibility == "signature_replay"),
+            ("n_multiple_choices", e.n_choices > 1),
+        )
+    }
     return select(
         *grain,
         func.count().label("n_requests"),
         func.count().filter(ok).label("n_ok"),
         func.sum(e.input_tokens).label("input_tokens"),
         func.sum(e.output_tokens).label("output_tokens"),
-        func.count().filter(ok & (e.top_logprobs > 0)).label("n_logprobs"),
-        func.count().filter(ok & (e.logit_bias_n > 0)).label("n_logit_bias"),
-        func.count().filter(ok & (e.reasoning_visibility == "full")).label("n_reasoning_full"),
-        func.count().filter(ok & (e.reasoning_visibility == "summary")).label("n_reasoning_summary"),
-        func.count().filter(ok & (e.reasoning_visibility == "signature_replay")).label("n_signature_replay"),
-        func.count().filter(ok & (e.n_choices > 1)).label("n_multiple_choices"),
+        *(func.sum(used).label(name) for name, used in capabilities.items()),
         func.min(e.event_ts).filter(ok).label("first_ok_ts"),
         func.max(e.event_ts).filter(ok).label("last_ok_ts"),
-    ).group_by(*grain)
+    ).group_by(*grain, *capabilities.values())
