@@ -179,7 +179,7 @@ def _print(report: LoadReport, shape: Format, loaded: str) -> None:
         "Read": report.read,
         loaded: report.loaded,
         "There already": report.already_there,
-        "No requests": report.ignored,
+        "Not requests": report.ignored,
         "Set aside": report.n_rejected,
     }
     for heading in figures:

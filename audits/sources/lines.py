@@ -22,10 +22,8 @@ def json_lines(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | S
                 position = f"{path.name}:{number}"
                 try:
                     value = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    # What json says names the column only; the line itself may quote a prompt.
-                    reason = f"no JSON ({getattr(error, 'msg', 'not UTF-8, or nested too deep')})"
-                    yield SetAside(Reject("line", reason), position, digest(line.hex()))
+                except (ValueError, RecursionError):  # not UTF-8, cut short, nested too deep
+                    yield SetAside(Reject("line", "no JSON"), position, digest(line.hex()))
                     continue
                 if isinstance(value, dict):
                     yield position, value

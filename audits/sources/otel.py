@@ -130,11 +130,14 @@ def _spans(paths: Sequence[Path], account: str | None) -> Iterator[tuple[str, di
 
 def _attributes(listed: Sequence[Mapping[str, Any]] | None, account: str | None) -> dict[str, Any]:
     """Those of the attributes that are used; the account's name may be any."""
-    return {
-        attribute["key"]: _value(attribute["value"])
-        for attribute in listed or ()
-        if attribute["key"] in _READ or attribute["key"] == account
-    }
+    said: dict[str, Any] = {}
+    for attribute in listed or ():
+        name = attribute["key"]
+        if name in _READ or name == account:
+            value = attribute["value"]
+            text = value.get("stringValue")  # which most are
+            said[name] = text if text is not None else _value(value)
+    return said
 
 
 def _value(value: Mapping[str, Any]) -> Any:

@@ -14,7 +14,8 @@ from audits.errors import AuditsError
 
 LONGEST_TEXT = 512  # characters; identifiers and names of models are shorter, prompts are mostly longer
 RAW_KEY_PATTERN = r"(^|[^A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # OpenAI's, Anthropic's and LiteLLM's keys all begin so
-_TROUBLE = re.compile(rf"(?P<key>{RAW_KEY_PATTERN})|(?P<text>[\x00\ud800-\udfff])")
+_RAW_KEY = re.compile(RAW_KEY_PATTERN)
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can hold half a character
 _SHAPE = re.compile(r"[^\W\d_]|(\d)")
 _OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$")
@@ -29,10 +30,11 @@ def trouble(text: str) -> str | None:
     """Why a text may not be stored, or None."""
     if len(text) > LONGEST_TEXT:
         return TOO_LONG
-    found = _TROUBLE.search(text)
-    if found is None:
-        return None
-    return RAW_KEY if found["key"] else NOT_TEXT
+    if "sk-" in text and _RAW_KEY.search(text):
+        return RAW_KEY
+    if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
+        return NOT_TEXT
+    return None
 
 
 def redacted(value: object) -> str:
