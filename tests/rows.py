@@ -63,7 +63,9 @@ def account(name: str, tier: str = "build", **columns: Any) -> dict[str, list[Ro
         ],
         "accounts": [{"account_id": name, "customer_id": customer, "opened_at": LONG_AGO, **columns}],
         "account_tiers": [{"account_id": name, "tier": tier, "valid_from": LONG_AGO}],
-        "api_keys": [{"api_key_hash": f"key-{plain(name)}", "account_id": name, "created_at": LONG_AGO, "serverless": False}],
+        "api_keys": [
+            {"api_key_hash": f"key-{plain(name)}", "account_id": name, "created_at": LONG_AGO, "serverless": False}
+        ],
     }  # fmt: skip
 
 

@@ -8,7 +8,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from audits.cli import demo, doctor, findings, policy, report, rules, run, sources, standing
+from audits.cli.demo import demo
+from audits.cli.doctor import doctor
+from audits.cli.findings import findings
+from audits.cli.policy import app as policy
+from audits.cli.report import report, verify
+from audits.cli.rules import app as rules
+from audits.cli.run import backfill, run
+from audits.cli.sources import app as sources
+from audits.cli.standing import standing
 from audits.errors import AuditsError
 
 app = typer.Typer(
@@ -19,17 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("run")(run.run)
-app.command("backfill")(run.backfill)
-app.command("findings")(findings.findings)
-app.command("standing")(standing.standing)
-app.command("report")(report.report)
-app.command("verify")(report.verify)
-app.command("doctor")(doctor.doctor)
-app.add_typer(rules.app, name="rules", help="List, show, check and write rules.")
-app.add_typer(policy.app, name="policy", help="Check, show, compare and copy the policy book.")
-app.add_typer(sources.app, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
+app.command("demo")(demo)
+app.command("run")(run)
+app.command("backfill")(backfill)
+app.command("findings")(findings)
+app.command("standing")(standing)
+app.command("report")(report)
+app.command("verify")(verify)
+app.command("doctor")(doctor)
+app.add_typer(rules, name="rules", help="List, show, check and write rules.")
+app.add_typer(policy, name="policy", help="Check, show, compare and copy the policy book.")
+app.add_typer(sources, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
 
 
 def main() -> None:

@@ -64,15 +64,14 @@ def backfill(
     with progress() as tell:
         for period in periods:
             try:
-                outcomes.append(
-                    audit(settings, period, now=clock(now), tell=lambda text, period=period: tell(f"{period}: {text}"))
-                )
+                tell(f"{period}")
+                outcomes.append(audit(settings, period, now=clock(now), tell=tell))
             except AuditsError as error:  # one period that cannot be audited must not keep the others from it
                 failed.append((period, error))
     if outcomes:
         print_outcomes(settings, outcomes)
         out.print(f"\nOpen   {settings.out / 'index.html'}", markup=False, soft_wrap=True)
-    for period, error in failed:
-        err.print(f"[red]{period} was not audited.[/] {escape(str(error))}")
+    for period, problem in failed:
+        err.print(f"[red]{period} was not audited.[/] {escape(str(problem))}")
     if failed or any(outcome.status != "complete" for outcome in outcomes):
         raise typer.Exit(1)

@@ -114,7 +114,7 @@ def revision_of(session: Session, period: Period, revision: int | None) -> Run |
     return session.scalar(_revisions(period).where(Run.revision == revision))
 
 
-def _revisions(period: Period) -> Select[tuple[Run]]:
+def _revisions(period: Period) -> Select[Run]:
     return select(Run).where(Run.period == period.id).order_by(Run.revision.desc())
 
 

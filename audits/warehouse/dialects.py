@@ -207,7 +207,7 @@ def for_literals(dialect: Dialect) -> Dialect:
     Drivers with %-style parameters double every per cent sign, and PostgreSQL's dialect doubles backslashes until a
     connection tells it otherwise; pasted into a prompt either would change the text that is compared.
     """
-    copy = type(dialect)(paramstyle="named")
+    copy = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
     copy.default_schema_name = dialect.default_schema_name
     copy._backslash_escapes = False  # type: ignore[attr-defined]
     return copy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Integer, Select, Subquery, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, and_, cast, func, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
@@ -67,7 +67,10 @@ def _ranked(scope: Scope) -> Subquery:
     )  # fmt: skip
     v, same = volume.c, and_(prompts.c.account_id == volume.c.account_id, prompts.c.tier == volume.c.tier)
     templates = func.coalesce(prompts.c.templates, 0)
-    below = lambda value: func.percent_rank().over(partition_by=v.tier, order_by=value)  # noqa: E731
+
+    def below(value: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.percent_rank().over(partition_by=v.tier, order_by=value)
+
     return (
         select(
             volume,

@@ -35,8 +35,11 @@ def violations(scope: Scope) -> Select[Any]:
     ).c  # fmt: skip
     whole = func.sum(uses.n).over(partition_by=(uses.account_id, uses.tier))
     place = func.row_number().over(partition_by=(uses.account_id, uses.tier), order_by=(uses.n.desc(), uses.template))
-    top = select(uses, whole.label("whole"), place.label("place")).subquery("top").c
-    common = lambda limit: cast(p.c.parties, Double(53)) > limit * p.c.everyone  # noqa: E731
+    top = select(*uses, whole.label("whole"), place.label("place")).subquery("top").c
+
+    def common(limit: Any) -> Any:
+        return cast(p.c.parties, Double(53)) > limit * p.c.everyone
+
     accounts = select(
         literal("account").label("subject_type"),
         top.account_id.label("subject_id"),
@@ -70,7 +73,7 @@ def violations(scope: Scope) -> Select[Any]:
         partition_by=(shared.group_id, shared.tier), order_by=(shared.n.desc(), shared.template)
     )
     best = (
-        select(shared, first.label("place"))
+        select(*shared, first.label("place"))
         .where(
             and_(shared.accounts >= shared.limit_group_accounts_min, shared.n >= shared.limit_group_uses_min),
             p.c.template == shared.template,

@@ -23,7 +23,7 @@ def violations(scope: Scope) -> Select[Any]:
     c, e = _candidates(scope).c, usage_events.c
     of_one = func.count().over(partition_by=(c.subject_id, c.tier, e.account_id, e.session_id))
     asked = (
-        select(c, e.prompt_simhash, (of_one == 1).label("alone"))
+        select(*c, e.prompt_simhash, (of_one == 1).label("alone"))
         .where(e.account_id == c.account_id, scope.in_period(e.event_ts), e.status_code < 400)
         .where(e.prompt_simhash.is_not(None), e.session_id.is_not(None))
         .subquery("asked")

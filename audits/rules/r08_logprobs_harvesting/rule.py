@@ -91,7 +91,7 @@ def _busy(scope: Scope) -> Subquery:
         week = func.sum(days.n).over(
             partition_by=(days.subject_id, days.tier), order_by=day_number(days.day), range_=(-6, 0)
         )
-        weeks = select(days, week.label("week")).subquery(f"{kind}_weeks").c
+        weeks = select(*days, week.label("week")).subquery(f"{kind}_weeks").c
         busy = (
             select(
                 weeks.subject_id, weeks.tier, func.max(weeks.week).label("peak"),

@@ -45,7 +45,7 @@ def violations(scope: Scope) -> Select[Any]:
         .subquery("profile")
     ).c  # fmt: skip
     place = func.row_number().over(partition_by=(profile.account_id, profile.tier), order_by=(profile.n, profile.hour))
-    placed = select(profile, place.label("place")).subquery("placed").c
+    placed = select(*profile, place.label("place")).subquery("placed").c
     level = cast(placed.n, Float(53))
     shape = (
         select(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, select, true
+from sqlalchemy import Float, Select, and_, cast, func, select, true
 
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
@@ -70,7 +70,7 @@ def violations(scope: Scope) -> Select[Any]:
     )  # fmt: skip
     s = sums.c
 
-    def correlation(ab: Any, a: Any, b: Any, aa: Any, bb: Any) -> ColumnElement[float]:
+    def correlation(ab: Any, a: Any, b: Any, aa: Any, bb: Any) -> Any:
         spread = func.greatest((all_hours * aa - a * a) * (all_hours * bb - b * b), 1e-9)
         return (all_hours * ab - a * b) / func.sqrt(spread)
 
@@ -88,7 +88,7 @@ def violations(scope: Scope) -> Select[Any]:
         .subquery("correlations")
     ).c  # fmt: skip
     partial = (r.xg - r.xt * r.gt) / func.sqrt(func.greatest((1 - r.xt * r.xt) * (1 - r.gt * r.gt), 1e-9))
-    p = select(r, partial.label("partial")).subquery("partials").c
+    p = select(*r, partial.label("partial")).subquery("partials").c
     together = p.partial >= p.limit_correlation_min
     return (
         select(

@@ -37,7 +37,7 @@ def violations(scope: Scope) -> Select[Any]:
     ).c  # fmt: skip
     early = seconds_between(first.released_at, first.first_use) <= first.limit_hours_max * HOUR
     earliest = func.min(first.first_use).over(partition_by=(first.group_id, first.model))
-    near = select(first, earliest.label("earliest")).where(early).subquery("near").c
+    near = select(*first, earliest.label("earliest")).where(early).subquery("near").c
     close = seconds_between(near.earliest, near.first_use) <= near.limit_spread_hours_max * HOUR
     moved = (
         select(

@@ -61,7 +61,7 @@ def _owned(scope: Scope) -> tuple[Any, Any]:
         a.customer_id, a.tier, a.limit_critical_over_percent, a.limit_medium_from_percent, first.label("first")
     ).subquery("held").c  # fmt: skip
     people = (
-        select(held, record.parent_country, record.parent_ownership_pct)
+        select(*held, record.parent_country, record.parent_ownership_pct)
         .where(held.first == 1, record.customer_id == held.customer_id, record.newest == 1)
         .subquery("people")
     )

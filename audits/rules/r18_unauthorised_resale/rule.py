@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Select, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Float, Select, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
@@ -83,7 +83,10 @@ def _signs(scope: Scope) -> Subquery:
     joined = use
     for part in (prompts, topics, places, sessions):
         joined = joined.outerjoin(part, and_(part.c.account_id == x.account_id, part.c.tier == x.tier))  # type: ignore[assignment]
-    sign = lambda condition: case((condition, 1), else_=0)  # noqa: E731
+
+    def sign(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return case((condition, 1), else_=0)
+
     polyglot = and_(t.languages >= x.limit_languages_min, t.rank >= x.limit_topic_entropy_quantile)
     resale = x.customer_id.in_(_contracts(scope, permitted=True))
     contract = x.customer_id.in_(_contracts(scope, permitted=False))

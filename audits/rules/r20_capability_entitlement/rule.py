@@ -2,151 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Date,
-    Select,
-    String,
-    Subquery,
-    and_,
-    cast,
-    column,
-    false,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-    values,
-)
-from sqlalchemy.sql.selectable import Values
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, null, or_, select, union_all
 
+from audits.errors import AuditsError
+from audits.periods import utc_midnight
+from audits.policy import EntitlementRow
+from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
 from audits.rules.scope import Scope
 from audits.warehouse.tables import models, usage_events
 
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A capability: the rollup's count of its use, how a request shows it, the column without which nobody knows."""
+
+    counted: str
+    shown: ColumnElement[bool]
+    needs: str = ""  # empty: where nothing is recorded, it was not asked for
+
+
+_E = usage_events.c
 CAPABILITIES = {
-    "logprobs": "n_logprobs",
-    "logit_bias": "n_logit_bias",
-    "reasoning_full": "n_reasoning_full",
-    "reasoning_summary": "n_reasoning_summary",
-    "signature_replay": "n_signature_replay",
-    "several_choices": "n_multiple_choices",
+    "logprobs": Capability("n_logprobs", _E.top_logprobs > 0),
+    "logit_bias": Capability("n_logit_bias", _E.logit_bias_n > 0, "logit_bias_n"),
+    "several_choices": Capability("n_multiple_choices", _E.n_choices > 1, "n_choices"),
+    "reasoning_summary": Capability(
+        "n_reasoning_summary", _E.reasoning_visibility == "summary", "reasoning_visibility"
+    ),
+    "reasoning_full": Capability("n_reasoning_full", _E.reasoning_visibility == "full", "reasoning_visibility"),
+    "signature_replay": Capability(
+        "n_signature_replay", _E.reasoning_visibility == "signature_replay", "reasoning_visibility"
+    ),
 }
-"""Capability as the policy book names it -> the rollup's count of successful requests that used it."""
+"""Capabilities as the policy book names them."""
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts with enough successful requests that one kind of entitlement denies their tier."""
-    u = scope.usage(account_model_day)
-    denying = _denied(scope)
-    denied = denying.c
-    family = u.outerjoin(models, models.c.model == func.coalesce(u.c.model_served, u.c.model_requested))
-    grain = (u.c.account_id, u.c.tier, u.c.limit_requests_min)
+    """Accounts with enough successful requests that used anything that is denied to their tier on that day.
 
-    in_force = (u.c.day >= denied.from_day, u.c.day < denied.to_day)
-
-    def used(kind: str, value: ColumnElement[Any], n: ColumnElement[Any], where: ColumnElement[bool]) -> Select[Any]:
-        return (
-            select(*grain, literal(kind).label("kind"), value.label("value"), n.label("n"))
-            .select_from(family)
-            .join(denying, and_(denied.tier == u.c.tier, denied.kind == kind, where, *in_force))
-            .where(n > 0)
+    A request that used several such things counts once. Where the limit changes inside the period, each stretch is held
+    against its own; the one with most requests is reported.
+    """
+    u = scope.usage(account_model_day).c
+    uses = {name: u[one.counted] > 0 for name, one in CAPABILITIES.items()}
+    things: dict[str, list[ColumnElement[bool]]] = {}
+    for row in _denied(scope):
+        name = f"{row.kind} {row.value}"
+        things.setdefault(name, []).append(and_(_held(row, u, scope), _used(row, u, uses)))
+    used = {name: or_(*conditions) for name, conditions in things.items()}
+    stretch = (u.account_id, u.tier, u.limit_requests_min)
+    s = (
+        select(
+            *stretch,
+            func.sum(u.n_ok).label("requests"),
+            func.concat_ws(
+                literal(", "), *(func.max(case((condition, name))) for name, condition in sorted(used.items())), null()
+            ).label("what"),
         )
-
-    def is_value(subject: ColumnElement[Any]) -> ColumnElement[bool]:
-        return or_(denied.value == subject, denied.value == "*")
-
-    served = func.coalesce(u.c.model_served, u.c.model_requested)
-    single = (
-        union_all(
-            used("model", served, u.c.n_ok, is_value(served)),
-            used("model_family", models.c.family, u.c.n_ok, is_value(models.c.family)),
-            used("operation", u.c.operation, u.c.n_ok, is_value(u.c.operation)),
-            used("access_path", u.c.access_path, u.c.n_ok, is_value(u.c.access_path)),
-            used("model_family", literal("frontier"), u.c.n_ok, and_(denied.value == "frontier", models.c.frontier)),
-            *(
-                used("capability", literal(name), u.c[counted], denied.value == name)
-                for name, counted in CAPABILITIES.items()
-            ),
-        )
-        .subquery("single")
-        .c
-    )
-    by_thing = (single.account_id, single.tier, single.limit_requests_min, single.kind, single.value)
-    things = select(*by_thing, func.sum(single.n).label("n")).group_by(*by_thing).subquery("things").c
-    most = func.row_number().over(
-        partition_by=(things.account_id, things.tier), order_by=(things.n.desc(), things.kind, things.value)
-    )
-    ranked = select(
-        things, most.label("place"), func.count().over(partition_by=(things.account_id, things.tier)).label("of")
-    )
-    r = ranked.subquery("ranked").c
+        .where(u.n_ok > 0, or_(*used.values(), literal(1) == 0))
+        .group_by(*stretch)
+        .having(func.sum(u.n_ok) >= u.limit_requests_min)
+        .subquery("stretches")
+    ).c
+    most = func.row_number().over(partition_by=(s.account_id, s.tier), order_by=(s.requests.desc(), s.what))
+    found = select(*s, most.label("place")).subquery("found").c
     return select(
-        r.account_id.label("subject_id"),
-        r.tier,
-        r.n.label("observed_requests"),
-        func.concat(r.kind, " ", r.value).label("observed_what"),
-        r.kind.label("observed_kind"),
-        r.value.label("observed_value"),
-        r.of.label("observed_things"),
-        r.limit_requests_min,
-    ).where(r.place == 1, r.n >= r.limit_requests_min)
-
-
-def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that used the thing that was used most."""
-    e = usage_events.c
-    conditions: Mapping[tuple[str, str], ColumnElement[bool]] = {
-        ("capability", "logprobs"): e.top_logprobs > 0,
-        ("capability", "logit_bias"): e.logit_bias_n > 0,
-        ("capability", "reasoning_full"): e.reasoning_visibility == "full",
-        ("capability", "reasoning_summary"): e.reasoning_visibility == "summary",
-        ("capability", "signature_replay"): e.reasoning_visibility == "signature_replay",
-        ("capability", "several_choices"): e.n_choices > 1,
-    }
-    kind, value = str(found.observed["kind"]), str(found.observed["value"])
-    match kind:
-        case "model":
-            condition = func.coalesce(e.model_served, e.model_requested) == value
-        case "model_family" if value == "frontier":
-            condition = _served_by(models.c.frontier)
-        case "model_family":
-            condition = _served_by(models.c.family == value)
-        case "operation":
-            condition = e.operation == value
-        case "access_path":
-            condition = e.access_path == value
-        case _:
-            condition = conditions[kind, value]
-    return scope.events_of(found.account_ids, e.status_code < 400, condition).add_columns(
-        e.model_served, e.access_path, e.top_logprobs, e.logit_bias_n, e.reasoning_visibility, e.n_choices
-    )
-
-
-def _served_by(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    e = usage_events.c
-    return func.coalesce(e.model_served, e.model_requested).in_(select(models.c.model).where(which))
-
-
-def _denied(scope: Scope) -> Subquery:
-    """What the book denies on any day of the period, as a relation."""
-    far = scope.period.end_day
-    rows = [
-        (row.tier, row.kind, row.value, row.from_day, row.to_day or far)
-        for row in scope.book.entitlements(scope.period.first_day, scope.period.last_day)
-        if not row.allowed
-    ]
-    relation: Values = values(
-        column("tier", String), column("kind", String), column("value", String), column("from_day", Date),
-        column("to_day", Date), name="entitlements",
-    ).data(rows or [("", "", "", far, far)])  # fmt: skip
-    typed = select(
-        relation.c.tier, relation.c.kind, relation.c.value, cast(relation.c.from_day, Date).label("from_day"),
-        cast(relation.c.to_day, Date).label("to_day"),
-    )  # fmt: skip
-    return (typed if rows else typed.where(false())).subquery("denied")
+        found.account_id.label("subject_id"),
+        found.tier,
+        found.requests.label("observed_requests"),
+        found.what.label("observed_what"),
+        found.limit_requests_min,
+    ).where(found.place == 1)

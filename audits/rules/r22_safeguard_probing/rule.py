@@ -96,7 +96,7 @@ def _probing(scope: Scope, p: Any, kind: str, subject: ColumnElement[Any]) -> Se
         .subquery(f"{kind}_variants")
     ).c  # fmt: skip
     first = func.row_number().over(partition_by=(v.subject_id, v.tier), order_by=(v.variants.desc(), v.skeleton))
-    best = select(v, first.label("place")).subquery(f"{kind}_probing").c
+    best = select(*v, first.label("place")).subquery(f"{kind}_probing").c
     return select(
         literal(kind), best.subject_id, best.tier, literal("probing"), literal("high"),
         literal("variants of one prompt, partly refused"), cast(best.n, Float(53)), ratio(best.refused, best.n),
