@@ -50,7 +50,11 @@ def publish_data_docs(
     limits = limits_on(last_day)
     with warehouse.begin() as connection:
         profile = read_profile(connection, first_day, last_day)
-        figures = {one: figures_of(connection, profile, one, limits) for one in profile.days}
+        # The library puts names on its pages as they are: they are made harmless before.
+        figures = {
+            (day, escape(source)): figures_of(connection, profile, (day, source), limits)
+            for day, source in profile.days
+        }
     shutil.rmtree(directory, ignore_errors=True)
     site: Any = {
         "class_name": "SiteBuilder",
@@ -59,7 +63,7 @@ def publish_data_docs(
     }
     context = new_context()
     context.add_data_docs_site(SUITE, site)
-    validate(context, figures, limits, run=(name, at))
+    validate(context, figures, limits, run=(escape(name), at))
     context.build_data_docs(site_names=[SUITE])
     (result,) = (directory / "validations").rglob("*.html")
     (suite,) = (directory / "expectations").rglob("*.html")
