@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -93,10 +92,10 @@ class Airflow:
     def get(self, path: str) -> Any:
         """What the API answers."""
         base = f"http://127.0.0.1:{self.port}"
-        with urllib.request.urlopen(f"{base}/auth/token", timeout=10) as answer:
+        with urllib.request.urlopen(f"{base}/auth/token", timeout=60) as answer:
             token = json.load(answer)["access_token"]
         request = urllib.request.Request(f"{base}/api/v2/{path}", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def wait(self, what: str, done: Callable[[], bool]) -> None:
@@ -107,17 +106,20 @@ class Airflow:
             try:
                 if done():
                     return
-            except urllib.error.URLError:
-                pass  # not up yet
+            except OSError:
+                pass  # not up yet, or busy
             ended = [name for name, process in self.processes.items() if process.poll() is not None]
             if ended or time.monotonic() > deadline:
                 raise AssertionError(f"waited for {what}; ended: {ended}\n{self.logs()}")
             time.sleep(0.5)
 
     def logs(self) -> str:
-        """The ends of all logs."""
-        files = [*self.home.glob("*.log"), *self.home.glob("logs/**/*.log")]
-        return "\n".join(f"== {file}\n{file.read_text('utf-8', 'replace')[-2000:]}" for file in sorted(files))
+        """The last errors in each log, of components and tasks."""
+        said = []
+        for file in sorted([*self.home.glob("*.log"), *self.home.glob("logs/**/*.log")]):
+            errors = [line[:1500] for line in file.read_text("utf-8", "replace").splitlines() if "rror" in line]
+            said += [f"== {file.relative_to(self.home)}", *errors[-3:]] if errors else []
+        return "\n".join(said)
 
 
 @contextmanager
