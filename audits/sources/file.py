@@ -1,4 +1,4 @@
-"""A CSV or Parquet file with a mapping -> usage_events; set-based, a few tens of thousands of rows at a time.
+"""A CSV or Parquet file with a mapping -> usage_events; set-based, by chunks of some 200,000 rows.
 
 DuckDB converts each chunk in memory by one query that is written from the mapping; only rows that are set aside, texts
 that are hashed and rows that occur more than once are ever looked at one by one.

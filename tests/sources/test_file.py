@@ -227,7 +227,7 @@ def test_hostile_column_names_are_names_only(tmp_path: Path, duckdb_warehouse: s
 
 
 def test_many_blocks_arrive_whole_and_compressed_files_too(tmp_path: Path, duckdb_warehouse: str) -> None:
-    lines = [f"r{i},2026-10-05T10:00:00Z,account-{i % 7},{i},1,{'x' * 60}" for i in range(120_000)]
+    lines = [f"r{i},2026-10-05T10:00:00Z,account-{i % 7},{i},1,{'x' * 200}" for i in range(120_000)]
     text = "id,at,org,in,out,filler\n" + "\n".join(lines) + "\n"
     data = tmp_path / "usage.csv.gz"
     data.write_bytes(gzip.compress(text.encode(), 1))
