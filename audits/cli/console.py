@@ -71,26 +71,26 @@ def print_outcomes(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     from audits.ledger import open_ledger  # noqa: PLC0415
     from audits.ledger.summary import summarise  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("Period", "Rev", "Tier"):
-        table.add_column(name)
-    for name in ("Customers", "Checks", "Judged", "Not judgeable"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("Period", no_wrap=True)
+    table.add_column("Tier")
+    for name in ("Customers", "Checks", "Unjudged"):
+        table.add_column(name, justify="right", no_wrap=True)
     for severity, mark in reversed(MARKS.items()):
-        table.add_column(f"{mark} {severity}", justify="right", style=COLOURS[severity])
+        table.add_column(mark, justify="right", style=COLOURS[severity], no_wrap=True)
     with open_ledger(settings.ledger_url) as books, books.session() as session:
         for outcome in outcomes:
             for number, row in enumerate(summarise(session, outcome.run_id)):
                 table.add_row(
-                    *((outcome.period.id, f"r{outcome.revision}") if number == 0 else ("", "")),
+                    f"{outcome.period} r{outcome.revision}" if number == 0 else "",
                     escape(row.tier),
                     f"{row.customers:,}",
                     f"{row.planned:,}",
-                    f"{row.judged:,}",
                     f"{row.indeterminate:,}",
                     *(str(row.severities.get(severity, 0)) for severity in reversed(MARKS)),
                 )
     out.print(table)
+    out.print("   ".join(f"[{COLOURS[name]}]{mark}[/] {name}" for name, mark in reversed(MARKS.items())), style="dim")
     for outcome in outcomes:
         for note in outcome.notes:
             err.print(f"[yellow]note[/] {escape(f'{outcome.period}: {note}')}")

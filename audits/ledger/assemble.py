@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from audits import quality
-from audits.ledger.findings import make_findings, tally
+from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
 from audits.policy import Book
@@ -119,7 +119,7 @@ def publication_status(evaluation: Evaluation, book: Book, day: date) -> str:
     ``breaker_share`` in the book.
     """
     status = book.rule_status(evaluation.rule.id, day)
-    found = len(evaluation.found)
+    found = len(distinct(evaluation.found))
     judged = sum(cell.verdict in ("compliant", "violating") for cell in evaluation.cells)
     if status == "active" and found >= book.settings(day).breaker_findings_min:
         return "stopped" if found > book.breaker_share(evaluation.rule.id, day) * judged else status

@@ -13,7 +13,7 @@ from audits.ledger.record import CellTally, Finding, finding_id
 from audits.periods import Period
 from audits.policy import Book
 from audits.rollups.account_day import account_day
-from audits.rules.base import Found, Rule
+from audits.rules.base import SEVERITIES, Found, Rule
 from audits.rules.evaluate import VERDICTS, Evaluation
 from audits.rules.scope import Scope
 from audits.rules.wording import summary_of
@@ -49,7 +49,7 @@ def make_findings(
     tier_order: Sequence[str],
 ) -> list[Finding]:
     """Findings of all rules, in order of rule, tier and subject."""
-    found = [(evaluation.rule, one) for evaluation in evaluations for one in evaluation.found]
+    found = [(evaluation.rule, one) for evaluation in evaluations for one in distinct(evaluation.found)]
     charts = _Charts(connection, scopes, [one for _, one in found])
     rank = {tier: number for number, tier in enumerate(tier_order)}
     taken: set[str] = set()
@@ -89,6 +89,23 @@ def make_findings(
 def clauses_in_force(book: Book, rule: Rule, period: Period) -> tuple[str, ...]:
     """Ids of the clause versions that held on any day of the period; a change inside it cites both wordings."""
     return tuple(sorted(clause.id for clause in book.clauses(rule.spec.families, period.first_day, period.last_day)))
+
+
+def distinct(found: Sequence[Found]) -> list[Found]:
+    """What a rule found, without the accounts that a group's finding of the same rule already speaks of.
+
+    A pool of forty accounts is one thing to decide about; an account stays apart where it is worse than its group.
+    """
+    said: dict[str, int] = {}
+    for one in found:
+        if one.subject_type == "group":
+            rank = SEVERITIES.index(one.severity)
+            said |= {account: max(rank, said.get(account, rank)) for account in one.account_ids}
+    return [
+        one
+        for one in found
+        if one.subject_type != "account" or SEVERITIES.index(one.severity) > said.get(one.subject_id, -1)
+    ]
 
 
 class _Charts:
