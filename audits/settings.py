@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audits.errors import AuditsError
-
 DEFAULT_OUT = "audits-out"
 
 
@@ -37,21 +35,14 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read AUDITS_WAREHOUSE_URL, AUDITS_LEDGER_URL, AUDITS_ROLLUPS_URL, AUDITS_POLICY and AUDITS_OUT.
 
-        A ledger that is not named lies as ``ledger.sqlite`` in AUDITS_OUT, so that one folder holds one history.
+        A ledger that is not named lies as ``ledger.sqlite`` in AUDITS_OUT, so that one folder holds one history. A
+        warehouse that is not named is asked for where one is opened: what reads the ledger alone needs none.
         """
         env = os.environ if env is None else env
-        warehouse = env.get("AUDITS_WAREHOUSE_URL", "")
-        if not warehouse:
-            raise AuditsError(
-                "No warehouse is configured.",
-                where="setting AUDITS_WAREHOUSE_URL",
-                fix="export AUDITS_WAREHOUSE_URL=duckdb:////path/to/usage.duckdb (or postgresql://...); "
-                "`audits demo` makes a sample to try.",
-            )
         out = Path(env.get("AUDITS_OUT") or DEFAULT_OUT)
         policy = env.get("AUDITS_POLICY")
         return cls(
-            warehouse_url=warehouse,
+            warehouse_url=env.get("AUDITS_WAREHOUSE_URL", ""),
             ledger_url=env.get("AUDITS_LEDGER_URL") or f"sqlite:///{(out / 'ledger.sqlite').absolute()}",
             out=out,
             policy=Path(policy) if policy else None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from audits.ledger.models import AuditedCustomer, EvaluationRow, FindingCustomer, FindingRow
+from audits.rules.base import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,15 @@ def summarise(session: Session, run_id: int) -> list[TierSummary]:
 
 
 def example_customer(session: Session, run_id: int) -> str:
-    """A customer with a finding of a run, to show a command with; any audited one where nothing was found."""
-    found = session.scalar(
-        select(func.min(FindingCustomer.customer_id)).where(FindingCustomer.run_id == run_id)
-    ) or session.scalar(select(func.min(AuditedCustomer.customer_id)).where(AuditedCustomer.run_id == run_id))
-    return found or "CUSTOMER"
+    """A customer worth looking at: one with the worst finding of a run, or any audited one where nothing was found."""
+    f, c = FindingRow, FindingCustomer
+    rank = case({severity: number for number, severity in enumerate(SEVERITIES)}, value=f.severity)
+    worst = (
+        select(c.customer_id)
+        .join(f, (f.run_id == c.run_id) & (f.finding_id == c.finding_id))
+        .where(f.run_id == run_id, f.published)
+        .order_by(rank.desc(), c.customer_id)
+        .limit(1)
+    )
+    anyone = select(func.min(AuditedCustomer.customer_id)).where(AuditedCustomer.run_id == run_id)
+    return session.scalar(worst) or session.scalar(anyone) or "CUSTOMER"

@@ -136,6 +136,13 @@ def open_warehouse(url: str, rollups_url: str | None = None, *, write: bool = Fa
 
 def parse_url(url: str) -> URL:
     """The parts of a database URL."""
+    if not url:
+        raise AuditsError(
+            "No warehouse is configured.",
+            where="setting AUDITS_WAREHOUSE_URL",
+            fix="export AUDITS_WAREHOUSE_URL=duckdb:////path/to/usage.duckdb (or postgresql://...); "
+            "`audits demo` makes a sample to try.",
+        )
     try:
         return make_url(url)
     except ArgumentError as error:
