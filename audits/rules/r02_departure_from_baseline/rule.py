@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, Subquery, and_, cast, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Float, Numeric, Select, Subquery, and_, cast, func, literal, select, union_all
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
@@ -93,7 +93,8 @@ def _days(scope: Scope) -> Subquery:
     return (
         select(
             daily,
-            (func.exp(m.middle) - 1.0).label("usual"),
+            # Back from the logarithm 9 requests are 9.000000000000002; the cast makes them 9 again.
+            cast(cast(func.exp(m.middle) - 1.0, Numeric(38, 9)), Float(53)).label("usual"),
             ((level - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)).label("z"),
             m.days.label("baseline_days"),
         )
