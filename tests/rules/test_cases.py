@@ -13,7 +13,6 @@ from audits.policy import load_book
 from audits.rules.cases import REQUIRED_KINDS, Case, DuckStage, PostgresStage, differences, read_cases, run_case
 from audits.rules.catalogue import load_rule, rule_folders
 
-
 UNPROVED = pytest.mark.xfail(reason="the rule has no cases yet", strict=True)
 
 
