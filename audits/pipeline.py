@@ -106,10 +106,11 @@ def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
 
 
 def publish(settings: Settings, run_id: int) -> Path:
-    """Write the index over all periods and seal the run's folder with its manifest."""
+    """Seal the run's folder with its manifest and write the index over all periods."""
     with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-        render_index(session, settings.out)
-        return seal(session, run_id, settings.out)
+        manifest = seal(session, run_id, settings.out)
+        render_index(session, settings.out)  # after the seal: it links to what is there
+        return manifest
 
 
 def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None:

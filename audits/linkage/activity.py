@@ -66,7 +66,7 @@ def read_hourly(connection: Connection, first: date, last: date, n_accounts: int
         .having(func.sum(h.n_requests) >= params.least_requests_compared)
     )
     accounts, series = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for part in connection.execution_options(yield_per=_AT_ONCE).execute(busy).partitions(_AT_ONCE):
+    for part in connection.execute(busy, execution_options={"yield_per": _AT_ONCE}).partitions(_AT_ONCE):
         numbers = [np.fromstring(row.series, np.int64, sep=" ") for row in part]
         accounts.append(np.repeat([row.account_no - 1 for row in part], [len(one) for one in numbers]))
         series += numbers

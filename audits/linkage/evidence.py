@@ -130,7 +130,7 @@ def columns(connection: Connection, rows: Select[Any], width: int) -> tuple[Ints
     """The whole numbers of a query's columns, fetched in parts."""
     parts = [
         np.array([tuple(row) for row in part], np.int64)
-        for part in connection.execution_options(yield_per=_AT_ONCE).execute(rows).partitions(_AT_ONCE)
+        for part in connection.execute(rows, execution_options={"yield_per": _AT_ONCE}).partitions(_AT_ONCE)
     ]
     whole = np.concatenate(parts) if parts else np.empty((0, width), np.int64)
     return tuple(np.ascontiguousarray(whole[:, i]) for i in range(width))
