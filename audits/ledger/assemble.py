@@ -65,7 +65,8 @@ def assemble(
         for rule_id, rule in rules.items()
     }
     evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
-    statuses = {evaluation.rule.id: publication_status(evaluation, book, period.last_day) for evaluation in evaluations}
+    groups = people.groups_of_accounts(connection)
+    statuses = {one.rule.id: publication_status(one, book, period.last_day, groups) for one in evaluations}
     findings = make_findings(
         connection,
         warehouse,
@@ -104,7 +105,6 @@ def assemble(
 
 
 def _days_before(period: Period, days: int) -> date:
-
     return period.first_day - timedelta(days=days)
 
 
@@ -112,14 +112,16 @@ def _span(period: Period, rule: Rule) -> tuple[date, date]:
     return _days_before(period, rule.spec.baseline_days), period.last_day
 
 
-def publication_status(evaluation: Evaluation, book: Book, day: date) -> str:
+def publication_status(evaluation: Evaluation, book: Book, day: date, groups: Mapping[str, str]) -> str:
     """active, shadow (recorded, not reported) or stopped: the rule found more than its share of the population.
 
-    The breaker holds the subjects found, a group as one, against the customers judged; a person releases it by a larger
-    ``breaker_share`` in the book.
+    The breaker holds the parties found against the customers judged; a person releases it by a larger
+    ``breaker_share`` in the book. The accounts of a linked group (``groups``: account -> group) are one party: a
+    campaign of many accounts must not silence the rule that sees it.
     """
     status = book.rule_status(evaluation.rule.id, day)
-    found = len(distinct(evaluation.found))
+    subjects = distinct(evaluation.found)
+    found = len({groups.get(next(iter(one.account_ids), ""), one.subject_id) for one in subjects})
     judged = sum(cell.verdict in ("compliant", "violating") for cell in evaluation.cells)
     if status == "active" and found >= book.settings(day).breaker_findings_min:
         return "stopped" if found > book.breaker_share(evaluation.rule.id, day) * judged else status

@@ -219,6 +219,12 @@ def read_accounts(connection: Connection, period: Period) -> list[Account]:
     ]
 
 
+def groups_of_accounts(connection: Connection) -> dict[str, str]:
+    """account_id -> group_id of every member of a linked group."""
+    g = audited_groups.c
+    return {row.account_id: row.group_id for row in connection.execute(select(g.account_id, g.group_id))}
+
+
 def customer_names(connection: Connection, period: Period) -> dict[str, tuple[str, str]]:
     """customer_id -> (name, account manager) as they were at the end of the period."""
     c = customers.c
