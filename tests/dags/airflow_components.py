@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from audits.settings import Settings
 DAGS = Path(__file__).parents[2] / "dags"
 BIN = Path(sys.executable).parent
 PATIENCE = 240.0  # seconds for anything that is waited for; a machine under load is slow, not wrong
+ENDED = "ZX"  # the states of a process that has ended, in /proc/<pid>/stat
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
@@ -73,12 +74,16 @@ class Airflow:
 
     @property
     def pids(self) -> list[int]:
-        """Every process of the components: each was started as a session of its own, which its children stay in."""
+        """Every process of the components: each was started as a session of its own, which its children stay in.
+
+        One that has ended and waits for its parent to take note is none any more.
+        """
         sessions = {process.pid for process in self.processes.values()}
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
-                if _session(stat.read_text()) in sessions:
+                state, session = _state_and_session(stat.read_text())
+                if session in sessions and state not in ENDED:
                     found.append(int(stat.parent.name))
             except OSError:  # it has ended meanwhile
                 continue
@@ -178,15 +183,17 @@ def _stop(airflow: Airflow) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for pid in airflow.pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    deadline = time.monotonic() + 20
+    while (left := airflow.pids) and time.monotonic() < deadline:  # a signal takes a moment to work
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
 
 
-def _session(stat: str) -> int:
-    return int(stat.rpartition(")")[2].split()[3])  # pid (name) state parent group SESSION
+def _state_and_session(stat: str) -> tuple[str, int]:
+    fields = stat.rpartition(")")[2].split()  # pid (name) STATE parent group SESSION
+    return fields[0], int(fields[3])
 
 
 def listening(pids: list[int]) -> Iterator[str]:
