@@ -11,16 +11,17 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-from audits.linkage.evidence import Evidence, Flags, Ints
+from audits.linkage.evidence import Evidence, Ints
 from audits.linkage.params import Params
 
 
-def bridging_rows(evidence: Evidence, joins: Flags, group: Ints, params: Params) -> Ints:
-    """Rows of the evidence that tie two crowds of the group by a value which hardly any of one crowd has."""
-    rows = np.flatnonzero(joins & np.isin(evidence.account, group))
+def bridging_rows(evidence: Evidence, rows: Ints, params: Params) -> Ints:
+    """Of the rows that joined a group, those that tie two crowds of it by a value which hardly any of one crowd has."""
     values, value = np.unique(evidence.value[rows], return_inverse=True)
     customers, customer = np.unique(evidence.customer[evidence.account[rows]], return_inverse=True)
     n_customers, n = len(customers), len(customers) + len(values)
+    if n_customers < 2 * params.crowd:
+        return np.empty(0, np.int64)
     graph = coo_array((np.ones(len(rows), np.int8), (customer, n_customers + value)), shape=(n, n)).tocsr()
     cut = [np.empty(0, np.int64)]
     for node, below in _hanging((graph + graph.T).tocsr(), n_customers, params.crowd):

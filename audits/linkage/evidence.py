@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, func, literal, select
+from sqlalchemy import Connection, Select, String, cast, func, literal, select
 
 from audits.linkage.kinds import KINDS
 from audits.linkage.sightings import linked_accounts, shared_values, sightings
@@ -28,7 +28,7 @@ STRONG: Flags = np.array([kind.strong for kind in KINDS])
 OWN: Flags = np.array([kind.own for kind in KINDS])
 INDEPENDENT: Flags = np.array([[not (a.causes & b.causes) for b in KINDS] for a in KINDS])
 _DIGITS = 16
-_AT_ONCE = 100_000  # rows fetched in one go: bounds memory, whatever the size of the answer
+_AT_ONCE = 5_000  # texts taken apart in one go: bounds memory, whatever the size of the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,13 @@ def read_evidence(connection: Connection) -> Evidence:
     digest = func.substr(func.md5(v.kind + "/" + v.value), 1, _DIGITS)
     values = connection.execute(select(v.kind, digest).order_by(v.value_no)).all()
     stars = (
-        select(v.value_no - 1, s.account_no - 1)
+        select(v.value_no - 1, func.aggregate_strings(cast(s.account_no - 1, String), " "))
         .select_from(shared_values.join(sightings, (s.kind == v.kind) & (s.value == v.value)))
-        .order_by(v.value_no, s.account_no)
+        .group_by(v.value_no)
     )
-    value, account = columns(connection, stars, 2)
+    value, account = packed(connection, stars)
+    order = np.lexsort((account, value))
+    value, account = value[order].astype(np.int64), account[order].astype(np.int64)
     return Evidence(
         [row.account_id for row in people],
         customer,
@@ -126,11 +128,12 @@ def read_evidence(connection: Connection) -> Evidence:
     )
 
 
-def columns(connection: Connection, rows: Select[Any], width: int) -> tuple[Ints, ...]:
-    """The whole numbers of a query's columns, fetched in parts."""
-    parts = [
-        np.array([tuple(row) for row in part], np.int64)
-        for part in connection.execute(rows, execution_options={"yield_per": _AT_ONCE}).partitions(_AT_ONCE)
-    ]
-    whole = np.concatenate(parts) if parts else np.empty((0, width), np.int64)
-    return tuple(np.ascontiguousarray(whole[:, i]) for i in range(width))
+def packed(connection: Connection, rows: Select[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(number, each of its numbers) of rows (number, text of numbers): millions of pairs cross as few texts."""
+    owners, members = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    for part in connection.execute(rows, execution_options={"yield_per": _AT_ONCE}).partitions(_AT_ONCE):
+        texts = [text for _, text in part]
+        lengths = [text.count(" ") + 1 for text in texts]
+        owners.append(np.repeat(np.array([number for number, _ in part], np.int32), lengths))
+        members.append(np.fromstring(" ".join(texts), np.int32, sep=" "))
+    return np.concatenate(owners), np.concatenate(members)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from audits.linkage.bridges import bridging_rows
-from audits.linkage.evidence import Evidence, Ints
+from audits.linkage.evidence import PROVEN, Evidence, Ints, stretches
 from audits.linkage.joining import Joined, Pairs, join
 from audits.linkage.params import Params
 
@@ -27,13 +26,15 @@ class Held:
 
 def without_bridges(evidence: Evidence, joined: Joined, params: Params) -> Joined:
     """What was joined, cut where a value on a few accounts alone holds two crowds together."""
-    cut = [bridging_rows(evidence, joined.joins, group, params) for group in groups_of(evidence, joined)]
+    rows = np.flatnonzero(joined.joins)
+    party = joined.party[evidence.customer[evidence.account[rows]]]
+    rows, party = rows[np.argsort(party, kind="stable")], np.sort(party)
+    cut = [bridging_rows(evidence, rows[start:end], params) for start, end in stretches(party)]
     if not any(map(len, cut)):
         return joined
     joins = joined.joins.copy()
     joins[np.concatenate(cut)] = False
-    rows = np.flatnonzero(joins)
-    n = evidence.customers
+    rows, n = np.flatnonzero(joins), evidence.customers
     graph = coo_array(
         (np.ones(len(rows), np.int8), (evidence.customer[evidence.account[rows]], n + evidence.value[rows])),
         shape=(n + len(evidence.kind), n + len(evidence.kind)),
@@ -70,7 +71,9 @@ def stand_or_hold(evidence: Evidence, pairs: Pairs, joined: Joined, params: Para
         fewer = seen.without(np.array([widest]))
         others = pairs.only((pairs.first != widest) & (pairs.second != widest))
         again = join(fewer, others, None, params)
-        pieces = [piece for piece in _inside(groups_of(fewer, again), group) if len(piece) > 1]
+        member = np.zeros(len(evidence.account_ids), bool)
+        member[group] = True
+        pieces = [piece for other in groups_of(fewer, again) if len(piece := other[member[other]]) > 1]
         if max(map(len, pieces), default=0) >= params.stands_share * len(group):
             shown.append(group)
         else:
@@ -80,13 +83,8 @@ def stand_or_hold(evidence: Evidence, pairs: Pairs, joined: Joined, params: Para
 
 
 def _widest(evidence: Evidence, joined: Joined, group: Ints) -> tuple[int, int]:
-    """The value that joined most of the group's customers, and how many."""
-    rows = np.flatnonzero(joined.joins & np.isin(evidence.account, group))
+    """The value that joined most of the group's customers, and how many; a rhythm was tested on each, and is none."""
+    rows = np.flatnonzero(joined.joins & np.isin(evidence.account, group) & ~PROVEN[evidence.kind[evidence.value]])
     keys = np.unique(evidence.value[rows] * evidence.customers + evidence.customer[evidence.account[rows]])
-    sharing = np.bincount(keys // evidence.customers)
+    sharing = np.bincount(keys // evidence.customers, minlength=1)
     return int(sharing.argmax()), int(sharing.max())
-
-
-def _inside(groups: list[Ints], group: Ints) -> Iterator[Ints]:
-    for other in groups:
-        yield np.intersect1d(other, group)

@@ -37,7 +37,7 @@ class Params:
     least_spread: float = 0.2  # a tier whose accounts are all alike says nothing of two that are (spread of ln)
     least_alike: int = 5  # a spread wants a few to be estimated from
     alike_spread: float = 0.35  # a third of the tier's spread: a factor of 1.5 where others differ by 3 to 4
-    alike_away: float = 4.0  # spreads from the middle within which an account is one of them
+    alike_away: float = 3.0  # spreads from the middle within which an account is one of them
     ban_days_before: float = 1.0  # a second pool may be opened as the first one falls
     ban_days_after: float = 3.0  # a banned pool is replaced at once; after days it might be anybody
     crowd: int = 10  # customers from which a part of a group is a crowd that one chance tie must not carry along

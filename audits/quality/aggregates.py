@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
@@ -19,10 +19,12 @@ from audits.warehouse.tables import usage_buckets, usage_events
 LONGEST_BUCKET = 31  # days; an overlap with an earlier bucket is looked for that far back
 
 
-def hours_of_events(first: date, last: date, parameters: Parameters, known: Known, *, duplicates: bool) -> Select[Any]:
+def hours_of_events(
+    first: date, last: date, parameters: Parameters, known: Known, *, raw: Collection[str], duplicates: bool
+) -> Select[Any]:
     """The rows of ``quality_hours`` for events: one aggregate over the days, with a row an hour and source."""
     e: Any = usage_events.c
-    checked = checked_events(parameters, known)
+    checked = checked_events(parameters, known, raw)
     day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
     counted = (
         select(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from audits.quality.billing import Difference
+from audits.quality.raw_text import raw_columns
 from audits.quality.row_checks import ROWS_OF, Limits
 from audits.quality.stored import Counts, Profile
 from audits.quality.tables import quality_accounts
@@ -37,6 +38,7 @@ def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limit
     counts = profile.counts.get(one, Counts())
     return {
         **(_shares(counts, limits) if counts.total["n_rows"] else {}),
+        "raw_secret_rows": _raw(connection, one, counts),
         **_usual(connection, profile, one, limits),
         "one_address_share": _one_address(profile.clients.get(one)),
         "busy_requests_without_failure": _failureless(connection, one, profile.failures.get(one), limits),
@@ -46,16 +48,12 @@ def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limit
 
 def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
     total = of.total
-    rows = total["n_rows"]
+    rows, overlapping = total["n_rows"], total["n_overlapping"]
 
     def share(check: str, what: str) -> Figure:
         n = sum(total[name] for name in ROWS_OF[check])
         # One row is a slip; from two on it is a share of the rows.
         return Figure(n / rows if n > 1 else 0.0, f"{n:,} of {rows:,} rows {what}", n, of.hours_with(*ROWS_OF[check]))
-
-    def number(check: str, what: str) -> Figure:
-        n = sum(total[name] for name in ROWS_OF[check])
-        return Figure(n, f"{n:,} {what}", n, of.hours_with(*ROWS_OF[check]))
 
     token_counts = (
         f"have impossible token counts ({total['n_negative']:,} below zero, "
@@ -79,12 +77,21 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
         "late_share": share("late_share", f"arrived more than {late} hours after the request"),
         "future_share": share("future_share", f"arrived more than {early} minutes before the time that they bear"),
         "shifted_share": share("shifted_share", "arrived whole hours off the time that they bear"),
-        "raw_secret_rows": number(
-            "raw_secret_rows", "rows have what looks like a raw key, address or prompt in a column for digests"
+        "bucket_overlap_rows": Figure(
+            overlapping,
+            f"{_counted(overlapping, 'usage bucket')} overlap others of the same account",
+            overlapping,
+            of.hours_with("n_overlapping"),
         ),
-        "bucket_overlap_rows": number("bucket_overlap_rows", "usage buckets overlap others of the same account"),
         "unknown_model_share": share("unknown_model_share", "name a model that is not on record"),
     }
+
+
+def _raw(connection: Connection, one: Day, of: Counts) -> Figure:
+    n = of.total["n_raw"]
+    columns = ", ".join(raw_columns(connection, one[0], one[0], one[1])) if n else ""
+    what = f"{_counted(n, 'row')} with what looks like a raw key, address or prompt in {columns}"
+    return Figure(n, what if n else "", n, of.hours_with("n_raw"))
 
 
 def _usual(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import or_, select
 
 from audits.quality.quarantine import duplicate_events
+from audits.quality.raw_text import LOOKED_INTO
 from audits.quality.row_checks import ROWS_OF, Known, Limits, Parameters, checked_events
 from audits.quality.verdict import DayVerdict, Reason
 from audits.warehouse import Warehouse
@@ -22,7 +23,7 @@ def offending_keys(
     e = usage_events.c
     held = [e.source_system == verdict.source_system, within(e.event_ts, verdict.day, verdict.day)]
     with warehouse.begin() as connection:
-        checked = checked_events(Parameters.of(limits), Known.read(connection))
+        checked = checked_events(Parameters.of(limits), Known.read(connection), LOOKED_INTO)
         failed = [checked.conditions[name] for name in ROWS_OF.get(reason.check, ()) if name in checked.conditions]
         if "n_duplicates" in ROWS_OF.get(reason.check, ()):
             d = duplicate_events.c

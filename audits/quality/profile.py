@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, Table, delete, select
 
 from audits.quality.aggregates import clients, hours_of_buckets, hours_of_events, sums_of_accounts, sums_of_buckets
 from audits.quality.quarantine import duplicate_events, find_duplicates
+from audits.quality.raw_text import raw_columns
 from audits.quality.row_checks import Known, Limits, Parameters
 from audits.quality.tables import quality_accounts, quality_clients, quality_hours, quality_profiles
 from audits.warehouse import Warehouse
@@ -74,7 +75,8 @@ def _profile(connection: Connection, days: Sequence[date], parameters: Parameter
     find_duplicates(connection, arrived)
     d = duplicate_events.c
     duplicates = connection.execute(select(d.day).where(d.day.between(first, last)).limit(1)).first() is not None
-    hours = hours_of_events(first, last, parameters, Known.read(connection), duplicates=duplicates)
+    raw = raw_columns(connection, first, last)
+    hours = hours_of_events(first, last, parameters, Known.read(connection), raw=raw, duplicates=duplicates)
     _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last))
     _replace(connection, quality_clients, days, clients(first, last))
     _replace(

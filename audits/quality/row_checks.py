@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     and_,
-    case,
     cast,
     false,
     func,
@@ -22,7 +21,8 @@ from sqlalchemy import (
 )
 
 from audits.policy import QualityLimit
-from audits.warehouse.dialects import byte_length, seconds_between
+from audits.quality.raw_text import looks_raw
+from audits.warehouse.dialects import seconds_between
 from audits.warehouse.tables import accounts, api_keys, models, usage_events
 
 Limits = Mapping[str, QualityLimit]
@@ -46,18 +46,6 @@ ROWS_OF: Mapping[str, tuple[str, ...]] = {
 }
 """Limit of the policy book -> the counts of rows that it is about."""
 
-DIGESTS = (
-    "api_key_hash", "end_user_hash", "session_id", "client_ip_hash", "client_net_hash", "system_prompt_hash",
-    "prompt_template_hash",
-)  # fmt: skip
-"""Columns for digests and opaque ids, in which raw text must not be."""
-
-ADDRESSES = ("client_ip_hash", "client_net_hash")
-KEY_MARKS = ("sk-", "AIza")
-"""How raw keys of common APIs begin."""
-
-LONGEST_DIGEST = 200  # characters; SHA-512 in hexadecimal has 128
-LONGEST_ADDRESS = 43  # characters of an IPv6 network, ffff:...:ffff/128
 SHIFT_TOLERANCE = 300.0  # seconds around a whole hour
 HOUR = 3600.0
 
@@ -100,8 +88,11 @@ class Checked:
     conditions: Mapping[str, ColumnElement[bool]]
 
 
-def checked_events(parameters: Parameters, known: Known) -> Checked:
-    """The events with one condition a count; each event stays one row."""
+def checked_events(parameters: Parameters, known: Known, raw: Collection[str]) -> Checked:
+    """The events with one condition a count; each event stays one row.
+
+    ``raw`` names the columns in which raw text is looked for, see :func:`audits.quality.raw_text.raw_columns`.
+    """
     e: Any = usage_events.c
     rows, compared = _compared(known)
     negative = or_(e.input_tokens < 0, e.output_tokens < 0)
@@ -128,29 +119,9 @@ def checked_events(parameters: Parameters, known: Known) -> Checked:
             "n_late": delay > parameters.late_hours * HOUR,
             "n_future": delay < -60 * parameters.future_minutes,
             "n_shifted": and_(func.abs(hours_off) >= 1, func.abs(delay - hours_off * HOUR) <= SHIFT_TOLERANCE),
-            "n_raw": or_(*(looks_raw(name) for name in (*DIGESTS, "user_agent_family"))),
+            "n_raw": or_(false(), *(looks_raw(e[name], name) for name in raw)),
         },
     )
-
-
-def looks_raw(name: str) -> ColumnElement[bool]:
-    """Whether a text column of ``usage_events`` holds what looks like a raw key, address or prompt.
-
-    A family of user agents may have spaces; a digest has none, is short and is plain ASCII.
-    """
-    column: Any = usage_events.c[name]
-    signs = [func.length(column) > LONGEST_DIGEST, *(column.like(f"{mark}%") for mark in KEY_MARKS)]
-    if name in DIGESTS:
-        signs += [column.like("% %"), byte_length(column) != func.length(column)]
-    if name in ADDRESSES:
-        # A CASE, so that the few values with such marks are looked at letter by letter and the others are not.
-        letters = case(
-            (column.like("%.%.%.%"), func.translate(column, "0123456789./", "")),
-            (column.like("%:%:%"), func.translate(func.lower(column), "0123456789abcdef.:/", "")),
-            else_="-",
-        )
-        signs.append(and_(letters == "", func.length(column) <= LONGEST_ADDRESS))
-    return or_(*signs)
 
 
 def _is_unmapped(account: ColumnElement[Any]) -> ColumnElement[bool]:
