@@ -96,11 +96,11 @@ def read_evidence(connection: Connection) -> Evidence:
     epoch = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
     instants = (seconds_between(epoch, at) / 86400.0 for at in (a.opened_at, a.banned_at, a.began_at))
     people = connection.execute(select(a.account_id, a.customer_id, a.country, *instants).order_by(a.account_no)).all()
-    numbers: dict[str, int] = {}
+    numbered: dict[str, int] = {}
     countries: dict[str | None, int] = {None: 0}
-    customer = np.array([numbers.setdefault(row.customer_id, len(numbers)) for row in people], np.int64)
+    customer = np.array([numbered.setdefault(row.customer_id, len(numbered)) for row in people], np.int64)
     country_of_account = np.array([countries.setdefault(row.country, len(countries)) for row in people], np.int64)
-    country = np.zeros(len(numbers), np.int64)
+    country = np.zeros(len(numbered), np.int64)
     country[customer[::-1]] = country_of_account[::-1]  # of a customer's accounts the first one's
     opened, banned, began = (np.array([row[i] for row in people], np.float64) for i in (3, 4, 5))  # None becomes NaN
     v, s = shared_values.c, sightings.c
@@ -111,9 +111,8 @@ def read_evidence(connection: Connection) -> Evidence:
         .select_from(shared_values.join(sightings, (s.kind == v.kind) & (s.value == v.value)))
         .group_by(v.value_no)
     )
-    value, account = packed(connection, stars)
+    value, account = (numbers.astype(np.int64) for numbers in packed(connection, stars))
     order = np.lexsort((account, value))
-    value, account = value[order].astype(np.int64), account[order].astype(np.int64)
     return Evidence(
         [row.account_id for row in people],
         customer,
@@ -123,8 +122,8 @@ def read_evidence(connection: Connection) -> Evidence:
         began,
         np.array([KIND_NO[kind] for kind, _ in values], np.int64),
         [digest for _, digest in values],
-        value,
-        account,
+        value[order],
+        account[order],
     )
 
 
