@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from audits import quality
 from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
@@ -18,11 +17,10 @@ from audits.quality import DayVerdict
 from audits.rollups.account_day import account_day
 from audits.rollups.state import data_watermark
 from audits.rules import population as people
+from audits.rules.asking import prepare_asking
 from audits.rules.base import Rule
-from audits.rules.doubts import doubts_of
-from audits.rules.evaluate import Evaluation, Population, evaluate
+from audits.rules.evaluate import Evaluation, evaluate
 from audits.rules.population import Account, audited_accounts
-from audits.rules.scope import Scope
 from audits.warehouse import Warehouse
 
 
@@ -39,34 +37,11 @@ def assemble(
 ) -> Audit:
     """Evaluate every rule over the period's rollups; nothing is written."""
     order = [tier.id for tier in book.tiers]
-    baseline = max([rule.spec.baseline_days for rule in rules.values()], default=0)
-    people.prepare(connection, period, _days_before(period, baseline), tuple(order))
-    everyone = people.read_accounts(connection, period)
-    left_out = set(order) - set(tiers)
-    audited = [account for account in everyone if account.tier not in left_out]
-    verdicts = quality.recorded(connection, period.first_day, period.last_day)
-    others = tuple(account for account in everyone if account.tier in left_out)
-    population = Population(tuple(audited), doubts_of(connection, verdicts, rules), others)
-    unrecorded = people.unrecorded_tables(connection)
-    scopes = {
-        rule_id: Scope(
-            period,
-            rule.spec,
-            book,
-            tuple(
-                row
-                for row in book.limits(
-                    rule_id, *_span(period, rule), families=rule.spec.families, judged_from=period.first_day
-                )
-                if row.tier in tiers
-            ),
-            unrecorded,
-        )
-        for rule_id, rule in rules.items()
-    }
+    asking = prepare_asking(connection, period, book, rules, tiers)
+    audited, population, verdicts = asking.population.accounts, asking.population, asking.verdicts
+    scopes = {rule_id: asking.scope(rule) for rule_id, rule in rules.items()}
     evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
-    groups = people.groups_of_accounts(connection)
-    statuses = {one.rule.id: publication_status(one, book, period.last_day, groups) for one in evaluations}
+    statuses = {one.rule.id: publication_status(one, book, period.last_day, asking.groups) for one in evaluations}
     findings = make_findings(
         connection,
         warehouse,
@@ -102,14 +77,6 @@ def assemble(
         tallies=[one for evaluation in evaluations for one in tally(evaluation, statuses[evaluation.rule.id])],
         findings=findings,
     )
-
-
-def _days_before(period: Period, days: int) -> date:
-    return period.first_day - timedelta(days=days)
-
-
-def _span(period: Period, rule: Rule) -> tuple[date, date]:
-    return _days_before(period, rule.spec.baseline_days), period.last_day
 
 
 def publication_status(evaluation: Evaluation, book: Book, day: date, groups: Mapping[str, str]) -> str:
