@@ -5,7 +5,8 @@ index over everything, and a manifest that seals a revision and can be verified 
 bytes; a replaced revision stays as it was when its successor was recorded.
 """
 
+from reports.backtest import write_backtest
 from reports.manifest import Problem, verify
 from reports.render import render_index, render_tier, seal
 
-__all__ = ["Problem", "render_index", "render_tier", "seal", "verify"]
+__all__ = ["Problem", "render_index", "render_tier", "seal", "verify", "write_backtest"]

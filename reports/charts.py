@@ -192,6 +192,11 @@ def severity_bar(counts: Mapping[str, int], longest: int) -> Markup:
     return _strip([(counts.get(severity, 0), severity, FILLS[severity]) for severity in SEVERITIES], longest)
 
 
+def bar(value: int, longest: int, name: str) -> Markup:
+    """One bar of a list, as long as its share of the longest; ``name`` is before or within, pale or dark."""
+    return _strip([(value, name, ACCENT if name == "within" else PALE)], longest)
+
+
 def verdict_bar(checks: Checks) -> Markup:
     """A rule's cells by verdict, as a strip; the figures stand beside it."""
     fills = dict(zip(VERDICTS, (GOOD, FILLS["high"], "#d5dae0", "#8a929c", FILLS["critical"]), strict=True))

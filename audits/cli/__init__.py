@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from audits.cli.backtest import backtest
 from audits.cli.demo import demo
 from audits.cli.doctor import doctor
 from audits.cli.findings import findings
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("run")(run)
 app.command("backfill")(backfill)
+app.command("backtest")(backtest)
 app.command("findings")(findings)
 app.command("standing")(standing)
 app.command("report")(report)

@@ -25,6 +25,15 @@ def make_own_tables(connection: Connection) -> None:
     audit_metadata.create_all(connection)
 
 
+def has_own_tables(connection: Connection) -> bool:
+    """Whether the audit's own tables are there as this version declares them: where not, nothing was prepared yet."""
+    there = _columns(connection, in_catalog="rollups" if connection.dialect.name == "duckdb" else None)
+    return all(
+        there.get(table.name) == sorted(column.name for column in table.columns)
+        for table in audit_metadata.tables.values()
+    )
+
+
 def _has_schema(connection: Connection, in_catalog: str | None) -> bool:
     wanted = "schema_name = :schema" + (" AND catalog_name = :catalog" if in_catalog else "")
     bound = {"schema": AUDIT_SCHEMA} | ({"catalog": in_catalog} if in_catalog else {})
