@@ -93,7 +93,7 @@ def _ask(connection: Connection, asking: Asking, law: Law, rule_id: str) -> Side
     if rule is None or not is_asked(rule, law.book, asking.period):
         return Side()
     evaluation = evaluate(connection, rule, asking.scope(rule), asking.population)
-    return Side(publication_status(evaluation, law.book, asking.period.last_day), evaluation)
+    return Side(publication_status(evaluation, law.book, asking.period.last_day, asking.groups), evaluation)
 
 
 def _compared(rule: Rule, before: Side, after: Side) -> RulePeriod:
