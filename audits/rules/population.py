@@ -129,7 +129,7 @@ def prepare(connection: Connection, period: Period, baseline_from: date, tiers: 
             ).select_from(owner),
         )
     )
-    _prepare_groups(connection, period)
+    _prepare_groups(connection, period, len(tiers))
 
 
 def _owners() -> Subquery:
@@ -146,7 +146,7 @@ def _owners() -> Subquery:
     )
 
 
-def _prepare_groups(connection: Connection, period: Period) -> None:
+def _prepare_groups(connection: Connection, period: Period, n_tiers: int) -> None:
     a, g = audited_accounts, group_members
     in_period = and_(a.c.valid_from < period.end, a.c.valid_to > period.start)
     members = (
@@ -155,11 +155,13 @@ def _prepare_groups(connection: Connection, period: Period) -> None:
         .where(g.c.period == period.id)
         .subquery("members")
     )
+    # A tier that the book does not know has no limits: it must not take the place of one that has.
+    rank = case((members.c.tier_rank < n_tiers, members.c.tier_rank), else_=-1)
     ranked = select(
         members.c.group_id,
         members.c.account_id,
         func.first_value(members.c.tier)
-        .over(partition_by=members.c.group_id, order_by=(members.c.tier_rank.desc(), members.c.tier))
+        .over(partition_by=members.c.group_id, order_by=(rank.desc(), members.c.tier))
         .label("tier"),
     ).subquery("ranked")
     connection.execute(

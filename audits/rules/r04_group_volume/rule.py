@@ -4,67 +4,114 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, Subquery, and_, func, literal, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.population import audited_accounts
+from audits.rules.levels import group_levels, of_level
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
+LIMITS = ("requests_a_day", "accounts_min", "members_under_share")
+
 
 def violations(scope: Scope) -> Select[Any]:
-    """Groups with a day over the limit on which most of the active members stay under the limit for one account."""
-    u, a = scope.group_usage(account_day), audited_accounts.c
-    single = scope.limit_of("R01", "requests_a_day")
-    held = and_(a.account_id == u.c.account_id, u.c.slice_start >= a.valid_from, u.c.slice_start < a.valid_to)
-    in_force = and_(single.c.tier == a.tier, u.c.day >= single.c.from_day, u.c.day < single.c.to_day)
-    m = (
-        select(
-            u.c.group_id, u.c.tier, u.c.day, u.c.account_id,
-            func.sum(u.c.n_ok).label("n"),
-            func.max(single.c.value).label("single"),
-            func.max(u.c.limit_requests_a_day).label("limit_requests_a_day"),
-            func.max(u.c.limit_accounts_min).label("limit_accounts_min"),
-            func.max(u.c.limit_members_under_share).label("limit_members_under_share"),
-        )
-        .select_from(u.join(audited_accounts, held).join(single, in_force))
-        .where(u.c.n_ok > 0)
-        .group_by(u.c.group_id, u.c.tier, u.c.day, u.c.account_id)
-        .subquery("member_days")
-    ).c  # fmt: skip
-    limits = [m.limit_requests_a_day, m.limit_accounts_min, m.limit_members_under_share]
-    d = (
-        select(
-            m.group_id, m.tier, m.day,
-            func.sum(m.n).label("together"),
-            func.max(m.n).label("largest"),
-            func.count().label("members"),
-            ratio(func.count().filter(m.n < m.single), func.count()).label("under"),
-            *(func.max(limit).label(limit.name) for limit in limits),
-        )
-        .group_by(m.group_id, m.tier, m.day)
-        .subquery("group_days")
-    ).c  # fmt: skip
+    """Groups with a day over the limit on which most of the active members stay under the limit for one account.
+
+    Of several levels (see :mod:`audits.rules.levels`) the highest one is reported, which speaks of most accounts.
+    """
+    member_days = _member_days(scope)
+    d, active = _days(member_days).c, _active(member_days).c
     over = and_(
-        d.together >= d.limit_requests_a_day, d.members >= d.limit_accounts_min, d.under >= d.limit_members_under_share
+        d.together >= d.limit_requests_a_day,
+        active.accounts >= d.limit_accounts_min,
+        d.share_under >= d.limit_members_under_share,
     )
-    return (
+    levels = (
         select(
-            d.group_id.label("subject_id"),
-            d.tier,
-            func.max(d.together).filter(over).label("observed_peak_requests_a_day"),
-            func.max(d.largest).filter(over).label("observed_peak_requests_of_one_account"),
-            func.max(d.members).filter(over).label("observed_active_accounts"),
-            func.count().filter(over).label("observed_days_over"),
-            *(func.max(d[limit.name]).label(limit.name) for limit in limits),
+            d.group_id, d.tier, d.level, d.level_rank, active.accounts,
+            func.max(d.together).label("together"),
+            func.max(d.largest).label("largest"),
+            func.count(d.day.distinct()).label("days"),
+            listed(d.day).label("on_days"),
+            *(func.max(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
         )
-        .group_by(d.group_id, d.tier)
-        .having(func.count().filter(over) > 0)
+        .where(active.group_id == d.group_id, active.level == d.level, over)
+        .group_by(d.group_id, d.tier, d.level, d.level_rank, active.accounts)
+        .subquery("levels")
+    ).c  # fmt: skip
+    place = func.row_number().over(partition_by=levels.group_id, order_by=levels.level_rank.desc())
+    found = select(*levels, place.label("place")).subquery("found").c
+    return select(
+        found.group_id.label("subject_id"),
+        found.tier,
+        found.accounts.label("observed_accounts"),
+        found.level.label("observed_level"),
+        found.together.label("observed_peak_requests_a_day"),
+        found.largest.label("observed_peak_requests_of_one_account"),
+        found.days.label("observed_days_over"),
+        found.on_days.label("observed_on_days"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts of whose requests no source gives a number: what they add to a group's day is not known."""
+    u = scope.usage(account_day).c
+    return (
+        select(u.account_id, literal("not recorded: number of requests").label("reason"))
+        .group_by(u.account_id)
+        .having(func.count(u.n_requests) == 0)
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests of all members in the period."""
-    return scope.events_of(found.account_ids, usage_events.c.status_code < 400)
+    """The members' successful requests on the days over, and their buckets."""
+    ok = usage_events.c.status_code < 400
+    return scope.usage_of(found.account_ids, ok, on_listed_days(found), of_level(scope, found))
+
+
+def _member_days(scope: Scope) -> Subquery:
+    """Successful requests of each member on a day, and what one account may use by itself (R01)."""
+    u, single = group_levels(scope, account_day), scope.limit_of("R01", "requests_a_day")
+    in_force = and_(single.c.tier == u.c.member_tier, u.c.day >= single.c.from_day, u.c.day < single.c.to_day)
+    limits = [u.c[f"limit_{name}"] for name in LIMITS]
+    day = (u.c.group_id, u.c.tier, u.c.level, u.c.level_rank, u.c.day, u.c.account_id)
+    # A bucket counts the requests that its source served.
+    n = func.sum(func.coalesce(u.c.n_ok, u.c.n_requests))
+    return (
+        select(*day, *limits, n.label("n"), func.max(single.c.value).label("single"))
+        .select_from(u.outerjoin(single, in_force))
+        .group_by(*day, *limits)
+        .having(n > 0)
+        .subquery("member_days")
+    )
+
+
+def _days(member_days: Subquery) -> Subquery:
+    """Each day of a group and level: requests together, of the largest member, and the share of members under R01."""
+    m = member_days.c
+    under = or_(m.n <= m.single, m.single.is_(None))  # as R01 counts: the limit itself is allowed, and no limit is none
+    limits = [m[f"limit_{name}"] for name in LIMITS]
+    return (
+        select(
+            m.group_id, m.tier, m.level, m.level_rank, m.day, *limits,
+            func.sum(m.n).label("together"),
+            func.max(m.n).label("largest"),
+            ratio(func.count().filter(under), func.count()).label("share_under"),
+        )
+        .group_by(m.group_id, m.tier, m.level, m.level_rank, m.day, *limits)
+        .subquery("group_days")
+    )  # fmt: skip
+
+
+def _active(member_days: Subquery) -> Subquery:
+    """How many accounts of a group and level were used at all: a pool may take its members in turn."""
+    m = member_days.c
+    return (
+        select(m.group_id, m.level, func.count(m.account_id.distinct()).label("accounts"))
+        .group_by(m.group_id, m.level)
+        .subquery("active")
+    )
