@@ -11,13 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from reports import text
 from reports.model import SEVERITIES, VERDICTS, Chart, Checks, QualityDay, TrendPoint
+from reports.svg import ACCENT, INK, LINE, PALE, QUIET, WIDTH, element, figure, label, line, n, rect
 
-WIDTH = 420
-INK, QUIET, LINE, ACCENT, PALE = "#1d2126", "#5b636d", "#c9ced4", "#2f5f8a", "#b9c4cf"
 GOOD = "#7fa58b"
 FILLS = {"critical": "#7d1128", "high": "#b4460f", "medium": "#c98a1b", "low": "#98a4b0"}
 MARKS = {"good": "●", "low": "○", "medium": "▲", "high": "■", "critical": "◆"}
@@ -55,30 +54,30 @@ def daily(chart: Chart, ident: str) -> Markup:
     parts = [_grid(scale)]
     if chart.usual:
         low, high = (scale.y(value) for value in chart.usual)
-        band = _rect(scale.left, high, scale.right - scale.left, max(low - high, 1.5), PALE, "band", opacity=0.42)
+        band = rect(scale.left, high, scale.right - scale.left, max(low - high, 1.5), PALE, "band", opacity=0.42)
         parts.append(band)
     first = min(chart.baseline_days, len(chart.days))
     parts.append(_bars(scale, list(enumerate(chart.values))[:first], PALE, "before"))
     parts.append(_bars(scale, list(enumerate(chart.values))[first:], ACCENT, "within"))
     for number, (_, series) in enumerate(chart.members):
-        points = " ".join(f"{_n(scale.x(i + 0.5))},{_n(scale.y(value))}" for i, value in enumerate(series))
-        parts.append(_svg("polyline", "member", fill="none", stroke=INK, stroke_width=1.2 if number == 0 else 0.6,
+        points = " ".join(f"{n(scale.x(i + 0.5))},{n(scale.y(value))}" for i, value in enumerate(series))
+        parts.append(element("polyline", "member", fill="none", stroke=INK, stroke_width=1.2 if number == 0 else 0.6,
                           points=points))  # fmt: skip
     if 0 < first < len(chart.days):
-        parts.append(_line(scale.x(first), scale.top - 10, scale.x(first), scale.bottom + 5, QUIET, "divide"))
+        parts.append(line(scale.x(first), scale.top - 10, scale.x(first), scale.bottom + 5, QUIET, "divide"))
     if drawn and limit is not None:
         y = scale.y(limit)
-        parts.append(_line(scale.left, y, scale.right, y, INK, "limit", dash="5 3", width=1.4))
-        parts.append(_text(scale.left + 4, y - 4, f"limit {text.short(limit)}", "strong halo"))
+        parts.append(line(scale.left, y, scale.right, y, INK, "limit", dash="5 3", width=1.4))
+        parts.append(label(scale.left + 4, y - 4, f"limit {text.short(limit)}", "strong halo"))
     elif limit is not None:
-        parts.append(_text(scale.right, 11, f"limit {text.short(limit)}, above this scale", "quiet", "end"))
+        parts.append(label(scale.right, 11, f"limit {text.short(limit)}, above this scale", "quiet", "end"))
     if chart.usual:
         y = min(scale.y(sum(chart.usual) / 2) + 3.5, scale.bottom - 3)
         tall = scale.y(chart.usual[0]) - scale.y(chart.usual[1]) > 11
         if tall and not (drawn and limit is not None and abs(scale.y(limit) - 4 - y) < 12):
-            parts.append(_text(scale.left + 4, y, "usual", "quiet halo"))
+            parts.append(label(scale.left + 4, y, "usual", "quiet halo"))
     parts.append(_dates(scale, chart.days, first))
-    return _figure(ident, 160, "Daily " + chart.unit.removesuffix(" a day"), daily_words(chart), parts)
+    return figure(ident, 160, "Daily " + chart.unit.removesuffix(" a day"), daily_words(chart), parts)
 
 
 def daily_words(chart: Chart) -> str:
@@ -111,11 +110,11 @@ def spark(chart: Chart) -> Markup:
     parts = [
         _bars(scale, list(enumerate(chart.values))[:first], PALE, "before"),
         _bars(scale, list(enumerate(chart.values))[first:], ACCENT, "within"),
-        _line(0, 30.5, 132, 30.5, LINE, "axis"),
+        line(0, 30.5, 132, 30.5, LINE, "axis"),
     ]
     if chart.limit is not None and chart.limit < peak:
         y = scale.y(chart.limit)
-        parts.append(_line(0, y, 132, y, INK, "limit", dash="3 2"))
+        parts.append(line(0, y, 132, y, INK, "limit", dash="3 2"))
     return Markup('<svg class="spark" viewBox="0 0 132 32" width="132" height="32" aria-hidden="true">{}</svg>').format(
         Markup("").join(parts)
     )
@@ -124,12 +123,12 @@ def spark(chart: Chart) -> Markup:
 def usage(days: Sequence[date], values: Sequence[int], ident: str) -> Markup:
     """A tier's requests by day, small."""
     scale = _Scale(0, WIDTH, 4, 44, len(days), max([*values, 1]))
-    parts = [_bars(scale, list(enumerate(values)), ACCENT, "within"), _line(0, 44.5, WIDTH, 44.5, LINE, "axis")]
-    parts.append(_text(0, 57, text.day(days[0], year=False), "quiet"))
-    parts.append(_text(WIDTH, 57, text.day(days[-1], year=False), "quiet", "end"))
+    parts = [_bars(scale, list(enumerate(values)), ACCENT, "within"), line(0, 44.5, WIDTH, 44.5, LINE, "axis")]
+    parts.append(label(0, 57, text.day(days[0], year=False), "quiet"))
+    parts.append(label(WIDTH, 57, text.day(days[-1], year=False), "quiet", "end"))
     top = max(range(len(values)), key=lambda index: values[index])
     words = f"Between {min(values):,} and {max(values):,} requests a day; most on {text.day(days[top])}."
-    return _figure(ident, 60, "Requests a day in the tier", words, parts)
+    return figure(ident, 60, "Requests a day in the tier", words, parts)
 
 
 def trend(points: Sequence[TrendPoint], ident: str) -> Markup:
@@ -138,7 +137,7 @@ def trend(points: Sequence[TrendPoint], ident: str) -> Markup:
     scale = _Scale(2, WIDTH - 2, 40, 150, len(points), _ceiling(max([*totals, 1])))
     step = scale.x(1) - scale.x(0)
     width = min(step * 0.82, 44)
-    parts = [_legend(12), _line(scale.left, scale.bottom + 0.5, scale.right, scale.bottom + 0.5, QUIET, "axis")]
+    parts = [_legend(12), line(scale.left, scale.bottom + 0.5, scale.right, scale.bottom + 0.5, QUIET, "axis")]
     every = -(-len(points) * max(len(_label(point)) for point in points) * 6 // WIDTH)
     for index, (point, total) in enumerate(zip(points, totals, strict=True)):
         middle, last = scale.x(index + 0.5), index == len(points) - 1
@@ -149,22 +148,22 @@ def trend(points: Sequence[TrendPoint], ident: str) -> Markup:
                 continue
             top, foot = scale.y(base + count), scale.y(base)
             gap = min(1.2, (foot - top) / 3)
-            parts.append(_rect(middle - width / 2, top, width, foot - top - gap, FILLS[severity], severity))
-            label = f"{MARKS[severity]} {count}"
-            if foot - top >= 14 and len(label) * 6.2 <= width + 2:
-                parts.append(_text(middle, (top + foot) / 2 + 3.5, label, f"inside in-{severity}", "middle"))
+            parts.append(rect(middle - width / 2, top, width, foot - top - gap, FILLS[severity], severity))
+            written = f"{MARKS[severity]} {count}"
+            if foot - top >= 14 and len(written) * 6.2 <= width + 2:
+                parts.append(label(middle, (top + foot) / 2 + 3.5, written, f"inside in-{severity}", "middle"))
             base += count
         above = "not audited" if point.counts is None else str(total)
         if point.counts is None:
-            parts.append(_text(middle, scale.bottom - 5, "–", "quiet", "middle"))
+            parts.append(label(middle, scale.bottom - 5, "–", "quiet", "middle"))
         else:
-            parts.append(_text(middle, scale.y(base) - 5, above, "strong" if last else "quiet", "middle"))
+            parts.append(label(middle, scale.y(base) - 5, above, "strong" if last else "quiet", "middle"))
         if (len(points) - 1 - index) % every == 0:
-            parts.append(_text(middle, 165, _label(point), "strong" if last else "quiet", "middle"))
+            parts.append(label(middle, 165, _label(point), "strong" if last else "quiet", "middle"))
             if index == 0 or last or point.period.first_day.month == 1:
-                parts.append(_text(middle, 179, str(point.period.first_day.year), "quiet", "middle"))
+                parts.append(label(middle, 179, str(point.period.first_day.year), "quiet", "middle"))
     words = "; ".join(_trend_words(point) for point in points) + "."
-    return _figure(ident, 184, "Findings by severity over the last periods", words, parts)
+    return figure(ident, 184, "Findings by severity over the last periods", words, parts)
 
 
 def _trend_words(point: TrendPoint) -> str:
@@ -209,7 +208,7 @@ def quality(days: Sequence[QualityDay], ident: str) -> Markup:
     heights = {"none": 0, "good": 1, "degraded": 2, "blocked": 3}
     names = {"good": "good", "degraded": "medium", "blocked": "critical"}
     marks = {"degraded": MARKS["medium"], "blocked": MARKS["critical"]}
-    parts = [_line(0, 40.5, WIDTH, 40.5, LINE, "axis")]
+    parts = [line(0, 40.5, WIDTH, 40.5, LINE, "axis")]
     for verdict, name in names.items():
         numbers = [(index, heights[verdict]) for index, one in enumerate(days) if one.verdict == verdict]
         if numbers:
@@ -217,27 +216,20 @@ def quality(days: Sequence[QualityDay], ident: str) -> Markup:
     for index, one in enumerate(days):
         middle = scale.x(index + 0.5)
         if one.verdict in marks:
-            parts.append(_text(middle, scale.y(heights[one.verdict]) - 3, marks[one.verdict], "strong", "middle"))
+            parts.append(label(middle, scale.y(heights[one.verdict]) - 3, marks[one.verdict], "strong", "middle"))
         elif one.verdict == "none":
-            parts.append(_text(middle, 37, "–", "quiet", "middle"))
-    parts.append(_text(0, 54, text.day(days[0].day, year=False), "quiet"))
+            parts.append(label(middle, 37, "–", "quiet", "middle"))
+    parts.append(label(0, 54, text.day(days[0].day, year=False), "quiet"))
     if len(days) > 1:
-        parts.append(_text(WIDTH, 54, text.day(days[-1].day, year=False), "quiet", "end"))
+        parts.append(label(WIDTH, 54, text.day(days[-1].day, year=False), "quiet", "end"))
     poor = [f"{one.verdict} on {text.day(one.day)}" for one in days if one.verdict in marks]
     unseen = sum(one.verdict == "none" for one in days)
     words = f"Good on {sum(one.verdict == 'good' for one in days)} of {text.counted(len(days), 'day')}"
     words += "".join(f"; {one}" for one in poor) + (f"; nothing recorded on {unseen}" if unseen else "") + "."
-    return _figure(ident, 58, "Quality of the data by day", words, parts)
+    return figure(ident, 58, "Quality of the data by day", words, parts)
 
 
 # ---------------------------------------------------------------- parts
-
-
-def _figure(ident: str, height: float, title: str, words: str, parts: Iterable[Markup]) -> Markup:
-    return Markup(
-        '<svg class="chart" role="img" viewBox="0 0 {w} {h}" aria-labelledby="{i}-t {i}-d" '
-        'xmlns="http://www.w3.org/2000/svg"><title id="{i}-t">{t}</title><desc id="{i}-d">{d}</desc>{p}</svg>'
-    ).format(w=WIDTH, h=_n(height), i=ident, t=title, d=words, p=Markup("").join(parts))
 
 
 def _strip(pieces: Iterable[tuple[int, str, str]], whole: int) -> Markup:
@@ -245,7 +237,7 @@ def _strip(pieces: Iterable[tuple[int, str, str]], whole: int) -> Markup:
     for count, name, fill in pieces:
         width = 100 * count / max(whole, 1)
         if width:
-            parts.append(_rect(x, 0, width, 8, fill, name))
+            parts.append(rect(x, 0, width, 8, fill, name))
         x += width
     return Markup(
         '<svg class="strip" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
@@ -256,10 +248,8 @@ def _grid(scale: _Scale) -> Markup:
     parts = []
     for part in (0.0, 0.5, 1.0):
         y = scale.y(scale.peak * part)
-        parts.append(
-            _line(scale.left, y, scale.right, y, QUIET if part == 0 else LINE, "axis" if part == 0 else "grid")
-        )
-        parts.append(_text(scale.left - 6, y + 3.5, text.short(scale.peak * part), "quiet", "end"))
+        parts.append(line(scale.left, y, scale.right, y, QUIET if part == 0 else LINE, "axis" if part == 0 else "grid"))
+        parts.append(label(scale.left - 6, y + 3.5, text.short(scale.peak * part), "quiet", "end"))
     return Markup("").join(parts)
 
 
@@ -271,7 +261,7 @@ def _dates(scale: _Scale, days: Sequence[date], first: int) -> Markup:
     if len(days) > 1 and scale.x(len(days)) - scale.x(places[-1][0] if places else 0) > 100:
         places.append((len(days) - 1, "end"))
     parts = [
-        _text(scale.x(index + (anchor == "end")), scale.bottom + 15, text.day(days[index], year=False), "quiet", anchor)
+        label(scale.x(index + (anchor == "end")), scale.bottom + 15, text.day(days[index], year=False), "quiet", anchor)
         for index, anchor in places
     ]
     return Markup("").join(parts)
@@ -280,8 +270,8 @@ def _dates(scale: _Scale, days: Sequence[date], first: int) -> Markup:
 def _legend(y: float) -> Markup:
     parts, x = [], 2.0
     for severity in SEVERITIES:
-        parts.append(_rect(x, y - 8, 10, 10, FILLS[severity], severity))
-        parts.append(_text(x + 15, y + 1, f"{MARKS[severity]} {severity}", "quiet"))
+        parts.append(rect(x, y - 8, 10, 10, FILLS[severity], severity))
+        parts.append(label(x + 15, y + 1, f"{MARKS[severity]} {severity}", "quiet"))
         x += len(severity) * 6 + 48
     return Markup("").join(parts)
 
@@ -290,38 +280,11 @@ def _bars(scale: _Scale, numbered: Sequence[tuple[int, float]], fill: str, name:
     """All bars of one colour as one path, to keep pages small."""
     width = (scale.x(1) - scale.x(0)) * _BARS
     lines = [
-        f"M{_n(scale.x(i + 0.5) - width / 2)} {_n(scale.bottom)}V{_n(scale.y(value))}h{_n(width)}V{_n(scale.bottom)}z"
+        f"M{n(scale.x(i + 0.5) - width / 2)} {n(scale.bottom)}V{n(scale.y(value))}h{n(width)}V{n(scale.bottom)}z"
         for i, value in numbered
         if value > 0
     ]
-    return _svg("path", f"bars {name}", d="".join(lines), fill=fill) if lines else Markup("")
-
-
-def _rect(x: float, y: float, width: float, height: float, fill: str, name: str, opacity: float = 1) -> Markup:
-    extra = {} if opacity == 1 else {"fill_opacity": opacity}
-    return _svg("rect", name, x=x, y=y, width=width, height=height, fill=fill, **extra)
-
-
-def _line(
-    x1: float, y1: float, x2: float, y2: float, stroke: str, name: str, dash: str = "", width: float = 1
-) -> Markup:
-    extra = {"stroke_dasharray": dash} if dash else {}
-    return _svg("line", name, x1=x1, y1=y1, x2=x2, y2=y2, stroke=stroke, stroke_width=width, **extra)
-
-
-def _text(x: float, y: float, words: str, name: str, anchor: str = "start") -> Markup:
-    fill = "#fff" if "inside" in name else INK if "strong" in name else QUIET
-    return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}" font-size="11.5" fill="{}">{}</text>').format(
-        name, _n(x), _n(y), anchor, fill, words
-    )
-
-
-def _svg(tag: str, name: str, **attributes: float | str) -> Markup:
-    written = "".join(
-        f' {key.replace("_", "-")}="{escape(_n(value) if isinstance(value, int | float) else value)}"'
-        for key, value in attributes.items()
-    )
-    return Markup(f'<{tag} class="{escape(name)}"{written}/>')  # noqa: S704 every value is escaped above
+    return element("path", f"bars {name}", d="".join(lines), fill=fill) if lines else Markup("")
 
 
 def _ceiling(value: float) -> float:
@@ -329,7 +292,3 @@ def _ceiling(value: float) -> float:
     power = 10.0 ** (len(str(int(value))) - 1)
     steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
     return next(power * step for step in steps if value <= power * step)
-
-
-def _n(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

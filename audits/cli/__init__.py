@@ -11,6 +11,7 @@ from rich.markup import escape
 from audits.cli.backtest import backtest
 from audits.cli.demo import demo
 from audits.cli.doctor import doctor
+from audits.cli.evaluate import evaluate
 from audits.cli.findings import findings
 from audits.cli.policy import app as policy
 from audits.cli.report import report, verify
@@ -36,6 +37,7 @@ app.command("findings")(findings)
 app.command("standing")(standing)
 app.command("report")(report)
 app.command("verify")(verify)
+app.command("evaluate")(evaluate)
 app.command("doctor")(doctor)
 app.add_typer(rules, name="rules", help="List, show, check and write rules.")
 app.add_typer(policy, name="policy", help="Check, show, compare and copy the policy book.")

@@ -51,7 +51,8 @@ def assemble(
         tier_order=order,
     )
     named = people.customer_names(connection, period)
-    shown = list(tiers) + sorted({account.tier for account in audited} - set(order))
+    # a network that belongs to nobody is found under no account's tier, and must be reported all the same
+    shown = list(tiers) + sorted({*(a.tier for a in audited), *(f.tier for f in findings)} - set(order))
     return Audit(
         period=period,
         tiers=tuple(shown),

@@ -185,8 +185,10 @@ def _plant(world: World, name: str, wanted: Breach) -> None:
         work_as_usual(world, rng, account, per_day=kind.per_day)
     for stretch in kind.does:
         _stretch(world, rng, account, stretch)
+    network = {"network": world.probes[-1]["network"]} if kind.unit == "network" else {}
     world.planted["breaches"].append(
-        {"id": name, "kind": wanted.rule, "rule": kind.rule, "unit": kind.unit, "tier": tier,
+        network
+        | {"id": name, "kind": wanted.rule, "rule": kind.rule, "unit": kind.unit, "tier": tier,
          "account": account.id, "customer": customer.id, "key": account.keys[0].hash}
     )  # fmt: skip
 

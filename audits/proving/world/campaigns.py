@@ -35,6 +35,7 @@ PROBE = replace(
     HARVEST, name="probe", noise=0.5, refusal=0.35, flagged=0.14, topics=12, topic_skew=1.6, benchmark=0.01, near=2,
     output=(160, 0.9), repeat=0.02,
 )  # fmt: skip
+SEARCH = replace(PROBE, name="search", refusal=0.55, flagged=0.08, topics=40, near=1)
 LOGPROBS = replace(
     HARVEST, name="logprobs", output=(2, 0.3), logprobs=0.98, logit_bias=0.9, reasoning=0.0, topics=40, repeat=0.3,
 )  # fmt: skip
@@ -83,6 +84,12 @@ KINDS = {
         PROBE, ("R22",),
         replace(BASE, per_day=40.0, prompts="five-fold", addresses="vpn", cards=3, devices=3, sync=0.2, elicit=0.1,
                 tiers=(("free", 0.7), ("build", 0.3))),
+    ),
+    # one skeleton in ever new variants until a wording is let through: most are refused
+    "technique-search": Kind(
+        SEARCH, ("R22",),
+        replace(BASE, per_day=60.0, prompts="fixed", addresses="residential", cards=3, devices=3, sync=0.2, elicit=0.1,
+                signup="slow", tiers=(("free", 0.6), ("build", 0.4))),
     ),
     "logprobs": Kind(
         LOGPROBS, ("R04", "R08"), replace(BASE, per_day=400.0, tiers=(("build", 1.0),), elicit=0.0)

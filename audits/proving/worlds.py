@@ -1,0 +1,185 @@
+"""The worlds that have names: some to tune limits and linkage on, others to evaluate on.
+
+The two differ in seeds *and* in parameters: sizes, volumes, how far a world's kinds of work stray from the records,
+the strength, spread and disguise of campaigns, and the day of the release. A limit that is moved after a look at an
+evaluation world turns it into one to tune on: give it another seed and other parameters then.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from audits.errors import AuditsError
+from audits.periods import Period
+from audits.proving.world import Breach, Campaign, LookAlike, WorldSpec
+from audits.proving.world.breaches import KINDS as BREACHES
+from audits.proving.world.lookalikes import PARTIES
+
+Purpose = Literal["tuning", "evaluation"]
+AUDITED = Period.parse("2026-10")  # the last month of every world
+_START = date(2026, 8, 18)  # leaves the rules that look back 31 days their baseline
+_DAYS = (AUDITED.end_day - _START).days
+_FIRST = (AUDITED.first_day - _START).days  # the audited month's first day, as days of a world
+# what only a contract or a tier above can break
+_TIER_OF = {
+    "R25": "scale", "R25-medium": "scale", "R25-low": "enterprise", "R29-unverified": "scale",
+    "R23-zero": "enterprise", "R08": "scale", "R09": "scale", "R20-training": "scale",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWorld:
+    """A world by name: what it is for and what it tries."""
+
+    name: str
+    purpose: Purpose
+    tries: str
+    spec: WorldSpec
+
+
+def _unmixed(kind: str, accounts: int, per_day: float, **facts: object) -> Campaign:
+    return replace(Campaign(kind=kind, accounts=accounts, per_day=per_day, first_day=_FIRST - 3, days=32), **facts)  # type: ignore[arg-type]
+
+
+def _harmless(*, each: int = 1) -> tuple[LookAlike, ...]:
+    """Every look-alike; the habits that a share of all accounts has, once."""
+    return tuple(LookAlike(kind=kind) for kind in PARTIES for _ in range(1 if kind in _HABITS else each))
+
+
+_HABITS = ("agent-harness", "model-alias")
+
+
+def _world(seed: int, customers: int, **facts: object) -> WorldSpec:
+    base = WorldSpec(
+        seed=seed, start=_START, days=_DAYS, customers=customers, volume=0.002, variation=0.3, release_day=55,
+        hostile_names=False,
+    )  # fmt: skip
+    return replace(base, **facts)  # type: ignore[arg-type]
+
+
+_ALL = (
+    NamedWorld(
+        "tuning",
+        "tuning",
+        "The demo's kinds of campaign and every look-alike, as the records have them.",
+        _world(
+            101, 1200, volume=0.004, variation=0.0,
+            campaigns=(
+                _unmixed("extraction", 64, 220),
+                _unmixed("pivot", 40, 300),
+                _unmixed("paraphrased", 60, 180),
+                _unmixed("mixed", 60, 300),
+                _unmixed("quiet", 60, 120),
+                _unmixed("elicitation", 60, 12),
+                _unmixed("failover", 60, 250),
+            ),
+            lookalikes=_harmless(),
+        ),
+    ),
+    NamedWorld(
+        "strong",
+        "evaluation",
+        "Campaigns of 10,000 requests a day and more, none mixed: from 16 busy accounts to 1,000 small ones.",
+        _world(
+            2001, 2600,
+            campaigns=(
+                _unmixed("extraction", 16, 860, tiers=(("build", 1.0),), cards=4, devices=3),
+                _unmixed("extraction", 48, 260, prompts="five-fold", addresses="mixed"),
+                _unmixed("pivot", 90, 150, cards=6),
+                _unmixed("paraphrased", 80, 160),
+                _unmixed("failover", 110, 240, prompts="five-fold"),
+                _unmixed("extraction", 400, 30, signup="slow", addresses="residential", cards=6, devices=5),
+                _unmixed("extraction", 1000, 12, prompts="five-fold", addresses="mixed", cards=10, devices=8),
+                _unmixed("quiet", 120, 100),
+                _unmixed("logprobs", 40, 320),
+                _unmixed("reward", 50, 260),
+                _unmixed("benchmark", 60, 200),
+                _unmixed("relay", 420, 28),
+            ),
+            lookalikes=_harmless(),
+        ),
+    ),
+    NamedWorld(
+        "mixed",
+        "evaluation",
+        "Campaigns whose extraction hides in 50 to 95 % of ordinary traffic, on shared cards in small batches.",
+        _world(
+            2002, 2600, volume=0.0025, variation=0.35, release_day=52,
+            campaigns=(
+                _unmixed("mixed", 60, 260, share=0.5),
+                _unmixed("mixed", 50, 250, share=0.25, prompts="five-fold"),
+                _unmixed("mixed", 120, 100, share=0.25, cards=5, devices=4, signup="slow"),
+                _unmixed("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3),
+                _unmixed("mixed", 300, 40, share=0.25, prompts="paraphrased", cards=8),
+                _unmixed("mixed", 60, 220, share=0.1),
+                _unmixed("mixed", 110, 120, share=0.1, signup="slow", cards=4, devices=4),
+                _unmixed("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6),
+                _unmixed("mixed", 70, 200, share=0.05, prompts="five-fold"),
+            ),
+            lookalikes=_harmless(),
+        ),
+    ),
+    NamedWorld(
+        "small",
+        "evaluation",
+        "Campaigns of 250 to 10,000 requests a day, slow sign-ups and homes as exits among them.",
+        _world(
+            2003, 2600, volume=0.0015, variation=0.4, release_day=58,
+            campaigns=(
+                _unmixed("extraction", 24, 120),
+                _unmixed("extraction", 60, 90, signup="slow", prompts="five-fold"),
+                _unmixed("paraphrased", 50, 110),
+                _unmixed("quiet", 48, 90),
+                _unmixed("failover", 48, 180, cards=5),
+                _unmixed("extraction", 500, 6, cards=6, devices=5, addresses="residential"),
+                _unmixed("elicitation", 220, 14, signup="slow"),
+                _unmixed("elicitation", 60, 9),
+                _unmixed("relay", 90, 45),
+                _unmixed("probing", 70, 40),
+                _unmixed("technique-search", 40, 60),
+                _unmixed("logprobs", 14, 220),
+                _unmixed("reward", 20, 180),
+                _unmixed("benchmark", 10, 300),
+            ),
+            lookalikes=_harmless(each=2),
+        ),
+    ),
+    NamedWorld(
+        "single",
+        "evaluation",
+        "Every breach of the catalogue by one account or customer, twice, beside every look-alike three times.",
+        _world(
+            2004, 2600, volume=0.003, variation=0.4, release_day=50,
+            breaches=tuple(Breach(rule=kind, count=2, tier=_TIER_OF.get(kind)) for kind in BREACHES),
+            lookalikes=_harmless(each=3),
+        ),
+    ),
+    NamedWorld(
+        "harmless",
+        "evaluation",
+        "No campaign and no breach at all: every finding that speaks of intent is wrong.",
+        _world(2005, 3200, volume=0.002, variation=0.5, release_day=60, lookalikes=_harmless(each=3)),
+    ),
+)  # fmt: skip
+WORLDS = {world.name: world for world in _ALL}
+EVALUATION = tuple(world.name for world in _ALL if world.purpose == "evaluation")
+
+
+def named(names: Sequence[str], seed: int | None = None) -> tuple[NamedWorld, ...]:
+    """The worlds of these names, or all that are for evaluation; with another seed if one is given."""
+    found = []
+    for name in dict.fromkeys(names or EVALUATION):
+        if name not in WORLDS:
+            near = difflib.get_close_matches(name, WORLDS, n=1)
+            raise AuditsError(
+                f"There is no world named {name!r}.",
+                where="--world",
+                fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}There are: {', '.join(WORLDS)}.",
+            )
+        world = WORLDS[name]
+        found.append(world if seed is None else replace(world, spec=replace(world.spec, seed=seed)))
+    return tuple(found)
