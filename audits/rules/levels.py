@@ -21,9 +21,10 @@ from audits.warehouse.tables import account_tiers, usage_events
 def group_levels(scope: Scope, rollup: FromClause) -> Subquery:
     """The members' rollup rows of the period, each once for every level that it belongs to.
 
-    Adds ``group_id``; ``tier``, the highest one among the members for which the rule has limits; ``member_tier``, the
-    account's own at that time; ``level`` and ``level_rank``; and the level's ``limit_...`` columns on the row's day.
-    Use under no tier on record, or under one that the book does not know, belongs to the highest level only.
+    Adds ``group_id`` and ``customer_id``; ``tier``, the highest one among the members for which the rule has limits;
+    ``member_tier``, the account's own at that time; ``level`` and ``level_rank``; and the level's ``limit_...`` columns
+    on the row's day. Use under no tier on record, or under one that the book does not know, belongs to the highest
+    level only.
     """
     r: Any = rollup.c
     a, g, limits = audited_accounts.c, audited_groups.c, scope.limit_rows()
@@ -35,7 +36,8 @@ def group_levels(scope: Scope, rollup: FromClause) -> Subquery:
     in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
     return (
         select(
-            rollup, level.group_id, level.tier, a.tier.label("member_tier"), level.level, level.level_rank,
+            rollup, level.group_id, a.customer_id, level.tier, a.tier.label("member_tier"), level.level,
+            level.level_rank,
             *(c for c in limits.c if c.name.startswith("limit_")),
         )
         .select_from(
