@@ -19,6 +19,7 @@ from audits.rollups.state import data_watermark
 from audits.rules import population as people
 from audits.rules.asking import prepare_asking
 from audits.rules.base import Rule
+from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
 from audits.rules.population import Account, audited_accounts
 from audits.warehouse import Warehouse
@@ -42,12 +43,14 @@ def assemble(
     scopes = {rule_id: asking.scope(rule) for rule_id, rule in rules.items()}
     evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
     statuses = {one.rule.id: publication_status(one, book, period.last_day, asking.groups) for one in evaluations}
+    active = {rule_id for rule_id, status in statuses.items() if status == "active"}
+    evaluations = combine(evaluations, book.settings(period.last_day).combination, active)
     findings = make_findings(
         connection,
         warehouse,
         scopes,
         evaluations,
-        published={rule_id: status == "active" for rule_id, status in statuses.items()},
+        published={rule_id: rule_id in active for rule_id in statuses},
         tier_order=order,
     )
     named = people.customer_names(connection, period)

@@ -13,6 +13,7 @@ from audits.policy.model import Book
 from audits.policy.rows import (
     BookSettings,
     Clause,
+    Combination,
     EntitlementRow,
     LimitRow,
     PolicyException,
@@ -33,6 +34,7 @@ __all__ = [
     "BookSettings",
     "Change",
     "Clause",
+    "Combination",
     "EntitlementRow",
     "LimitRow",
     "PolicyError",

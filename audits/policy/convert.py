@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audits.policy.entries import Entry
-from audits.policy.rows import Clause, PolicyException, Subscription
+from audits.policy.rows import Clause, Combination, PolicyException, Subscription
 from audits.policy.timeline import FOREVER
 
 
@@ -42,3 +42,11 @@ def exception_of(entry: Entry) -> PolicyException:
         f["id"], tuple(f["rules"]), f["subject_type"], f["subject_id"], f["owner"], entry.why,
         entry.from_day, entry.to_day or FOREVER,
     )  # fmt: skip
+
+
+def combination_of(entry: Entry | None) -> Combination | None:
+    """When findings combine, or None where the book does not let them."""
+    if entry is None:
+        return None
+    f = entry.fields
+    return Combination(f["families_min"], f["severity_from"], tuple(tuple(kin) for kin in f["alike"]))

@@ -83,6 +83,23 @@ _BOOK = FileKind(
                 },
                 at_least=1,
             ),
+            "combination": Field(
+                Each(
+                    Record(
+                        {
+                            "families_min": Field(_COUNT, "Signal families that must agree for a critical finding"),
+                            "severity_from": Field(Choice(SEVERITIES), "Severity from which a finding has a say in it"),
+                            "alike": Field(
+                                Each(Each(Text())), "Signal families that follow from one another: each list is one"
+                            ),
+                            **_DATED,
+                            "why": _WHY,
+                        }
+                    )
+                ),
+                "When findings from behaviour make a subject critical together; left out: never",
+                required=False,
+            ),
         }
     ),
     mark="settings",

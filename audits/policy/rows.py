@@ -87,6 +87,19 @@ class QualityLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Combination:
+    """When findings inferred from behaviour make their subject critical together; none of them does alone."""
+
+    families_min: int
+    severity_from: Literal["low", "medium", "high", "critical"]  # a finding below has no say
+    alike: tuple[tuple[str, ...], ...]  # families that follow from one another count as one
+
+    def family(self, signal: str) -> str:
+        """The name under which a signal family is counted."""
+        return next((kin[0] for kin in self.alike if signal in kin), signal)
+
+
+@dataclass(frozen=True, slots=True)
 class BookSettings:
     """The settings of the audit as a whole on one day."""
 
@@ -98,6 +111,7 @@ class BookSettings:
     breaker_findings_min: int
     standing: Mapping[str, StandingRule]  # by severity
     quality: Mapping[str, QualityLimit]  # by name of the limit
+    combination: Combination | None = None  # None: nothing from behaviour is ever critical
 
 
 @dataclass(frozen=True, slots=True)

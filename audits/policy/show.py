@@ -48,6 +48,7 @@ _ORDER = {
     "limit": (0, 1),
     "entitlement": (1, 0),
     "clause": (2, 0),
+    "combination": (3, 1),
     "standing": (3, 0),
     "settings": (4, 0),
 }
@@ -78,6 +79,10 @@ def _rows(entry: Entry, tier: str) -> list[ShownRow]:
             named = [("entitlement", f"{entry.key[2]} {entry.key[3]}", "allowed" if f["allowed"] else "not allowed")]
         case "clause":
             named = [("clause", f"{f['family']} {f['id']}", f"{f['effect']}: {f['text']}")]
+        case "combination":
+            alike = "; ".join(" with ".join(kin) for kin in f["alike"]) or "none"
+            said = f"{f['families_min']} families from {f['severity_from']} on; alike: {alike}"
+            named = [("critical", "by agreement", said)]
         case "standing":
             named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]
         case _:

@@ -106,6 +106,7 @@ class Found:
     customer_ids: tuple[str, ...]
     observed: Mapping[str, Any]
     limits: Mapping[str, Any]
+    agreeing: tuple[str, ...] = ()  # rules of other signal families that make it critical, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,11 @@ class _Words(string.Formatter):
 def summary_of(rule: Rule, found: Found) -> str:
     """The rule's sentence with this finding's figures."""
     sentence = rule.spec.summaries.get(found.discriminator, rule.spec.summary)
-    return _Words().format(sentence, observed=found.observed, limits=found.limits).strip()
+    said = _Words().format(sentence, observed=found.observed, limits=found.limits).strip()
+    if found.agreeing:
+        said += f" Raised to critical, because other signals on the same {found.subject_type} agree: "
+        said += f"{'; '.join(found.agreeing)}."
+    return said
 
 
 def pattern_of(rule: Rule) -> str:
