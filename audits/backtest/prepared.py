@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
 
 from sqlalchemy import Connection, select
 
 from audits.errors import AuditsError
 from audits.linkage.tables import linkage_runs
 from audits.periods import Period
-from audits.rollups.state import VERSION, rollup_days
+from audits.rollups.state import days_not_rolled_up
 from audits.rules.asking import first_day_of
 from audits.rules.base import Rule
 from audits.warehouse.own import has_own_tables
@@ -44,11 +43,3 @@ def _missing(connection: Connection, period: Period, rules: Sequence[Rule]) -> s
         linked = connection.scalar(select(linkage_runs.c.period).where(linkage_runs.c.period == period.id))
         return "" if linked else "its accounts are not linked to groups"
     return ""
-
-
-def days_not_rolled_up(connection: Connection, first: date, last: date) -> list[date]:
-    """The days of first..last that no rollup of this version was made of."""
-    d = rollup_days.c
-    there = set(connection.scalars(select(d.day).where(d.day.between(first, last), d.version == VERSION)))
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if day not in there]

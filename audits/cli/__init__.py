@@ -40,7 +40,7 @@ app.command("verify")(verify)
 app.command("evaluate")(evaluate)
 app.command("doctor")(doctor)
 app.add_typer(rules, name="rules", help="List, show, check and write rules.")
-app.add_typer(policy, name="policy", help="Check, show, compare and copy the policy book.")
+app.add_typer(policy, name="policy", help="Check, show, compare, copy and calibrate the policy book.")
 app.add_typer(sources, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
 
 

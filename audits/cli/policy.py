@@ -1,4 +1,4 @@
-"""``audits policy``: check, show, compare and copy the policy book. None of it needs a database."""
+"""``audits policy``: check, show, compare, copy and calibrate the policy book. Only calibrating needs a database."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from audits.cli.calibrate import calibrate
 from audits.cli.console import Format, clock
 from audits.errors import AuditsError
 from audits.policy import Book, ShownRow, init_book, json_schema, policy_diff, policy_show
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(calibrate)
 _out = Console(highlight=False)
 
 _Book = Annotated[

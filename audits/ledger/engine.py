@@ -39,6 +39,12 @@ class Ledger:
         self.engine.dispose()
 
 
+def is_there(url: str) -> bool:
+    """Whether there is a ledger to read: opening one that is not there makes it."""
+    parsed = make_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+
+
 @contextmanager
 def open_ledger(url: str) -> Iterator[Ledger]:
     """Open the ledger and bring its tables up to date."""

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Date, String, Table, func, select
 
-from audits.warehouse.days import arrivals
+from audits.warehouse.days import arrivals, days_between
 from audits.warehouse.tables import Instant, audit_metadata
 
 VERSION = "2"
@@ -28,6 +28,20 @@ def data_watermark(connection: Connection, first: date, last: date) -> datetime 
     """The newest arrival among the rows that the rollups of these days were made from."""
     newest = select(func.max(rollup_days.c.watermark)).where(rollup_days.c.day.between(first, last))
     found: datetime | None = connection.scalar(newest)
+    return found
+
+
+def days_not_rolled_up(connection: Connection, first: date, last: date) -> list[date]:
+    """The days of first..last that this version has made no rollups of; the source is not asked."""
+    d = rollup_days.c
+    there = set(connection.scalars(select(d.day).where(d.day.between(first, last), d.version == VERSION)))
+    return [day for day in days_between(first, last) if day not in there]
+
+
+def newest_day(connection: Connection) -> date | None:
+    """The last day that this version has rolled up."""
+    newest = select(func.max(rollup_days.c.day)).where(rollup_days.c.version == VERSION)
+    found: date | None = connection.scalar(newest)
     return found
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Select
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ class Needs(BaseModel):
     groups: bool = False
 
 
+class Measured(BaseModel):
+    """How a rule tells the value that a limit is compared with: it is asked with that limit at zero.
+
+    ``by`` names the observed figure; limits in ``without`` are set to zero too, so that they hide nobody. What a rule
+    finds then is not a finding but a measurement, from which the limit can be calibrated.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: str
+    without: tuple[str, ...] = ()
+
+
 class Parameter(BaseModel):
     """A number that decides, by name; its values per tier and its reasons stand in the policy book."""
 
@@ -62,6 +75,7 @@ class Parameter(BaseModel):
         "severity", "flag", "words",
     ]  # fmt: skip
     meaning: str
+    measured: Measured | None = None  # for a limit above which something is found
 
 
 class RuleSpec(BaseModel):
@@ -91,6 +105,18 @@ class RuleSpec(BaseModel):
     benign: tuple[str, ...]  # harmless explanations to rule out
     next_step: str  # what a reader may do
     may_say: str  # what an account manager may say to the customer
+
+    @model_validator(mode="after")
+    def _measured_by_what_there_is(self) -> RuleSpec:
+        for name, parameter in self.parameters.items():
+            if (how := parameter.measured) is None:
+                continue
+            if how.by not in self.observed:
+                raise ValueError(f"{name} is measured by {how.by!r}, which is no observed figure")
+            for limit in (name, *how.without):
+                if limit not in self.parameters or self.parameters[limit].type in ("severity", "flag", "words"):
+                    raise ValueError(f"{name} is measured without {limit!r}, which is no parameter with a number")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def fill(url: str) -> None:
         if row["customer_id"] == "c-s-1":
             row |= {"parent_country": "XX", "parent_ownership_pct": 60}
     use = [row for name in names for day in ("07", "14") for row in events(name, f"2026-10-{day}", BUSY.get(name, 1))]
+    use += [row for name in names for row in events(name, "2026-09-25", 1)]  # nobody wakes up from a long sleep
     put(url, together(REFERENCE, people, {"usage_events": use}))
 
 
