@@ -140,7 +140,7 @@ def _source(
     since: str | None,
     system: str | None,
 ) -> Source:
-    from audits.sources.privacy import Hasher  # noqa: PLC0415
+    from audits.features.hashing import Hasher  # noqa: PLC0415
 
     hasher, paths = Hasher(hashing_salt()), [Path(name) for name in inputs]
     match kind:

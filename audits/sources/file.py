@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from sqlalchemy import Table
 
 from audits.errors import AuditsError
+from audits.features.hashing import Hasher
 from audits.sources.base import Batch, Reject, SetAside, digest
 from audits.sources.file_mapping import FileMapping
 from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
-from audits.sources.privacy import Hasher, redacted
+from audits.sources.privacy import redacted
 from audits.warehouse.loading import arrow_type
 from audits.warehouse.tables import usage_events
 

@@ -43,9 +43,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, OperationalError
 
 from audits.errors import AuditsError
+from audits.features.hashing import Hasher
 from audits.sources.base import BATCH_ROWS, UNMAPPED, Batch, Columns, Reject, dollars, mapped_batches
 from audits.sources.outcomes import FINISHES, failure
-from audits.sources.privacy import RAW_KEY, Hasher, trouble
+from audits.sources.privacy import RAW_KEY, trouble
 from audits.warehouse.tables import usage_events
 
 TABLE = "LiteLLM_SpendLogs"

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from audits.errors import AuditsError, PartialError
+from audits.features.hashing import Hasher
 from audits.sources.file import File
 from audits.sources.file_mapping import read_mapping
 from audits.sources.load import LoadReport, load
-from audits.sources.privacy import Hasher
 from tests.sources.reading import query
 
 NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)

@@ -15,9 +15,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from audits.errors import AuditsError
+from audits.features.hashing import Hasher
 from audits.sources.litellm import LiteLLM
 from audits.sources.load import load
-from audits.sources.privacy import Hasher
 from tests.sources.reading import query
 
 NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)

@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from audits.errors import AuditsError, PartialError
+from audits.features.hashing import Hasher
 from audits.sources.load import LoadReport, load
 from audits.sources.otel import Otel
-from audits.sources.privacy import Hasher, redacted, trouble
+from audits.sources.privacy import redacted, trouble
 from tests.sources.reading import query
 
 NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)
