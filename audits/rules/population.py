@@ -7,6 +7,7 @@ was used goes unmentioned.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -35,6 +36,9 @@ from audits.rollups.account_day import RECORDED, account_day
 from audits.warehouse.tables import Instant, account_tiers, accounts, customers, source_metadata
 
 UNASSIGNED = "unassigned"
+
+FAR = literal(datetime.fromisoformat("9999-12-31T00:00:00+00:00"), Instant)
+"""The end of what has none."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _temporary = MetaData()
@@ -86,20 +90,13 @@ def prepare(connection: Connection, period: Period, baseline_from: date, tiers: 
     _temporary.drop_all(connection)
     _temporary.create_all(connection)
     start, end = utc_midnight(baseline_from), period.end
-    rank = case({tier: number for number, tier in enumerate(tiers)}, value=account_tiers.c.tier, else_=len(tiers))
-    a, t, far = _owners(), account_tiers, literal(datetime.fromisoformat("9999-12-31T00:00:00+00:00"), Instant)
-    # Rows that overlap must not count a request twice: a tier ends where the next one begins, of two that begin
-    # together the higher one holds.
-    begins = func.lead(t.c.valid_from).over(partition_by=t.c.account_id, order_by=(t.c.valid_from, rank, t.c.tier))
-    ends = func.least(func.coalesce(t.c.valid_to, far), func.coalesce(begins, far)).label("ends")
-    held = select(t.c.account_id, t.c.tier, rank.label("rank"), t.c.valid_from, ends).where(t.c.valid_from < end)
-    h = held.subquery("held")
+    a, h = owners(), held_tiers(tiers)
     connection.execute(
         insert(audited_accounts).from_select(
             ["account_id", "customer_id", "tier", "tier_rank", "valid_from", "valid_to"],
             select(h.c.account_id, a.c.customer_id, h.c.tier, h.c.rank, h.c.valid_from, h.c.ends)
             .select_from(h.join(a, a.c.account_id == h.c.account_id))
-            .where(h.c.ends > start, h.c.ends > h.c.valid_from)
+            .where(h.c.valid_from < end, h.c.ends > start, h.c.ends > h.c.valid_from)
             .where(or_(a.c.closed_at.is_(None), a.c.closed_at > start)),
         )
     )
@@ -132,7 +129,20 @@ def prepare(connection: Connection, period: Period, baseline_from: date, tiers: 
     _prepare_groups(connection, period, len(tiers))
 
 
-def _owners() -> Subquery:
+def held_tiers(tiers: Sequence[str]) -> Subquery:
+    """(account_id, tier, rank, valid_from, ends): of every account the tiers that it held, one at a time.
+
+    Rows that overlap must not count a request twice: a tier ends where the next one begins, of two that begin together
+    the higher one holds. ``ends`` is never NULL.
+    """
+    t = account_tiers.c
+    rank = case({tier: number for number, tier in enumerate(tiers)}, value=t.tier, else_=len(tiers))
+    begins = func.lead(t.valid_from).over(partition_by=t.account_id, order_by=(t.valid_from, rank, t.tier))
+    ends = func.least(func.coalesce(t.valid_to, FAR), func.coalesce(begins, FAR)).label("ends")
+    return select(t.account_id, t.tier, rank.label("rank"), t.valid_from, ends).subquery("held")
+
+
+def owners() -> Subquery:
     """(account_id, customer_id, closed_at) of every account once, even where the warehouse has it twice."""
     a = accounts.c
     return (

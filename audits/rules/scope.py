@@ -207,17 +207,18 @@ class Scope:
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
 
-    def usage_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
+    def usage_of(self, accounts: Iterable[str] | Select[Any], *more: ColumnElement[bool]) -> Select[Any]:
         """Evidence for rules that buckets suffice for: the requests of some accounts and, beside them, their buckets.
 
         ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; it is
-        left out where single requests of its account and day are there.
+        left out where single requests of its account and day are there. ``accounts`` may be a select of ids.
         """
-        held, e, known = sorted(accounts), usage_events.c, usage_events.alias("known").c
+        held = accounts if isinstance(accounts, Select) else sorted(accounts)
+        e, known = usage_events.c, usage_events.alias("known").c
         requests = select(
             e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
             e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"), e.input_tokens,
-            e.output_tokens,
+            e.output_tokens, e.cost_usd,
         ).where(
             e.account_id.in_(held), self.in_period(e.event_ts), ~is_impossible(usage_events), *more
         ).distinct()  # fmt: skip
@@ -237,7 +238,7 @@ class Scope:
         ).c
         buckets = select(
             b.source_system, b.bucket_start, cast(null(), String), b.account_id, b.api_key_hash, b.model, b.n_requests,
-            b.input_tokens, b.output_tokens,
+            b.input_tokens, b.output_tokens, b.cost_usd,
         )  # fmt: skip
         rows = union_all(requests, buckets).subquery("usage")
         return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
