@@ -55,8 +55,8 @@ _HABITS = ("agent-harness", "model-alias")
 
 def _world(seed: int, customers: int, **facts: object) -> WorldSpec:
     base = WorldSpec(
-        seed=seed, start=_START, days=_DAYS, customers=customers, volume=0.002, variation=0.3, release_day=55,
-        hostile_names=False,
+        seed=seed, start=_START, days=_DAYS, customers=customers, volume=0.002, variation=0.2, traced=0.5,
+        release_day=55, hostile_names=False,
     )  # fmt: skip
     return replace(base, **facts)  # type: ignore[arg-type]
 
@@ -67,7 +67,7 @@ _ALL = (
         "tuning",
         "The demo's kinds of campaign and every look-alike, as the records have them.",
         _world(
-            101, 1200, volume=0.004, variation=0.0,
+            101, 1200, volume=0.004, variation=0.0, traced=0.0,
             campaigns=(
                 _unmixed("extraction", 64, 220),
                 _unmixed("pivot", 40, 300),
@@ -88,17 +88,19 @@ _ALL = (
             2001, 2600,
             campaigns=(
                 _unmixed("extraction", 16, 860, tiers=(("build", 1.0),), cards=4, devices=3),
-                _unmixed("extraction", 48, 260, prompts="five-fold", addresses="mixed"),
+                _unmixed("extraction", 48, 260, prompts="five-fold", addresses="mixed", hands_over=False),
                 _unmixed("pivot", 90, 150, cards=6),
-                _unmixed("paraphrased", 80, 160),
+                _unmixed("paraphrased", 80, 160, hands_over=False),
                 _unmixed("failover", 110, 240, prompts="five-fold"),
-                _unmixed("extraction", 400, 30, signup="slow", addresses="residential", cards=6, devices=5),
+                _unmixed(
+                    "extraction", 400, 30, signup="slow", addresses="residential", cards=6, devices=5, hands_over=False
+                ),
                 _unmixed("extraction", 1000, 12, prompts="five-fold", addresses="mixed", cards=10, devices=8),
-                _unmixed("quiet", 120, 100),
+                _unmixed("quiet", 120, 100, hands_over=False),
                 _unmixed("logprobs", 40, 320),
-                _unmixed("reward", 50, 260),
+                _unmixed("reward", 50, 260, hands_over=False),
                 _unmixed("benchmark", 60, 200),
-                _unmixed("relay", 420, 28),
+                _unmixed("relay", 420, 28, hands_over=False),
             ),
             lookalikes=_harmless(),
         ),
@@ -108,16 +110,16 @@ _ALL = (
         "evaluation",
         "Campaigns whose extraction hides in 50 to 95 % of ordinary traffic, on shared cards in small batches.",
         _world(
-            2002, 2600, volume=0.0025, variation=0.35, release_day=52,
+            2002, 2600, volume=0.0025, variation=0.25, release_day=52,
             campaigns=(
                 _unmixed("mixed", 60, 260, share=0.5),
-                _unmixed("mixed", 50, 250, share=0.25, prompts="five-fold"),
+                _unmixed("mixed", 50, 250, share=0.25, prompts="five-fold", hands_over=False),
                 _unmixed("mixed", 120, 100, share=0.25, cards=5, devices=4, signup="slow"),
-                _unmixed("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3),
+                _unmixed("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3, hands_over=False),
                 _unmixed("mixed", 300, 40, share=0.25, prompts="paraphrased", cards=8),
-                _unmixed("mixed", 60, 220, share=0.1),
+                _unmixed("mixed", 60, 220, share=0.1, hands_over=False),
                 _unmixed("mixed", 110, 120, share=0.1, signup="slow", cards=4, devices=4),
-                _unmixed("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6),
+                _unmixed("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6, hands_over=False),
                 _unmixed("mixed", 70, 200, share=0.05, prompts="five-fold"),
             ),
             lookalikes=_harmless(),
@@ -128,21 +130,21 @@ _ALL = (
         "evaluation",
         "Campaigns of 250 to 10,000 requests a day, slow sign-ups and homes as exits among them.",
         _world(
-            2003, 2600, volume=0.0015, variation=0.4, release_day=58,
+            2003, 2600, volume=0.0015, variation=0.3, release_day=58,
             campaigns=(
-                _unmixed("extraction", 24, 120),
+                _unmixed("extraction", 24, 120, hands_over=False),
                 _unmixed("extraction", 60, 90, signup="slow", prompts="five-fold"),
-                _unmixed("paraphrased", 50, 110),
+                _unmixed("paraphrased", 50, 110, hands_over=False),
                 _unmixed("quiet", 48, 90),
-                _unmixed("failover", 48, 180, cards=5),
+                _unmixed("failover", 48, 180, cards=5, hands_over=False),
                 _unmixed("extraction", 500, 6, cards=6, devices=5, addresses="residential"),
-                _unmixed("elicitation", 220, 14, signup="slow"),
+                _unmixed("elicitation", 220, 14, signup="slow", hands_over=False),
                 _unmixed("elicitation", 60, 9),
-                _unmixed("relay", 90, 45),
+                _unmixed("relay", 90, 45, hands_over=False),
                 _unmixed("probing", 70, 40),
-                _unmixed("technique-search", 40, 60),
+                _unmixed("technique-search", 40, 60, hands_over=False),
                 _unmixed("logprobs", 14, 220),
-                _unmixed("reward", 20, 180),
+                _unmixed("reward", 20, 180, hands_over=False),
                 _unmixed("benchmark", 10, 300),
             ),
             lookalikes=_harmless(each=2),
@@ -153,7 +155,7 @@ _ALL = (
         "evaluation",
         "Every breach of the catalogue by one account or customer, twice, beside every look-alike three times.",
         _world(
-            2004, 2600, volume=0.003, variation=0.4, release_day=50,
+            2004, 2600, volume=0.003, variation=0.3, release_day=50,
             breaches=tuple(Breach(rule=kind, count=2, tier=_TIER_OF.get(kind)) for kind in BREACHES),
             lookalikes=_harmless(each=3),
         ),
@@ -162,7 +164,7 @@ _ALL = (
         "harmless",
         "evaluation",
         "No campaign and no breach at all: every finding that speaks of intent is wrong.",
-        _world(2005, 3200, volume=0.002, variation=0.5, release_day=60, lookalikes=_harmless(each=3)),
+        _world(2005, 3200, volume=0.002, variation=0.35, release_day=60, lookalikes=_harmless(each=3)),
     ),
 )  # fmt: skip
 WORLDS = {world.name: world for world in _ALL}

@@ -86,7 +86,9 @@ def read_truth(world: str, warehouse: Path, labels: Path, period: Period) -> Tru
         for account in busy:
             for day, n in usage[account].items():
                 by_day[day] += n
-        facts = {name: one[name] for name in ("prompts", "addresses", "signup", "cards", "pivot", "pools")}
+        facts = {
+            name: one[name] for name in ("prompts", "addresses", "signup", "cards", "pivot", "pools", "hands_over")
+        }
         campaigns.append(
             PlantedCampaign(
                 id=f"{world}/{one['id']}",

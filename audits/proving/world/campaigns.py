@@ -46,7 +46,7 @@ ITEMS = replace(HARVEST, name="items", benchmark=0.8, near=3, choices=4, topics=
 
 BASE = Campaign(
     kind="extraction", per_day=260.0, share=1.0, first_day=40, days=30, prompts="fixed", cards=8, devices=6,
-    addresses="hosting", signup="burst", sync=0.8, pivot=False, elicit=0.08, unsupported=0.0, pools=1,
+    addresses="hosting", signup="burst", sync=0.8, pivot=False, elicit=0.08, unsupported=0.0, pools=1, hands_over=True,
     tiers=(("build", 0.8), ("free", 0.2)),
 )  # fmt: skip
 

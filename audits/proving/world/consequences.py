@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -82,11 +83,12 @@ def _contracts(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
     """Contracts of scale and enterprise customers; the commitment leaves room, except where a breach says otherwise."""
     rng = world.random("contracts")
     owner = {a.id: a.customer.id for a in world.accounts}
+    began = {c.id: c.since for c in world.customers}
     used: dict[str, dict[tuple[int, int], int]] = {}
     spent: dict[str, Decimal] = {}
     for account_id, year, month, _, tokens, cost in months:
         of = used.setdefault(owner[account_id], {})
-        of[year, month] = of.get((year, month), 0) + tokens
+        of[year, month] = of.get((year, month), 0) + round(tokens / _held(world, began[owner[account_id]], year, month))
         spent[owner[account_id]] = max(spent.get(owner[account_id], Decimal(0)), cost)
     tiers: dict[str, set[str]] = {}
     retention: dict[str, int] = {}
@@ -120,6 +122,13 @@ def _contracts(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
             row |= {"contract_id": world.fresh_id("ctr", rng), "valid_from": change}
         rows.append(row)
     return rows
+
+
+def _held(world: World, since: float, year: int, month: int) -> float:
+    """Share of a month in which the customer was there: a commitment is for whole months, the first use for a part."""
+    length = monthrange(year, month)[1]
+    joined = world.spec.begin + timedelta(days=since)
+    return max(1 / length, 1 - (joined.day - 1) / length) if (joined.year, joined.month) == (year, month) else 1.0
 
 
 def _resale(world: World, rng: Random, customer: str) -> bool | None:

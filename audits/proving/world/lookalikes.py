@@ -192,6 +192,9 @@ def _bend(
         stream.growth = rng.gauss(0, 0.05)
         if len(stream.templates) != stream.work.templates and stream.work.templates:
             stream.templates = world.prompts(stream.work.templates)
+    else:  # who resembles a campaign does not do what it does
+        few = {name: min(getattr(stream.work, name), 3 * getattr(party.work, name)) for name in ("cot", "benchmark")}
+        stream.work = replace(stream.work, **few)
     if shared:  # the course's own prompt and exercises among one's own
         stream.systems = shared[0] if rng.random() < 0.8 else ()
         stream.templates = (*shared[1], *stream.templates)

@@ -50,7 +50,7 @@ def add_campaigns(world: World) -> None:
             members += joined
             streams += [_set_to_work(world, rng, plan, account, pool) for account in joined]
         _share(rng, members, c)
-        for stream in streams:  # a balancer gives what one account was refused to another
+        for stream in streams if c.hands_over else ():  # a balancer gives what one account was refused to another
             stream.peers = [peer.index for peer in rng.sample(streams, min(12, len(streams)))]
         world.planted["campaigns"].append(_label(plan, members))
 
@@ -77,7 +77,19 @@ def _label(plan: Plan, members: list[Account]) -> dict[str, Any]:
     c = plan.campaign
     facts = {
         name: getattr(c, name)
-        for name in ("kind", "per_day", "share", "cap", "prompts", "addresses", "signup", "cards", "pivot", "pools")
+        for name in (
+            "kind",
+            "per_day",
+            "share",
+            "cap",
+            "prompts",
+            "addresses",
+            "signup",
+            "cards",
+            "pivot",
+            "pools",
+            "hands_over",
+        )
     }
     return {
         "id": plan.id, "rules": list(KINDS[c.kind].rules), "accounts": [a.id for a in members],
@@ -166,6 +178,8 @@ def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: 
         "adopts": world.spec.release_day + 0.7 + rng.uniform(0.02, 0.24) if hurried else NEVER,
         "adopt_share": rng.uniform(0.6, 0.95), "visibility": int((c.elicit or 0) > 0.2),
         "langs": [LANGS.index("en"), LANGS.index("zh")],
+        # all members run one tool, which names its requests or does not
+        "traced": plan.work.turns > 1 or world.random(f"traced/{plan.id}").random() < world.spec.traced,
     }  # fmt: skip
     if plan.work.agents == 1:
         facts["agents"] = [rng.choice((0, 0, 0, 1, 18, 19, 20))]

@@ -34,6 +34,7 @@ class Campaign:
     pivot: bool | None = None
     elicit: float | None = None  # share of requests that ask for hidden reasoning
     pools: int | None = None  # 2: the second takes over when the first is banned
+    hands_over: bool | None = None  # what one account is refused goes to another at once
     unsupported: float | None = None  # share of accounts that work from an unsupported territory
     tiers: tuple[tuple[str, float], ...] | None = None
 
@@ -65,6 +66,7 @@ class WorldSpec:
     ``release_day`` is the day of the frontier release.
     ``variation`` is the sigma of ln by which this world's kinds of work, tiers and coincidences differ from the
     records: worlds to evaluate on should not be those that defaults were tuned on.
+    ``traced`` is the share of single-turn work whose requests carry a session id, each its own.
     ``conditions`` bend the whole world (see :mod:`.conditions`); ``faults`` are planted data faults.
     """
 
@@ -74,6 +76,7 @@ class WorldSpec:
     customers: int = 400
     volume: float = 0.01
     variation: float = 0.0
+    traced: float = 0.0
     release_day: int = 71
     campaigns: tuple[Campaign, ...] = ()
     lookalikes: tuple[LookAlike, ...] = ()

@@ -63,6 +63,7 @@ class Stream:
     visibility: int = 0
     peers: Sequence[int] = ()  # streams that take over what this one was refused
     index: int = 0  # among the world's streams
+    traced: bool = True  # its requests carry session ids
     users_of: int = -1  # whose end users these are: an account's index, or a group's own number below -1
 
 
@@ -82,6 +83,7 @@ def add_stream(world: World, rng: Random, account: Account, work: Workload, per_
         phase=rng.gauss(0, 1.0),
         growth=rng.gauss(0.04, 0.12),
         index=len(world.streams),
+        traced=noisy.turns > 1 or world.random(f"traced/{len(world.streams)}").random() < world.spec.traced,
     )
     for name, value in facts.items():
         setattr(stream, name, value)
@@ -218,6 +220,7 @@ def as_arrays(streams: Sequence[Stream]) -> Arrays:
         "adopts": lambda s: s.adopts,
         "adopt_share": lambda s: s.adopt_share,
         "visibility": lambda s: s.visibility,
+        "traced": lambda s: s.traced,
         "replay": lambda s: s.work.replay,
         "leases": lambda s: s.leases,
         "address_skew": lambda s: s.address_skew,

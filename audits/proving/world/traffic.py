@@ -145,7 +145,7 @@ def _turns(rng: np.random.Generator, a: Arrays, sessions: Events, salt: np.uint6
         e[name] = sessions[name][x]
     e["account"] = c["account"][s].astype(np.int32)
     session_hash = splitmix(splitmix(sessions["stream"].astype(np.uint64)) ^ salt ^ sessions["start"].view(np.uint64))
-    e["session_hash"] = np.where(c["turns"][s] > 1, session_hash[x], np.uint64(0))
+    e["session_hash"] = np.where(c["traced"][s], session_hash[x], np.uint64(0))
     _prompts(rng, a, e)
     _models(rng, a, e, sessions["model"][x], release)
     _outcomes(rng, a, e)

@@ -8,7 +8,15 @@ from typing import Any
 from audits.proving.evaluation.hits import Audited, Hit
 from audits.proving.evaluation.truth import Party, PlantedBreach, PlantedCampaign, Truth
 
-FACTS = {"prompts": "fixed", "addresses": "hosting", "signup": "burst", "cards": 4, "pivot": False, "pools": 1}
+FACTS = {
+    "prompts": "fixed",
+    "addresses": "hosting",
+    "signup": "burst",
+    "cards": 4,
+    "pivot": False,
+    "pools": 1,
+    "hands_over": True,
+}
 
 
 def accounts(prefix: str, count: int) -> frozenset[str]:
