@@ -21,6 +21,16 @@ def hashing_salt(env: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if env is None else env).get("AUDITS_SALT") or None
 
 
+def topics_file(env: Mapping[str, str] | None = None) -> str | None:
+    """AUDITS_TOPICS: the operator's list of topics, for the features of prompts."""
+    return (os.environ if env is None else env).get("AUDITS_TOPICS") or None
+
+
+def geo_folder(env: Mapping[str, str] | None = None) -> str | None:
+    """AUDITS_GEO: the folder with MaxMind's databases, for addresses that a source brings in clear."""
+    return (os.environ if env is None else env).get("AUDITS_GEO") or None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the service finds its warehouse, ledger and policy book, and where reports go."""

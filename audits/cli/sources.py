@@ -13,7 +13,7 @@ from rich.table import Table
 
 from audits.cli.console import Format, clock, out, progress
 from audits.errors import AuditsError
-from audits.settings import Settings, hashing_salt
+from audits.settings import Settings, geo_folder, hashing_salt
 
 if TYPE_CHECKING:
     from audits.sources.base import Source
@@ -145,11 +145,20 @@ def _source(
     hasher, paths = Hasher(hashing_salt()), [Path(name) for name in inputs]
     match kind:
         case "litellm":
+            from audits.features.geo import Geo  # noqa: PLC0415
             from audits.sources.litellm import LiteLLM  # noqa: PLC0415
 
             if len(inputs) != 1:
                 raise AuditsError("litellm takes one database.", where="INPUT", fix="Run the command once for each.")
-            return LiteLLM(inputs[0], hasher, clock(since) if since else None, trust_sessions, system or kind)
+            geo = geo_folder()
+            return LiteLLM(
+                inputs[0],
+                hasher,
+                clock(since) if since else None,
+                trust_sessions,
+                system or kind,
+                Geo(Path(geo)) if geo else None,
+            )
         case "otel":
             from audits.sources.otel import Otel  # noqa: PLC0415
 

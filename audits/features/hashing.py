@@ -43,6 +43,11 @@ class Hasher:
             return None
         return self.text(str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False)))
 
+    @property
+    def salted(self) -> bool:
+        """Whether there is a salt; without one every digest is refused."""
+        return bool(self._salt)
+
     def words(self) -> bytes:
         """The key under which single words are hashed on their way into a similarity digest."""
         return hashlib.sha256(b"words\x00" + self._needed()).digest()

@@ -47,6 +47,17 @@ def asked(body: Mapping[str, Any]) -> Asked:
     return Asked("\n".join(part for part in system if part), prompt)
 
 
+def first_turn(body: Mapping[str, Any]) -> str:
+    """The first thing that a user says in a request's conversation, which later requests of it repeat."""
+    for name in _TURNS:
+        turns = body.get(name)
+        if isinstance(turns, list):
+            for turn in turns:
+                if isinstance(turn, Mapping) and turn.get("role", "user") == "user" and (said := _text(turn)):
+                    return said
+    return asked(body).prompt
+
+
 def signatures(body: Any, depth: int = 0) -> Iterator[str]:
     """The signatures of reasoning that a request brings back to the provider, as the provider once gave them."""
     if depth > _DEEPEST:

@@ -11,7 +11,19 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 import pyarrow as pa
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Numeric, SmallInteger, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+)
 
 from audits.sources.privacy import trouble
 from audits.warehouse.loading import arrow_type
@@ -153,6 +165,8 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
             return _whole_number(63)
         case Integer():
             return _whole_number(31)
+        case Float():  # a kind of Numeric, so it comes first; the contract's are scores
+            return lambda value: None if type(value) in {int, float} and 0 <= value <= 1 else "no score from 0 to 1"
         case Numeric() as number:
             return _decimal_below(10 ** ((number.precision or 18) - (number.scale or 0)))
         case _:

@@ -8,6 +8,8 @@ What the columns mean is taken from rows that LiteLLM 1.106's own proxy made (te
 * ``api_key`` is SHA-256 of the key already, and is kept. ``end_user`` and ``requester_ip_address`` are as the client
   sent them, and are stored as salted digests.
 * A failed request's code is text, and not always a number ("server_error"): the exception's class then tells.
+* Where the proxy keeps features of prompts (:mod:`audits.features.litellm`), they are in ``spend_logs_metadata``; the
+  same key there may hold what a client made up, so that they count under their seal only.
 * A request without a session gets a random UUID as ``session_id``, a session of one request that nobody opened; so
   session ids of that form are not recorded unless ``trust_sessions`` says that clients send UUIDs of their own.
 """
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     cast,
     column,
     create_engine,
@@ -43,7 +46,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, OperationalError
 
 from audits.errors import AuditsError
+from audits.features.extract import COLUMNS
+from audits.features.geo import Geo
 from audits.features.hashing import Hasher
+from audits.features.seal import KEY, opened
 from audits.sources.base import BATCH_ROWS, UNMAPPED, Batch, Columns, Reject, dollars, mapped_batches
 from audits.sources.outcomes import FINISHES, failure
 from audits.sources.privacy import RAW_KEY, trouble
@@ -65,8 +71,10 @@ _FROM_METADATA = {
     "error_code": ("error_information", "error_code"),
     "error_class": ("error_information", "error_class"),
     "user_agent": ("user_agent",),
+    "features": ("spend_logs_metadata", KEY),
     "key_organization_id": ("user_api_key_org_id",),
 }
+_FEATURES = {*COLUMNS, "reasoning_visibility"}
 _FROM_REQUEST = ("max_completion_tokens", "max_tokens", "n", "top_logprobs")
 """Of the metadata and of the stored request only these are read: the rest may quote what was asked."""
 
@@ -89,6 +97,7 @@ class LiteLLM:
     since: datetime | None = None  # None: from a little before what is loaded already
     trust_sessions: bool = False
     system: str = "litellm"
+    geo: Geo | None = None
 
     table: ClassVar[Table] = usage_events
 
@@ -156,6 +165,10 @@ class LiteLLM:
             "user_agent_family": (row["user_agent"] or "").partition("/")[0][:64] or None,
             "content_available": bool(row["content_kept"]),
         }
+        if address and self.geo:
+            event |= self.geo.columns(address)
+        if row["features"]:
+            event |= {name: value for name, value in opened(row["features"], self.hasher).items() if name in _FEATURES}
         if row["created_at"] is not None:
             event["ingested_ts"] = _utc(row["created_at"])
         return event
@@ -211,14 +224,16 @@ def _rows_since(start: datetime | None, there: set[str]) -> Select[Any]:
 
 
 def _content_kept(there: set[str], metadata: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the log holds what was asked or answered, or says where that is kept; told without reading it."""
+    """Whether the log holds what was asked or answered, or says where that is kept; told without reading it.
+
+    With ``turn_off_message_logging`` the proxy writes an answer in whose place its own word stands.
+    """
     empty = ("{}", "[]", "null", '""')
     kept = [metadata["cold_storage_object_key"].astext.is_not(None)]
-    kept += [
-        func.coalesce(cast(column(name), Text).not_in(empty), false())
-        for name in ("messages", "response")
-        if name in there
-    ]
+    for name in ("messages", "response"):
+        if name in there:
+            text = cast(column(name), Text)
+            kept.append(func.coalesce(and_(text.not_in(empty), text.not_like("%redacted-by-litellm%")), false()))
     return or_(*kept)
 
 
