@@ -51,6 +51,7 @@ def audit(
     settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
 ) -> Outcome:
     """Audit one period, end to end: every stage in order."""
+    _tiers(load_law(settings.policy)[0], tiers)  # a slip of the pen must not cost the work before it is noticed
     prepare(settings, period, now=now, tell=tell)
     outcome = evaluate(settings, period, now=now, tiers=tiers, tell=tell)
     if outcome.changed or verify(outcome.folder):  # reports that are whole as they were sealed need no rendering

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from audits.cli.console import COLOURS, MARKS, Format, out
 from audits.errors import AuditsError
@@ -52,6 +52,9 @@ def findings(
             raise typer.Exit(1)
 
 
+_SHORT = ("tier", "status")
+
+
 def _print(rows: list[dict[str, object]], names: dict[str, str], form: Format) -> None:
     match form:
         case Format.jsonl:
@@ -65,19 +68,17 @@ def _print(rows: list[dict[str, object]], names: dict[str, str], form: Format) -
 
             sys.stdout.write(csv.table(rows, names))
         case Format.table:
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            for name in ("Finding", "Severity", "Rule", "Tier", "Subject", "Status", "Summary"):
-                table.add_column(name, overflow="fold" if name == "Summary" else "ellipsis", no_wrap=name != "Summary")
+            from reports.text import visible  # noqa: PLC0415
+
+            widths = [max((len(str(row[name])) for row in rows), default=0) for name in _SHORT]
             for row in rows:
                 severity = str(row["severity"])
-                table.add_row(
-                    str(row["finding_id"]),
-                    f"[{COLOURS[severity]}]{MARKS[severity]} {severity}[/]",
-                    str(row["rule_id"]),
-                    escape(str(row["tier"])),
-                    escape(f"{row['subject_type']} {row['subject_id']}"),
-                    str(row["status"]),
-                    escape(str(row["summary"])),
+                mark = f"[{COLOURS[severity]}]{MARKS[severity]} {severity:8}[/]"
+                tier, status = (
+                    escape(visible(str(row[name])).ljust(w)) for name, w in zip(_SHORT, widths, strict=True)
                 )
-            out.print(table)
-            out.print(f"\n{len(rows)} findings")
+                subject = escape(visible(f"{row['subject_type']} {row['subject_id']}"))
+                out.print(f"[bold]{row['finding_id']}[/]  {mark}  {row['rule_id']}  {tier}  {status}")
+                summary = f"{subject}: [dim]{escape(visible(str(row['summary'])))}[/]"
+                out.print(Padding(summary, (0, 0, 0, 4)))
+            out.print(f"\n{len(rows):,} {'finding' if len(rows) == 1 else 'findings'}")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
 from audits.cli.console import COLOURS, MARKS, clock, out
 from audits.errors import AuditsError
@@ -79,24 +78,20 @@ def _print(found: Standing) -> None:
     as_of = f"on {day(found.as_of)}, audited to {day(found.audited_to)}"
     out.print(f"[{colour}]{mark} {found.state.upper()}[/]{since} [dim]({as_of})[/]\n")
     if found.reasons:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("Because", "Rule", "Period", "Status", "Finding"):
-            table.add_column(name, overflow="fold")
+        out.print("Because")
         for one in found.reasons:
             linked = " Found for a group of linked accounts." if one.linked else ""
-            table.add_row(
-                f"[{COLOURS[one.severity]}]{MARKS[one.severity]} {one.severity}[/] {plain(one.summary)}{linked}",
-                f"{one.rule_id} {plain(one.title)}",
-                one.period,
-                one.status.replace("_", " "),
-                one.finding_id,
-            )
-        out.print(table)
+            severity = f"[{COLOURS[one.severity]}]{MARKS[one.severity]} {one.severity}[/]"
+            out.print(Padding(f"{severity} {plain(one.summary)}{linked}", (0, 0, 0, 2)))
+            # On a line of its own, so that the id can be taken as a whole.
+            facts = (f"{one.rule_id} {one.title}", one.period, one.status.replace("_", " "), one.finding_id)
+            out.print(Padding(f"[dim]{plain(' · '.join(facts))}[/]", (0, 0, 0, 4)))
         sayings = dict.fromkeys(one.may_say for one in found.reasons if one.may_say)
         if sayings:
             out.print("\nYou may say")
             for words in sayings:
                 out.print(Padding(f'"{plain(words)}"', (0, 0, 0, 2)))
-        out.print(f"\nWhat would change it\n  {found.would_change}")
+        out.print("\nWhat would change it")
+        out.print(Padding(plain(found.would_change), (0, 0, 0, 2)))
     line = " → ".join(f"{one.state} [dim]{day(one.since)}[/]" for one in found.history[-8:])
     out.print(f"\nHistory\n  {'… → ' if len(found.history) > 8 else ''}{line}")
