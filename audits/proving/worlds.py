@@ -41,8 +41,10 @@ class NamedWorld:
     spec: WorldSpec
 
 
-def _unmixed(kind: str, accounts: int, per_day: float, **facts: object) -> Campaign:
-    return replace(Campaign(kind=kind, accounts=accounts, per_day=per_day, first_day=_FIRST - 3, days=32), **facts)  # type: ignore[arg-type]
+def _campaign(kind: str, accounts: int, per_day: float, **facts: object) -> Campaign:
+    """At work for eighteen days from the month's first on, so that the day on which it is found says something."""
+    base = Campaign(kind=kind, accounts=accounts, per_day=per_day, first_day=_FIRST, days=18)
+    return replace(base, **facts)  # type: ignore[arg-type]
 
 
 def _harmless(*, each: int = 1) -> tuple[LookAlike, ...]:
@@ -69,13 +71,13 @@ _ALL = (
         _world(
             101, 1200, volume=0.004, variation=0.0, traced=0.0,
             campaigns=(
-                _unmixed("extraction", 64, 220),
-                _unmixed("pivot", 40, 300),
-                _unmixed("paraphrased", 60, 180),
-                _unmixed("mixed", 60, 300),
-                _unmixed("quiet", 60, 120),
-                _unmixed("elicitation", 60, 12),
-                _unmixed("failover", 60, 250),
+                _campaign("extraction", 64, 220, first_day=_FIRST - 3, days=30),
+                _campaign("pivot", 40, 300, first_day=_FIRST - 3, days=30),
+                _campaign("paraphrased", 60, 180, first_day=_FIRST - 3, days=30),
+                _campaign("mixed", 60, 300, first_day=_FIRST - 3, days=30),
+                _campaign("quiet", 60, 120, first_day=_FIRST - 3, days=30),
+                _campaign("elicitation", 60, 12, first_day=_FIRST - 3, days=30),
+                _campaign("failover", 60, 250, first_day=_FIRST - 3, days=30),
             ),
             lookalikes=_harmless(),
         ),
@@ -85,22 +87,22 @@ _ALL = (
         "evaluation",
         "Campaigns of 10,000 requests a day and more, none mixed: from 16 busy accounts to 1,000 small ones.",
         _world(
-            2001, 2600,
+            2001, 1800,
             campaigns=(
-                _unmixed("extraction", 16, 860, tiers=(("build", 1.0),), cards=4, devices=3),
-                _unmixed("extraction", 48, 260, prompts="five-fold", addresses="mixed", hands_over=False),
-                _unmixed("pivot", 90, 150, cards=6),
-                _unmixed("paraphrased", 80, 160, hands_over=False),
-                _unmixed("failover", 110, 240, prompts="five-fold"),
-                _unmixed(
+                _campaign("extraction", 16, 860, tiers=(("build", 1.0),), cards=4, devices=3),
+                _campaign("extraction", 48, 260, prompts="five-fold", addresses="mixed", hands_over=False),
+                _campaign("pivot", 90, 150, days=24, cards=6),
+                _campaign("paraphrased", 80, 160, hands_over=False),
+                _campaign("failover", 110, 240, prompts="five-fold"),
+                _campaign(
                     "extraction", 400, 30, signup="slow", addresses="residential", cards=6, devices=5, hands_over=False
                 ),
-                _unmixed("extraction", 1000, 12, prompts="five-fold", addresses="mixed", cards=10, devices=8),
-                _unmixed("quiet", 120, 100, hands_over=False),
-                _unmixed("logprobs", 40, 320),
-                _unmixed("reward", 50, 260, hands_over=False),
-                _unmixed("benchmark", 60, 200),
-                _unmixed("relay", 420, 28, hands_over=False),
+                _campaign("extraction", 1000, 12, prompts="five-fold", addresses="mixed", cards=10, devices=8),
+                _campaign("quiet", 120, 100, hands_over=False),
+                _campaign("logprobs", 40, 320),
+                _campaign("reward", 50, 260, hands_over=False),
+                _campaign("benchmark", 60, 200),
+                _campaign("relay", 420, 28, hands_over=False),
             ),
             lookalikes=_harmless(),
         ),
@@ -110,17 +112,17 @@ _ALL = (
         "evaluation",
         "Campaigns whose extraction hides in 50 to 95 % of ordinary traffic, on shared cards in small batches.",
         _world(
-            2002, 2600, volume=0.0025, variation=0.25, release_day=52,
+            2002, 1600, volume=0.0025, variation=0.25, release_day=52,
             campaigns=(
-                _unmixed("mixed", 60, 260, share=0.5),
-                _unmixed("mixed", 50, 250, share=0.25, prompts="five-fold", hands_over=False),
-                _unmixed("mixed", 120, 100, share=0.25, cards=5, devices=4, signup="slow"),
-                _unmixed("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3, hands_over=False),
-                _unmixed("mixed", 300, 40, share=0.25, prompts="paraphrased", cards=8),
-                _unmixed("mixed", 60, 220, share=0.1, hands_over=False),
-                _unmixed("mixed", 110, 120, share=0.1, signup="slow", cards=4, devices=4),
-                _unmixed("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6, hands_over=False),
-                _unmixed("mixed", 70, 200, share=0.05, prompts="five-fold"),
+                _campaign("mixed", 60, 260, share=0.5),
+                _campaign("mixed", 50, 250, share=0.25, prompts="five-fold", hands_over=False),
+                _campaign("mixed", 120, 100, share=0.25, cards=5, devices=4, signup="slow"),
+                _campaign("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3, hands_over=False),
+                _campaign("mixed", 300, 40, share=0.25, prompts="paraphrased", cards=8),
+                _campaign("mixed", 60, 220, share=0.1, hands_over=False),
+                _campaign("mixed", 110, 120, share=0.1, signup="slow", cards=4, devices=4),
+                _campaign("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6, hands_over=False),
+                _campaign("mixed", 70, 200, share=0.05, prompts="five-fold"),
             ),
             lookalikes=_harmless(),
         ),
@@ -130,22 +132,22 @@ _ALL = (
         "evaluation",
         "Campaigns of 250 to 10,000 requests a day, slow sign-ups and homes as exits among them.",
         _world(
-            2003, 2600, volume=0.0015, variation=0.3, release_day=58,
+            2003, 1600, volume=0.0015, variation=0.3, release_day=58,
             campaigns=(
-                _unmixed("extraction", 24, 120, hands_over=False),
-                _unmixed("extraction", 60, 90, signup="slow", prompts="five-fold"),
-                _unmixed("paraphrased", 50, 110, hands_over=False),
-                _unmixed("quiet", 48, 90),
-                _unmixed("failover", 48, 180, cards=5, hands_over=False),
-                _unmixed("extraction", 500, 6, cards=6, devices=5, addresses="residential"),
-                _unmixed("elicitation", 220, 14, signup="slow", hands_over=False),
-                _unmixed("elicitation", 60, 9),
-                _unmixed("relay", 90, 45, hands_over=False),
-                _unmixed("probing", 70, 40),
-                _unmixed("technique-search", 40, 60, hands_over=False),
-                _unmixed("logprobs", 14, 220),
-                _unmixed("reward", 20, 180, hands_over=False),
-                _unmixed("benchmark", 10, 300),
+                _campaign("extraction", 24, 120, hands_over=False),
+                _campaign("extraction", 60, 90, signup="slow", prompts="five-fold"),
+                _campaign("paraphrased", 50, 110, hands_over=False),
+                _campaign("quiet", 48, 90),
+                _campaign("failover", 48, 180, cards=5, hands_over=False),
+                _campaign("extraction", 500, 6, cards=6, devices=5, addresses="residential"),
+                _campaign("elicitation", 220, 14, signup="slow", hands_over=False),
+                _campaign("elicitation", 60, 9),
+                _campaign("relay", 90, 45, hands_over=False),
+                _campaign("probing", 70, 40),
+                _campaign("technique-search", 40, 60, hands_over=False),
+                _campaign("logprobs", 14, 220),
+                _campaign("reward", 20, 180, hands_over=False),
+                _campaign("benchmark", 10, 300),
             ),
             lookalikes=_harmless(each=2),
         ),
@@ -155,7 +157,7 @@ _ALL = (
         "evaluation",
         "Every breach of the catalogue by one account or customer, twice, beside every look-alike three times.",
         _world(
-            2004, 2600, volume=0.003, variation=0.3, release_day=50,
+            2004, 1500, volume=0.003, variation=0.3, release_day=50,
             breaches=tuple(Breach(rule=kind, count=2, tier=_TIER_OF.get(kind)) for kind in BREACHES),
             lookalikes=_harmless(each=3),
         ),
@@ -164,7 +166,7 @@ _ALL = (
         "harmless",
         "evaluation",
         "No campaign and no breach at all: every finding that speaks of intent is wrong.",
-        _world(2005, 3200, volume=0.002, variation=0.35, release_day=60, lookalikes=_harmless(each=3)),
+        _world(2005, 2400, volume=0.002, variation=0.35, release_day=60, lookalikes=_harmless(each=3)),
     ),
 )  # fmt: skip
 WORLDS = {world.name: world for world in _ALL}

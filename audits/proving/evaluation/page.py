@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from audits.proving.evaluation.intervals import Share, predictive_value
 from audits.proving.evaluation.result import Evaluation, Target
-from audits.proving.evaluation.score import SeverityScore
+from audits.proving.evaluation.score import MEMBERS_FOUND, CampaignScore, SeverityScore
 from audits.rules.base import SEVERITIES
 from reports.charts import FILLS
 from reports.curves import Curve, Dot, curves, dots
@@ -16,6 +16,7 @@ from reports.formats.html import environment
 
 _PREVALENCES = tuple(10 ** (exponent / 8) for exponent in range(-32, -7))  # 0.01 % to 10 %
 _TEN_THOUSAND = 10_000.0
+SERIOUS = ("high", "critical")
 
 
 def page(evaluation: Evaluation) -> str:
@@ -34,6 +35,7 @@ def page(evaluation: Evaluation) -> str:
             found_by_day=found_by_day(evaluation),
             by_prevalence=by_prevalence(evaluation.severities),
             by_strength=by_strength(evaluation),
+            by_share=by_share(evaluation),
         )
     )
 
@@ -141,4 +143,20 @@ def by_strength(evaluation: Evaluation) -> Markup:
     return dots(
         placed, "by-strength", "Campaigns by requests a day and share of extraction", words, ticks=ticks,
         axis="requests a day of all members", guide=_TEN_THOUSAND,
+    )  # fmt: skip
+
+
+def by_share(evaluation: Evaluation) -> Markup:
+    """How many campaigns are found where so much of their traffic is extraction, with and without groups."""
+    held: dict[float, list[CampaignScore]] = {}
+    for one in evaluation.campaigns:
+        held.setdefault(one.campaign.share, []).append(one)
+    groups = [(s, sum(one.found in SERIOUS for one in of) / len(of)) for s, of in sorted(held.items())]
+    alone = [(s, sum((one.accounts_alone.value or 0.0) >= MEMBERS_FOUND for one in of) / len(of))
+             for s, of in sorted(held.items())]  # fmt: skip
+    words = "; ".join(f"{share:.0%} extraction: {found:.0%}" for share, found in groups) + " found with groups."
+    return curves(
+        [Curve("groups", groups), Curve("accounts", alone, "low", FILLS["low"])], "by-share",
+        "Campaigns found by share of extraction", words, logarithmic=True, axis="extraction among their requests",
+        ticks=[(0.04, "4 %"), (0.1, "10 %"), (0.25, "25 %"), (1.0, "all")],
     )  # fmt: skip

@@ -190,7 +190,7 @@ def _targets(
             )  # fmt: skip
     for stratum, (_, _, _, _, bound) in zip(strata, STRATA, strict=True):
         if bound is not None:
-            yield _of_share(f"found as a group: {stratum.name}", bound, stratum.found, at_least=True)
+            yield _of_share(f"found as a group: {stratum.name}", bound, stratum.found_high, at_least=True)
     f1 = groups.f1
     yield Target("pairwise F1 of groups", PAIRWISE_F1, True, f1, f1 or 0.0, f1 or 0.0, groups.right + groups.missed)
     above = sum(one.gravest is not None and RANK[one.gravest] > RANK["medium"] for one in look_alikes)

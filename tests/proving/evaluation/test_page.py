@@ -46,7 +46,7 @@ def test_the_page_stands_alone_and_escapes():
     assert "&lt;b&gt;world" in html
     assert "<script" not in html
     assert not re.search(r'(?:src|href)="(?!#|data:)', html)
-    assert html.count("<svg") == 3
+    assert html.count("<svg") == 4
 
 
 def test_the_page_says_when_a_world_was_for_tuning():
