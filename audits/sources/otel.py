@@ -7,6 +7,7 @@ semantic conventions for generative AI and from spans that the OpenAI instrument
 * ``gen_ai.usage.input_tokens`` include cached input. A failed span carries no usage: its tokens are 0.
 * A span that succeeded without usage (a stream whose client asked for none) is set aside: its tokens are unknown.
 * Spans of agents, tools and workflows repeat the usage of the model calls below them and are left out.
+* Where the application exports features of prompts (:mod:`audits.features.otel`), they are attributes of the span.
 * There is no account: ``account_attribute`` names the attribute of the span or of its resource that holds it.
 """
 
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Table
 
+from audits.features.extract import COLUMNS
 from audits.sources.base import UNMAPPED, Batch, Columns, Reject, SetAside, digest, mapped_batches
 from audits.sources.lines import json_lines
 from audits.sources.outcomes import FINISHES, failure
@@ -36,7 +38,8 @@ _PATHS = {
     "vertex_ai": "vertex", "gcp.gemini": "native", "gcp.gen_ai": "native",
 }  # fmt: skip
 _CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt", "gen_ai.completion"}
-_READ = _CONTENT | {
+_FEATURES = {f"usage_audits.{name}": name for name in COLUMNS}
+_READ = _CONTENT | _FEATURES.keys() | {
     "error.type", "gen_ai.conversation.id", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system",
     "gen_ai.request.choice.count", "gen_ai.request.max_tokens", "gen_ai.request.model",
     "gen_ai.response.finish_reasons", "gen_ai.response.model", "gen_ai.usage.cache_read.input_tokens",
@@ -104,6 +107,7 @@ class Otel:
             "n_choices": said.get("gen_ai.request.choice.count"),
             "content_stored": True if said.keys() & _CONTENT else None,  # kept elsewhere is not recorded here
             "content_available": False,  # what a span holds of it is not read
+            **{column: said[name] for name, column in _FEATURES.items() if name in said},
         }
 
 
