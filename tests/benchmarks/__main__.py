@@ -18,6 +18,7 @@ from audits.rollups import refresh
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from audits.warehouse.tables import usage_events
+from tests.benchmarks.rules import rules
 from tests.benchmarks.volume import build
 
 OCTOBER = Period.parse("2026-10")
@@ -70,13 +71,15 @@ def month(folder: Path, events: int) -> None:
 
 
 def main() -> None:
-    """Run all, or those that are named: rollups, month."""
-    wanted = sys.argv[1:] or ["rollups", "month"]
+    """Run all, or those that are named: rollups, month, rules."""
+    wanted = sys.argv[1:] or ["rollups", "month", "rules"]
     with tempfile.TemporaryDirectory() as name:
         if "rollups" in wanted:
             rollups(Path(name), 10_000_000)
         if "month" in wanted:
             month(Path(name), 2_000_000)
+        if "rules" in wanted:
+            rules(Path(name), 6_000_000, timed, peak_gib)
 
 
 if __name__ == "__main__":
