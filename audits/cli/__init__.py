@@ -12,6 +12,7 @@ from audits.cli.backtest import backtest
 from audits.cli.demo import demo
 from audits.cli.doctor import doctor
 from audits.cli.evaluate import evaluate
+from audits.cli.features import features
 from audits.cli.findings import findings
 from audits.cli.policy import app as policy
 from audits.cli.report import report, verify
@@ -41,6 +42,7 @@ app.command("evaluate")(evaluate)
 app.command("doctor")(doctor)
 app.add_typer(rules, name="rules", help="List, show, check and write rules.")
 app.add_typer(policy, name="policy", help="Check, show, compare, copy and calibrate the policy book.")
+app.command("features")(features)
 app.add_typer(sources, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
 
 
