@@ -13,6 +13,7 @@ from rich.table import Table
 
 from audits.cli.console import COLOURS, MARKS, Format, err, out, progress
 from audits.errors import AuditsError
+from audits.settings import Settings
 
 if TYPE_CHECKING:
     from audits.proving.evaluation import Evaluation
@@ -30,6 +31,8 @@ def evaluate(
 ) -> None:
     """Audit worlds whose campaigns and look-alikes are known, and measure what was found. Takes some minutes a world.
 
+    The policy book is that of AUDITS_POLICY, or the shipped one.
+
     Worlds to evaluate on differ in seeds and parameters from those that limits were tuned on; the page says which.
     """
     if form not in (Format.table, Format.json):
@@ -41,9 +44,10 @@ def evaluate(
     from audits.rules.catalogue import load_law  # noqa: PLC0415
 
     worlds = named(world or (), seed)
-    book, rules = load_law(None)
+    policy = Settings.from_env().policy
+    book, rules = load_law(policy)
     with progress() as tell:
-        outcomes = [audit_world(one, folder / "worlds" / one.name, tell) for one in worlds]
+        outcomes = [audit_world(one, folder / "worlds" / one.name, tell, policy=policy) for one in worlds]
     evaluation = score(worlds, outcomes, list(rules), period=AUDITED.id, policy=book.digest)
     text = json.dumps(as_json(evaluation), sort_keys=True, indent=1) + "\n"
     (folder / "evaluation.json").write_text(text, "utf-8")

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from audits.proving.evaluation.hits import RANK
 from audits.proving.evaluation.intervals import Share, predictive_value
 from audits.proving.evaluation.result import Evaluation, Target
-from audits.proving.evaluation.score import MEMBERS_FOUND, CampaignScore, SeverityScore
+from audits.proving.evaluation.score import FOUND_FROM, MEMBERS_FOUND, CampaignScore, SeverityScore
 from audits.rules.base import SEVERITIES
 from reports.charts import FILLS
 from reports.curves import Curve, Dot, curves, dots
@@ -16,7 +17,6 @@ from reports.formats.html import environment
 
 _PREVALENCES = tuple(10 ** (exponent / 8) for exponent in range(-32, -7))  # 0.01 % to 10 %
 _TEN_THOUSAND = 10_000.0
-SERIOUS = ("high", "critical")
 
 
 def page(evaluation: Evaluation) -> str:
@@ -134,8 +134,7 @@ def by_prevalence(severities: Sequence[SeverityScore]) -> Markup:
 def by_strength(evaluation: Evaluation) -> Markup:
     """Every campaign by its requests a day and its share of extraction: found as a group or missed."""
     placed = [
-        Dot(max(one.campaign.requests_a_day, 100.0), one.campaign.share, one.found is not None)
-        for one in evaluation.campaigns
+        Dot(max(one.campaign.requests_a_day, 100.0), one.campaign.share, _is_found(one)) for one in evaluation.campaigns
     ]
     found = sum(one.filled for one in placed)
     ticks = [(100.0, "100"), (1000.0, "1,000"), (_TEN_THOUSAND, "10,000"), (100_000.0, "100,000")]
@@ -151,7 +150,7 @@ def by_share(evaluation: Evaluation) -> Markup:
     held: dict[float, list[CampaignScore]] = {}
     for one in evaluation.campaigns:
         held.setdefault(one.campaign.share, []).append(one)
-    groups = [(s, sum(one.found in SERIOUS for one in of) / len(of)) for s, of in sorted(held.items())]
+    groups = [(s, sum(_is_found(one) for one in of) / len(of)) for s, of in sorted(held.items())]
     alone = [(s, sum((one.accounts_alone.value or 0.0) >= MEMBERS_FOUND for one in of) / len(of))
              for s, of in sorted(held.items())]  # fmt: skip
     words = "; ".join(f"{share:.0%} extraction: {found:.0%}" for share, found in groups) + " found with groups."
@@ -160,3 +159,7 @@ def by_share(evaluation: Evaluation) -> Markup:
         "Campaigns found by share of extraction", words, logarithmic=True, axis="extraction among their requests",
         ticks=[(0.04, "4 %"), (0.1, "10 %"), (0.25, "25 %"), (1.0, "all")],
     )  # fmt: skip
+
+
+def _is_found(one: CampaignScore) -> bool:
+    return one.found is not None and RANK[one.found] >= RANK[FOUND_FROM]

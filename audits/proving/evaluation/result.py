@@ -11,6 +11,7 @@ from audits.proving.evaluation.hits import joined as joined_hits
 from audits.proving.evaluation.intervals import Share, share
 from audits.proving.evaluation.pairs import Pairs
 from audits.proving.evaluation.score import (
+    FOUND_FROM,
     CampaignScore,
     LookAlikeScore,
     RuleScore,
@@ -167,7 +168,7 @@ def _strata(campaigns: Sequence[CampaignScore]) -> Iterable[Stratum]:
         yield Stratum(
             name,
             share(sum(_reaches(one.found, "medium") for one in held), len(held)),
-            share(sum(_reaches(one.found, "high") for one in held), len(held)),
+            share(sum(_reaches(one.found, FOUND_FROM) for one in held), len(held)),
             tuple(one.campaign.id for one in held),
         )
 

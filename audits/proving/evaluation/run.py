@@ -17,7 +17,7 @@ from audits.linkage.tables import group_members
 from audits.periods import Period
 from audits.policy import Book
 from audits.proving.evaluation.hits import Audited, Hit
-from audits.proving.evaluation.score import covers
+from audits.proving.evaluation.score import FOUND_FROM, covers
 from audits.proving.evaluation.truth import PlantedCampaign, Truth, read_truth
 from audits.proving.world import build_world
 from audits.proving.worlds import AUDITED, NamedWorld
@@ -49,8 +49,13 @@ class Prefix(Period):
         return self.first_day + timedelta(days=self.length)
 
 
-def audit_world(world: NamedWorld, folder: Path, tell: Tell, cuts: Sequence[int] = CUTS) -> tuple[Truth, Audited]:
-    """Build a world in ``folder`` anew, audit its last month, and find out how much of the month each campaign took."""
+def audit_world(
+    world: NamedWorld, folder: Path, tell: Tell, *, policy: Path | None = None, cuts: Sequence[int] = CUTS
+) -> tuple[Truth, Audited]:
+    """Build a world in ``folder`` anew, audit its last month, and find out how much of the month each campaign took.
+
+    ``policy`` is the folder of a policy book, None the shipped one.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     file = (folder / "warehouse.duckdb").absolute()
@@ -61,6 +66,7 @@ def audit_world(world: NamedWorld, folder: Path, tell: Tell, cuts: Sequence[int]
         warehouse_url=f"duckdb:///{file}",
         ledger_url=f"sqlite:///{(folder / 'ledger.sqlite').absolute()}",
         out=folder.absolute(),
+        policy=policy,
     )
     now = pipeline.auditable_from(settings, AUDITED)
 
@@ -90,7 +96,7 @@ def audit_world(world: NamedWorld, folder: Path, tell: Tell, cuts: Sequence[int]
 
 
 def _shown(campaign: PlantedCampaign, hits: Sequence[Hit]) -> bool:
-    return any(hit.reaches("medium") and covers(hit, campaign) for hit in hits)
+    return any(hit.reaches(FOUND_FROM) and covers(hit, campaign) for hit in hits)
 
 
 def _early(

@@ -14,6 +14,7 @@ from audits.rules.base import SEVERITIES
 PREVALENCES = (0.001, 0.005)
 MEMBERS_FOUND = 0.8  # a campaign is found by a finding on so many of its members at work
 PURITY = 0.95  # ... if so much of the finding is the campaign
+FOUND_FROM = "high"  # ... and it is so grave: an agency's shared card is a medium finding, too
 
 
 def covers(hit: Hit, campaign: PlantedCampaign) -> bool:
