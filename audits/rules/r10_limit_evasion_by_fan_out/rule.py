@@ -1,6 +1,8 @@
 """R10: load spread over linked accounts so that none of them meets its limit, or handed on the moment one does.
 
-Minutes are read from single requests, of groups only whose day could hold enough of them.
+Minutes are read from single requests, of groups only whose days could hold enough of them. In a busy group somebody
+always comes next: that another account goes on after a refusal counts as far as it happens more often than after a
+request that succeeded, z = (h - r p) / sqrt(r p (1 - p) + 1) with h of r refusals and the share p of successes.
 """
 
 from __future__ import annotations
@@ -8,126 +10,162 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Float, Select, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Float, Select, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.periods import utc_midnight
+from audits.quality.quarantine import is_impossible
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.levels import group_levels
+from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import ratio, seconds_between
+from audits.warehouse.dialects import ratio, seconds_between, utc_day
 from audits.warehouse.tables import usage_events
 
 LIMITS = (
     "requests_a_minute", "rate_factor_min", "minutes_min", "members_share_min", "member_use_max", "handover_seconds",
-    "handovers_min",
+    "handovers_min", "handover_z_min",
 )  # fmt: skip
 MINUTE = 60.0
-EPOCH = literal(utc_midnight(date(1970, 1, 1)))
+EPOCH = literal(utc_midnight(date.fromisoformat("1970-01-01")))
+REFUSED = (403, 429)
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Groups with enough minutes over the largest member's limit while nearly all members stay below theirs."""
-    r = _requests(scope).c
-    members = (
-        select(
-            r.group_id, r.tier, r.minute, r.account_id, func.count().label("n"),
-            *(func.max(r[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
+    """Groups with enough minutes over the limit while nearly all members stay below theirs, or enough hand-overs.
+
+    Minutes are counted a level (see :mod:`audits.rules.levels`); the highest one with enough of them is reported.
+    """
+    r = _requests(scope)
+    minutes, handed = _minutes(scope, r), _handovers(r)
+    m, h = minutes.c, handed.c
+    fanned = m.minutes >= m.limit_minutes_min
+    passed_on = and_(h.handovers >= m.limit_handovers_min, h.z >= m.limit_handover_z_min)
+    order = (case((fanned, 0), else_=1), m.level_rank.desc())
+    found = (
+        select(*m, h.handovers, func.row_number().over(partition_by=m.group_id, order_by=order).label("place"))
+        .select_from(minutes.join(handed, h.group_id == m.group_id))
+        .where(or_(fanned, passed_on))
+        .subquery("found")
+    ).c
+    return select(
+        found.group_id.label("subject_id"),
+        found.tier,
+        found.level.label("observed_level"),
+        found.minutes.label("observed_minutes_over"),
+        found.peak.label("observed_peak_requests_a_minute"),
+        found.handovers.label("observed_handovers"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
+
+
+def evidence(scope: Scope, found: Found) -> Select[Any]:
+    """All requests of the members, refused ones included, in order of time."""
+    return scope.events_of(found.account_ids)
+
+
+def _requests(scope: Scope) -> Subquery:
+    """Requests of groups that are busy or refused enough, once a level, each with its minute since 1970."""
+    u, e = group_levels(scope, account_day).c, usage_events.c
+    # Below these nothing can be found; it only saves reading.
+    least = func.min(u.limit_minutes_min * u.limit_rate_factor_min * u.limit_requests_a_minute)
+    candidates = (
+        select(u.group_id)
+        .group_by(u.group_id, u.level)
+        .having(
+            or_(
+                func.sum(u.n_requests) > least,  # adequacy: equivalent, a minute over has more
+                func.sum(u.n_requests - u.n_ok) >= func.min(u.limit_handovers_min),
+            )
         )
-        .group_by(r.group_id, r.tier, r.minute, r.account_id)
+    )
+    members = select(audited_groups.c.account_id).where(audited_groups.c.group_id.in_(candidates))
+    since = cast(func.floor(seconds_between(EPOCH, e.event_ts) / MINUTE), Float(53))
+    requests = (
+        select(
+            e.event_id, e.account_id, e.event_ts, e.event_ts.label("slice_start"), utc_day(e.event_ts).label("day"),
+            e.status_code, since.label("minute"),
+        )
+        .where(scope.in_period(e.event_ts), ~is_impossible(usage_events), e.account_id.in_(members))
+        .distinct()
+        .subquery("requests")
+    )  # fmt: skip
+    return group_levels(scope, requests)
+
+
+def _minutes(scope: Scope, requests: Subquery) -> Subquery:
+    """For each level of a group: minutes over its limit with nearly all members below theirs; the busiest minute."""
+    r, own = requests.c, scope.limit_rows()
+    limits = [r[f"limit_{name}"] for name in LIMITS]
+    in_force = and_(own.c.tier == r.member_tier, r.day >= own.c.from_day, r.day < own.c.to_day)
+    allowed = func.max(func.coalesce(own.c.limit_requests_a_minute, r.limit_requests_a_minute))
+    level = (r.group_id, r.tier, r.level, r.level_rank)
+    members = (
+        select(*level, r.minute, r.account_id, *limits, func.count().label("n"), allowed.label("allowed"))
+        .select_from(requests.outerjoin(own, in_force))
+        .group_by(*level, r.minute, r.account_id, *limits)
         .subquery("member_minutes")
-    ).c  # fmt: skip
-    below = members.n <= members.limit_member_use_max * members.limit_requests_a_minute
+    ).c
+    level = (members.group_id, members.tier, members.level, members.level_rank)
+    limits = [members[f"limit_{name}"] for name in LIMITS]
+    below = func.count().filter(members.n <= members.limit_member_use_max * members.allowed)
     minutes = (
         select(
-            members.group_id, members.tier, members.minute, func.sum(members.n).label("together"),
-            func.count().label("accounts"), ratio(func.count().filter(below), func.count()).label("below"),
-            *(func.max(members[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
+            *level, members.minute, *limits,
+            func.sum(members.n).label("together"),
+            func.count().label("accounts"),
+            ratio(below, func.count()).label("below"),
         )
-        .group_by(members.group_id, members.tier, members.minute)
+        .group_by(*level, members.minute, *limits)
         .subquery("group_minutes")
     ).c  # fmt: skip
     over = and_(
         minutes.together > minutes.limit_rate_factor_min * minutes.limit_requests_a_minute,
         minutes.below >= minutes.limit_members_share_min,
-        minutes.accounts > 1,
     )
-    spread = (
+    level = (minutes.group_id, minutes.tier, minutes.level, minutes.level_rank)
+    return (
         select(
-            minutes.group_id, minutes.tier,
+            *level,
             func.count().filter(over).label("minutes"),
             func.max(minutes.together).label("peak"),
             *(func.max(minutes[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
         )
-        .group_by(minutes.group_id, minutes.tier)
-        .subquery("spread")
-    )  # fmt: skip
-    handed = _handovers(scope)
-    s, h = spread.c, handed.c
-    handovers = func.coalesce(h.handovers, 0)
-    return (
-        select(
-            s.group_id.label("subject_id"),
-            s.tier,
-            s.minutes.label("observed_minutes_over"),
-            s.peak.label("observed_peak_requests_a_minute"),
-            handovers.label("observed_handovers"),
-            *(s[f"limit_{name}"] for name in LIMITS),
-        )
-        .select_from(spread.outerjoin(handed, h.group_id == s.group_id))
-        .where(or_(s.minutes >= s.limit_minutes_min, handovers >= s.limit_handovers_min))
+        .group_by(*level)
+        .subquery("level_minutes")
     )
 
 
-def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """All requests of the members, refused ones included, in order of time."""
-    return scope.events_of(found.account_ids, usage_events.c.event_ts.is_not(None))
+def _handovers(requests: Subquery) -> Subquery:
+    """For each group the refusals after which the group's next request is another account's, soon and successful."""
+    r = requests.c
 
+    def next_one(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.lead(column).over(partition_by=r.group_id, order_by=(r.event_ts, r.event_id))
 
-def _requests(scope: Scope) -> Subquery:
-    """The requests of groups that are busy enough, each with its minute since 1970."""
-    u, members, e = scope.group_usage(account_day).c, scope.groups().c, usage_events.c
-    busy = (
-        select(u.group_id)
-        .group_by(u.group_id)
-        .having(
-            or_(
-                func.sum(u.n_requests)
-                >= func.max(u.limit_minutes_min * u.limit_rate_factor_min * u.limit_requests_a_minute),
-                func.sum(u.n_requests - u.n_ok) >= func.max(u.limit_handovers_min),
-            )
-        )
-    )
-    since = cast(func.floor(seconds_between(EPOCH, e.event_ts) / MINUTE), Float(53))
-    return (
+    after = (
         select(
-            members.group_id, members.tier, e.account_id, e.event_id, e.event_ts, e.status_code, since.label("minute"),
-            *(members[f"limit_{name}"] for name in LIMITS),
+            r.group_id, r.account_id, r.event_ts, r.status_code, r.limit_handover_seconds,
+            next_one(r.account_id).label("next_account"),
+            next_one(r.event_ts).label("next_ts"),
+            next_one(r.status_code).label("next_status"),
         )
-        .where(members.group_id.in_(busy), e.account_id == members.account_id, scope.in_period(e.event_ts))
-        .subquery("requests")
-    )  # fmt: skip
-
-
-def _handovers(scope: Scope) -> Subquery:
-    """Refusals for a limit after which the refused account is silent and another member goes on within seconds."""
-    r = _requests(scope).c
-    order = (r.event_ts, r.event_id)
-    after = select(
-        r.group_id, r.account_id, r.event_ts, r.status_code, r.limit_handover_seconds,
-        func.lead(r.account_id).over(partition_by=r.group_id, order_by=order).label("next_account"),
-        func.lead(r.event_ts).over(partition_by=r.group_id, order_by=order).label("next_ts"),
-        func.lead(r.status_code).over(partition_by=r.group_id, order_by=order).label("next_status"),
-        func.lead(r.event_ts).over(partition_by=(r.group_id, r.account_id), order_by=order).label("own_next_ts"),
-    ).subquery("after").c  # fmt: skip
+        .where(r.level == r.tier)
+        .subquery("after")
+    ).c  # fmt: skip
     soon = seconds_between(after.event_ts, after.next_ts) <= after.limit_handover_seconds
-    silent = or_(
-        after.own_next_ts.is_(None),
-        seconds_between(after.event_ts, after.own_next_ts) > after.limit_handover_seconds,
-    )
-    handed = case((and_(after.next_account != after.account_id, after.next_status < 400, soon, silent), 1), else_=0)
-    return (
-        select(after.group_id, func.sum(handed).label("handovers"))
-        .where(after.status_code.in_((403, 429)))
+    handed = and_(after.next_account != after.account_id, after.next_status < 400, soon)
+    refused, succeeded = after.status_code.in_(REFUSED), after.status_code < 400
+    counts = (
+        select(
+            after.group_id,
+            cast(func.count().filter(refused), Float(53)).label("refusals"),
+            cast(func.count().filter(and_(refused, handed)), Float(53)).label("handovers"),
+            ratio(func.count().filter(and_(succeeded, handed)), func.count().filter(succeeded)).label("usual"),
+        )
         .group_by(after.group_id)
-        .subquery("handed")
-    )
+        .subquery("counts")
+    ).c
+    chance = counts.refusals * counts.usual
+    z = (counts.handovers - chance) / func.sqrt(chance * (1 - counts.usual) + 1)
+    return select(counts.group_id, counts.handovers, z.label("z")).subquery("handed")
