@@ -135,7 +135,7 @@ def synchronised(evidence: Evidence, party: Ints, hourly: Hourly, params: Params
     """Stars of accounts that are synchronised: inside a shared weak value, and across groups; each by its accounts."""
     party_of_account = party[evidence.customer]
     left = residuals(hourly, party_of_account, params)
-    found = [*_inside_values(evidence, party_of_account, left, params), *_across_groups(party, left, params)]
+    found = [*_inside_values(evidence, party, left, params), *_across_groups(party, left, params)]
     busy = np.diff(hourly.counts.indptr) > 0
     return _widest([np.flatnonzero(np.isin(party_of_account, parties) & busy) for parties in found])
 
@@ -149,22 +149,28 @@ def _widest(stars: list[Ints]) -> list[Ints]:
     return [np.array(sorted(star), np.int64) for star in kept]
 
 
-def _inside_values(evidence: Evidence, party_of_account: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
+def _inside_values(evidence: Evidence, party: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
     """For each weak value, those of its parties that move with the others of them."""
-    n = int(party_of_account.max(initial=-1)) + 1
-    keys = np.unique(evidence.value * n + party_of_account[evidence.account])
-    value, party = keys // n, keys % n
-    known = (left.row[party] >= 0) & ~STRONG[evidence.kind[value]]
-    value, party = value[known], party[known]
+    size = np.bincount(party)
+    n = len(size)
+    keys = np.unique(evidence.value * n + party[evidence.customer[evidence.account]])
+    value, mover = keys // n, keys % n
+    known = (left.row[mover] >= 0) & ~STRONG[evidence.kind[value]]
+    value, mover = value[known], mover[known]
     for start, end in stretches(value):
         if end - start >= params.least_synchronised:
-            members = party[start:end]
+            members = mover[start:end]
             least = params.z_least if OWN[evidence.kind[value[start]]] else params.z_inside
-            yield from (members[some] for some in _movements(left.left[left.row[members]], left.scale, least, params))
+            floor = np.select([size[members] >= params.crowd, size[members] > 1], [params.z_across, params.z_inside])
+            rows = left.left[left.row[members]]
+            yield from (members[some] for some in _movements(rows, left.scale, least, floor, params))
 
 
-def _movements(rows: Matrix, scale: float, least: float, params: Params) -> Iterator[Ints]:
-    """Sets of rows that move together, the strongest first; rows of another rhythm are another set."""
+def _movements(rows: Matrix, scale: float, least: float, floor: Floats, params: Params) -> Iterator[Ints]:
+    """Sets of rows that move together, the strongest first; rows of another rhythm are another set.
+
+    ``floor`` is each row's own: a group is not carried along on what would do for one account.
+    """
     remaining = np.arange(len(rows))
     while len(remaining) >= params.least_synchronised:
         part = rows[remaining]
@@ -178,7 +184,9 @@ def _movements(rows: Matrix, scale: float, least: float, params: Params) -> Iter
         z = _with(part, weight) / scale
         if np.count_nonzero(z >= params.z_inside) < params.least_synchronised:
             return
-        moving = np.flatnonzero(z >= _cut(z, least, params))
+        moving = np.flatnonzero(z >= np.maximum(_cut(z, least, params), floor[remaining]))
+        if len(moving) < params.least_synchronised:
+            return
         yield remaining[moving]
         remaining = np.delete(remaining, moving)
 

@@ -10,6 +10,7 @@ from audits.linkage.activity import Hourly, synchronised
 from audits.linkage.evidence import Evidence, Ints
 from audits.linkage.holding import Held, stand_or_hold, without_bridges
 from audits.linkage.joining import Counted, Joined, Stars, count, join, weak_pairs
+from audits.linkage.likeness import habits, resembling
 from audits.linkage.params import Params
 from audits.linkage.successors import successors
 from audits.linkage.uniformity import Usage, uniform
@@ -33,10 +34,11 @@ def group(evidence: Evidence, hourly: Hourly, usage: Usage, params: Params) -> G
     """Make the groups; the same evidence gives the same groups in whatever order its rows come."""
     pairs = weak_pairs(evidence, params)
     joined = join(evidence, pairs, None, params)
+    known = habits(usage, hourly, params)
     for _ in range(_MOST_PASSES):
         together = synchronised(evidence, joined.party, hourly, params)
         replaced = successors(evidence, joined.party, params)
-        alike = uniform(evidence, joined.party, usage, params)
+        alike = [*uniform(evidence, joined.party, usage, params), *resembling(evidence, joined.party, known, params)]
         if not (together or replaced or alike):
             break
         evidence = evidence.plus("synchronised", together).plus("uniform_use", alike).plus("hand_over", replaced)

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from audits.linkage.bridges import bridging_rows
-from audits.linkage.evidence import PROVEN, Evidence, Ints, stretches
+from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, Evidence, Ints, stretches
 from audits.linkage.joining import Joined, Pairs, join
 from audits.linkage.params import Params
 
@@ -74,12 +74,33 @@ def stand_or_hold(evidence: Evidence, pairs: Pairs, joined: Joined, params: Para
         member = np.zeros(len(evidence.account_ids), bool)
         member[group] = True
         pieces = [piece for other in groups_of(fewer, again) if len(piece := other[member[other]]) > 1]
-        if max(map(len, pieces), default=0) >= params.stands_share * len(group):
+        if _stands(seen, made, group, pieces, widest, params):
             shown.append(group)
         else:
             held.append(Held(len(group), widest, customers, len(pieces)))
             to_look_at += [(piece, again, fewer) for piece in pieces]
     return sorted(shown, key=lambda group: int(group[0])), held
+
+
+def _stands(evidence: Evidence, joined: Joined, group: Ints, pieces: list[Ints], widest: int, params: Params) -> bool:
+    """Whether a component is one without its widest-shared value, or that value is a prompt which proves to be its own.
+
+    A prompt is a component's own where nearly everyone in it uses the prompt and shares another value too, of another
+    cause, that is hardly found outside: ten cards that each pay for thirty of its accounts are ten witnesses. A place
+    is rented out to anybody, so it has to do without such proof.
+    """
+    enough = params.stands_share * len(group)
+    if max(map(len, pieces), default=0) >= enough:
+        return True
+    if not OWN[evidence.kind[widest]]:
+        return False
+    rows = np.flatnonzero(np.isin(evidence.account, group))
+    other = joined.joins[rows] & INDEPENDENT[evidence.kind[widest], evidence.kind[evidence.value[rows]]]
+    inside = np.bincount(evidence.value[rows], minlength=len(evidence.kind))
+    everywhere = np.bincount(evidence.value, minlength=len(evidence.kind))
+    witness = (inside >= params.stands_part) & (inside >= params.stands_share * everywhere)
+    users = evidence.account[rows[evidence.value[rows] == widest]]
+    return len(np.intersect1d(users, evidence.account[rows[other & witness[evidence.value[rows]]]])) >= enough
 
 
 def _widest(evidence: Evidence, joined: Joined, group: Ints) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Names of groups that stay: across periods, revisions, and members that join or leave.
 
-A group keeps the name under which most of an earlier group's members are found in it again; a new group is named after
-the account of it that was opened first. So the name is nearly always the same where the records of earlier periods
-were lost; where it is not, the group's composition changed so much that its first account did.
+A group keeps the name under which most of an earlier group's members are found in it again, or under which most of its
+own members were known: of two pools, one banned and long out of sight, the other goes on by the name of both. A new
+group is named after the account of it that was opened first, so the name is nearly always the same where the records of
+earlier periods were lost; where it is not, the group changed so much that its first account did.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def name_groups(groups: Sequence[Sequence[str]], recorded: Sequence[Groups]) -> 
 
 
 def _continued(groups: Sequence[Sequence[str]], earlier: Groups, names: Mapping[int, str]) -> dict[int, str]:
-    """Names of groups in which most members of an earlier group are found; the largest overlap first."""
+    """Names of groups in which most members of an earlier group are found, or the other way; largest overlap first."""
     was = {account: name for name, accounts in earlier.items() for account in accounts}
     overlaps = [
         (-n, name, number)
         for number, accounts in enumerate(groups)
         if number not in names
         for name, n in Counter(was[a] for a in accounts if a in was).items()
-        if 2 * n > len(earlier[name])
+        if 2 * n > min(len(earlier[name]), len(accounts))
     ]
     used, given = set(names.values()), dict[int, str]()
     for _, name, number in sorted(overlaps):

@@ -16,7 +16,7 @@ from audits.rollups.state import rollup_days
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.tables import account_payments, account_tiers, accounts, api_keys, models
 
-VERSION = "1"
+VERSION = "2"
 """Raised by hand whenever the same inputs would give other groups."""
 
 
@@ -45,7 +45,7 @@ def _known(period: Period) -> list[Select[Any]]:
     return [
         select(
             a.account_id, a.customer_id, a.opened_at, ended(a.closed_at), ended(a.banned_at), a.signup_ip_hash,
-            a.signup_net_hash, a.signup_country, a.signup_device_hash, a.email_domain, a.phone_hash,
+            a.signup_net_hash, a.signup_country, a.signup_device_hash, a.email_domain, a.email_disposable, a.phone_hash,
         ).where(a.opened_at < period.end),
         select(p.account_id, p.instrument_hash, p.valid_from, ended(p.valid_to)).where(p.valid_from < period.end),
         select(k.api_key_hash, k.account_id, k.created_at, ended(k.revoked_at)).where(k.created_at < period.end),

@@ -14,10 +14,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import betainc
 
-from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
+from audits.linkage.evidence import INDEPENDENT, OCCASION, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
 from audits.linkage.params import Params
 
 _MOST_ROUNDS = 50  # every round joins something, so this is never reached; it bounds a mistake
+_FEW = 10.0  # parties of a country from which its own share counts as much as that of all countries
 _MOST_BITS = 1000.0  # what a float can still say of a small probability
 
 
@@ -68,16 +69,23 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
     party, joins = np.arange(evidence.customers), np.zeros(len(evidence.value), bool)
     if before:
         party, joins[: len(before.joins)] = before.party, before.joins
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS if len(party) else 0):
         counted = count(values, len(kinds), party[evidence.customer])
         both = count(pairs.rows, len(pairs.first), party[evidence.customer])
         limit = strong_limit(int(party.max(initial=-1)) + 1, params)
-        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | own(evidence, counted, party, params)
+        theirs = OWN[kinds] & of_groups(counted, party, params.crowd, params)
+        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | theirs
+        befell = OCCASION[kinds] & of_groups(counted, party, np.inf, params)
         chosen_pairs = coincidences(evidence, counted, both, pairs, party, params)
-        joins |= chosen[evidence.value]
+        grouped = np.bincount(party) > 1
+        joins |= chosen[evidence.value] | (befell[evidence.value] & grouped[party[evidence.customer[evidence.account]]])
         joins[pair_rows(evidence, pairs, chosen_pairs)] = True
         size = np.bincount(party[evidence.customer])
-        tied = [tied_parties(counted, chosen, size, params), tied_parties(both, chosen_pairs, size, params)]
+        tied = [
+            tied_parties(counted, chosen[counted.star], size, params),
+            tied_parties(counted, befell[counted.star] & grouped[counted.party], size, params),
+            tied_parties(both, chosen_pairs[both.star], size, params),
+        ]
         joined = merge(party, *(np.concatenate(ends) for ends in zip(*tied, strict=True)))
         if np.array_equal(joined, party):
             break
@@ -107,22 +115,29 @@ def strong_limit(parties: int, params: Params) -> float:
     return min(max(params.strong_parties, params.strong_share * parties), params.strong_parties_most)
 
 
-def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
-    """Values most of whose users act as one already, on other evidence: they are that group's own.
+def of_groups(counted: Counted, party: Ints, crowd: float, params: Params) -> Flags:
+    """Values most of whose users act as one already, on other evidence: they are these groups' own.
 
-    The surprise is that of so many of its users being in groups, if users were drawn by lot.
+    The surprise is that of so many of its users being in groups, if users were drawn by lot. What a couple shares it
+    shares as one: a few accounts of a group are one observation, several are two, and of a ``crowd`` each one is.
     """
     grouped_party = np.bincount(party) > 1
     together = grouped_party[counted.party] & (counted.accounts > 1)
-    users = np.bincount(counted.star, counted.accounts, len(counted.parties))
-    grouped = np.bincount(counted.star, np.where(together, counted.accounts, 0), len(counted.parties))
+    several = np.where((counted.accounts >= params.own_accounts) & together, 2, 1)
+    observed = np.where(counted.accounts >= crowd, counted.accounts, several)
+
+    def sum_of(numbers: Ints) -> Ints:
+        return np.bincount(counted.star, numbers, len(counted.parties)).astype(np.int64)
+
+    grouped, seen = sum_of(np.where(together, counted.accounts, 0)), sum_of(np.where(together, observed, 0))
     usual = max(float(np.mean(grouped_party[party])), 1 / len(party)) if len(party) else 1.0
+    surprise = surprise_of(seen, sum_of(observed), np.full(len(grouped), usual))
     return np.asarray(
-        OWN[evidence.kind]
-        & (grouped >= params.own_accounts)
-        & (grouped >= params.own_share * users)
+        (grouped >= params.own_accounts)
+        & (seen >= params.own_observations)
+        & (grouped >= params.own_share * sum_of(counted.accounts))
         & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))
-        & (surprise_of(grouped, users, np.full(len(users), usual)) >= threshold(party, params))
+        & (surprise >= threshold(party, params))
     )
 
 
@@ -132,31 +147,41 @@ def coincidences(
     """Pairs of independent weak values that chance does not bring together on so many parties."""
     n = int(party.max(initial=-1)) + 1
     m, n1, n2 = both.parties, counted.parties[pairs.first], counted.parties[pairs.second]
-    usual1, usual2 = _usual(counted, pairs, party, evidence.country)
-    surprise = surprise_of(m, np.minimum(n1, n2), np.where(n1 <= n2, usual2, usual1))
+    local = ~STRONG[evidence.kind[pairs.first]] & ~STRONG[evidence.kind[pairs.second]]  # cards and devices have no home
+    there1, there2 = (local * there for there in _usual_there(counted, both, pairs, party, evidence.country))
+    usual1, usual2 = np.maximum(there1, n1 / n), np.maximum(there2, n2 / n)
+    # The first is free: any value would do, as long as another shares it.
+    surprise = surprise_of(m - 1, np.minimum(n1, n2) - 1, np.where(n1 <= n2, usual2, usual1))
     needed = threshold(party, params) + _footing(both, np.bincount(party[evidence.customer]))
-    chance = np.maximum(_by_chance(m, n1, n2, usual2), _by_chance(m, n2, n1, usual1))
+    by_chance1 = _by_chance(m, n2, np.maximum(there1, (n1 - m) / n))
+    by_chance2 = _by_chance(m, n1, np.maximum(there2, (n2 - m) / n))
     rare = np.maximum(n1, n2) <= params.weak_share * n
-    return np.asarray((m > 1) & rare & (surprise >= needed) & (chance <= (1 - params.purity) * m))
+    pure = np.maximum(by_chance1, by_chance2) <= (1 - params.purity) * m
+    return np.asarray((m > 1) & rare & (surprise >= needed) & pure)
 
 
-def _usual(counted: Counted, pairs: Pairs, party: Ints, country: Ints) -> tuple[Floats, Floats]:
-    """Share of parties that have a pair's first value, and its second, in countries such as the other's users are of.
+def _usual_there(counted: Counted, both: Counted, pairs: Pairs, party: Ints, country: Ints) -> tuple[Floats, Floats]:
+    """Share of parties that have a pair's first value, and its second, in the countries that the other's users are of.
 
-    A mail provider and a mobile network of one country meet everywhere in it; that is no coincidence.
+    A mail provider and a mobile network of one country meet everywhere in it; that is no coincidence. Asked are those
+    who do not have the other value, or a country that a campaign alone comes from would explain the campaign.
     """
     n, n_countries = int(party.max(initial=-1)) + 1, int(country.max(initial=0)) + 1
-    _, first = np.unique(party, return_index=True)
-    home = country[first]
-    inside = np.maximum(np.bincount(home, minlength=n_countries), 1)
-    shape = (len(counted.parties), n_countries)
-    there: Any = coo_array((np.ones(len(counted.star)), (counted.star, home[counted.party])), shape=shape).tocsr()
-    mix = there.multiply(1 / np.maximum(counted.parties, 1)[:, None]).tocsr()
-    prevalence = there.multiply(1 / inside[None, :]).tocsr()
-    shares = []
+    home = country[np.unique(party, return_index=True)[1]]
+    inside = np.bincount(home, minlength=n_countries)
+
+    def by_country(stars: Counted) -> Any:
+        cells = np.ones(len(stars.star)), (stars.star, home[stars.party])
+        return coo_array(cells, shape=(len(stars.parties), n_countries)).tocsr()
+
+    there, together, shares = by_country(counted), by_country(both), []
     for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
-        expected = np.asarray(prevalence[one].multiply(mix[other]).sum(axis=1)).ravel()
-        shares.append(np.maximum(expected, counted.parties[one] / n))
+        users = there[other].tocoo()
+        with_one = np.asarray(there[one[users.row], users.col] - together[users.row, users.col]).ravel()
+        elsewhere = (counted.parties[one] - both.parties)[users.row] / n
+        known = users.col > 0
+        share = (known * with_one + _FEW * elsewhere) / (known * (inside[users.col] - users.data) + _FEW)
+        shares.append(np.bincount(users.row, users.data * share, len(one)) / np.maximum(counted.parties[other], 1))
     return shares[0], shares[1]
 
 
@@ -172,9 +197,9 @@ def surprise_of(m: Ints | Floats, n: Ints | Floats, p: Floats) -> Floats:
         return np.asarray(np.minimum(-np.log2(tail), _MOST_BITS))
 
 
-def _by_chance(m: Ints, n: Ints, n_other: Ints, usual: Floats) -> Floats:
-    """How many of the ``n`` with one value have the other by chance, from how common that is outside of the ``m``."""
-    share = np.minimum(usual * (n_other - m) / np.maximum(n_other, 1), 0.99)
+def _by_chance(m: Ints, n: Ints, share: Floats) -> Floats:
+    """How many of the ``n`` with one value have the other by chance, from its share outside of the ``m`` with both."""
+    share = np.minimum(share, 0.99)
     return np.asarray((n - m) / (1 - share) * share)
 
 
@@ -192,11 +217,10 @@ def _footing(both: Counted, size: Ints) -> Floats:
 
 
 def tied_parties(counted: Counted, chosen: Flags, size: Ints, params: Params) -> tuple[Ints, Ints]:
-    """Every chosen star's parties tied to the star's first one; not two crowds, if hardly any of one is in the star."""
-    crowd = size[counted.party] >= params.crowd
-    hardly = crowd & (counted.accounts < params.least_coverage * size[counted.party])
-    crowds = np.bincount(counted.star, crowd, len(counted.parties))[counted.star]
-    at = chosen[counted.star] & ~(hardly & (crowds > 1))
+    """Chosen entries of each star tied to the star's first one; but no crowd of which hardly any is in it to others."""
+    hardly = (size[counted.party] >= params.crowd) & (counted.accounts < params.least_coverage * size[counted.party])
+    others = np.bincount(counted.star, counted.accounts * chosen, len(counted.parties))[counted.star] - counted.accounts
+    at = chosen & ~(hardly & (others >= params.crowd))
     star, party = counted.star[at], counted.party[at]
     if not len(star):
         return star, star

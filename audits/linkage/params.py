@@ -27,6 +27,7 @@ class Params:
     purity: float = 0.9  # share of those joined by a pair of values that are not there by chance, as estimated
     own_share: float = 0.5  # half of a prompt's users act as one already: the prompt is theirs
     own_accounts: int = 4  # ... and these are at least four accounts
+    own_observations: int = 3  # ... seen not only on two couples
     least_requests_compared: int = 150  # fewer requests leave nothing to compare in a month of hours
     least_synchronised: int = 3  # two may be a coincidence
     z_inside: float = 4.5  # one in 300,000 by chance, among those who share a value already
@@ -34,10 +35,14 @@ class Params:
     z_across: float = 6.5  # one in ten thousand million: thousands of groups are compared with each other
     most_compared: int = 6_000  # groups compared with each other, the busiest first: bounds time at 36 million pairs
     least_requests_alike: int = 30  # fewer requests leave their mean open
-    least_spread: float = 0.2  # a tier whose accounts are all alike says nothing of two that are (spread of ln)
+    least_spread: float = 0.2  # where all accounts are alike, two that are say nothing (spread of ln)
     least_alike: int = 5  # a spread wants a few to be estimated from
     alike_spread: float = 0.35  # a third of the tier's spread: a factor of 1.5 where others differ by 3 to 4
     alike_away: float = 3.0  # spreads from the middle within which an account is one of them
+    alike_volume: float = 1.0  # in spreads of the tier: a campaign's accounts differ by half of one, strangers by more
+    alike_lengths: float = 0.3  # ... of input and output, which one machine makes of one length
+    alike_shares: float = 0.1  # of requests in a quarter of the day, or on weekends
+    least_resembling: int = 4  # groups: three of a hundred may be alike by chance
     ban_days_before: float = 1.0  # a second pool may be opened as the first one falls
     ban_days_after: float = 3.0  # a banned pool is replaced at once; after days it might be anybody
     crowd: int = 10  # customers from which a part of a group is a crowd that one chance tie must not carry along
@@ -45,6 +50,7 @@ class Params:
     held_share: float = 0.02  # a component of more accounts than this must stand without its widest-shared value
     held_accounts: int = 100  # ... but not in a small world, where two accounts are two per cent
     stands_share: float = 0.8  # it stands if so many of its accounts stay together
+    stands_part: int = 3  # ... or each shares another value with as many of them, more than a couple does
     hub_share: float = 0.02  # shares from which a value is reported as a hub
     hub_parties: int = 20
 

@@ -52,7 +52,7 @@ linked_accounts = Table(
     Column("account_no", Integer, nullable=False),
     Column("account_id", String, nullable=False),
     Column("customer_id", String, nullable=False),  # the account itself where no customer is known
-    Column("country", String),  # of sign-up
+    Column("country", String),  # of sign-up, or else of most requests
     Column("tier", String),  # the last one that held
     Column("opened_at", Instant),
     Column("banned_at", Instant),
@@ -137,10 +137,11 @@ def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
         .group_by(d.account_id)
         .subquery("begun")
     )
+    no_customer = or_(a.customer_id.is_(None), a.customer_id == "")
     known = (
         select(
             a.account_id,
-            func.min(a.customer_id).label("customer_id"),
+            func.min(case((no_customer, a.account_id), else_=a.customer_id)).label("customer_id"),
             func.min(a.signup_country).label("country"),
             func.min(a.opened_at).label("opened_at"),
             func.min(case((a.banned_at < period.end, a.banned_at))).label("banned_at"),
@@ -154,17 +155,34 @@ def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
         *(cast(None, column) for column in (String, Instant, Instant)),
     ).where(begun.c.account_id.not_in(select(a.account_id)))
     people = union_all(known, unknown).subquery("people")
-    number = func.row_number().over(order_by=(func.md5(people.c.account_id), people.c.account_id))
+    p, used_in = people.c, _countries(period, since)
+    number = func.row_number().over(order_by=(func.md5(p.account_id), p.account_id))
     return (
-        select(number.label("account_no"), people)
-        .add_columns(tier.c.tier, func.greatest(begun.c.at, people.c.opened_at).label("began_at"))
+        select(number.label("account_no"), p.account_id, p.customer_id)
+        .add_columns(func.coalesce(p.country, used_in.c.country).label("country"), tier.c.tier)
+        .add_columns(p.opened_at, p.banned_at, func.greatest(begun.c.at, p.opened_at).label("began_at"))
         .select_from(
-            people.outerjoin(begun, begun.c.account_id == people.c.account_id).outerjoin(
-                tier, tier.c.account_id == people.c.account_id
-            )
+            people.outerjoin(begun, begun.c.account_id == p.account_id)
+            .outerjoin(tier, tier.c.account_id == p.account_id)
+            .outerjoin(used_in, used_in.c.account_id == p.account_id)
         )
-        .where(people.c.account_id.not_in(("", UNMAPPED)))
+        .where(p.account_id.not_in(("", UNMAPPED)))
     )
+
+
+def _countries(period: Period, since: date) -> Subquery:
+    """The country from which each account made most of its requests in the window."""
+    c = account_client_day.c
+    rank = func.row_number().over(
+        partition_by=c.account_id, order_by=(func.sum(c.n_requests).desc(), c.ip_country)
+    )  # fmt: skip
+    used = (
+        select(c.account_id, c.ip_country.label("country"), rank.label("rank"))
+        .where(c.day.between(since, period.last_day), c.ip_country.is_not(None))
+        .group_by(c.account_id, c.ip_country)
+        .subquery("used_countries")
+    )
+    return select(used.c.account_id, used.c.country).where(used.c.rank == 1).subquery("used_in")
 
 
 def _sources(period: Period, since: date, look_back: datetime, params: Params) -> Iterator[tuple[str, Subquery]]:
@@ -193,6 +211,8 @@ def _queries(
         ("email_domain", func.lower(a.email_domain)),
     ):
         yield kind, _rows(a.account_id, column, a.opened_at, a.opened_at)
+    disposable = _rows(a.account_id, literal("disposable"), a.opened_at, a.opened_at)
+    yield "disposable_mail", disposable.where(a.email_disposable)
     yield "signup_burst", _bursts(look_back, params)
     issued = _rows(k.account_id, k.api_key_hash, k.created_at, k.created_at).where(
         k.created_at < end, or_(k.revoked_at.is_(None), k.revoked_at > look_back)

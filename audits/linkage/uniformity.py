@@ -32,7 +32,8 @@ _EFFICIENCY = 0.5  # a spread from the median of deviations knows half as much a
 class Usage:
     """Of each account with enough requests (sorted): ln of requests an active day, of input and output a request.
 
-    Each in units of its spread within the account's tier, so that 1 is what unrelated accounts differ by.
+    Each in units of its usual spread within a tier, so that 1 is what unrelated accounts differ by. The unit is one for
+    all tiers: a campaign whose accounts are of several must not look as if they differed.
     """
 
     account: Ints
@@ -63,10 +64,13 @@ def read_usage(connection: Connection, first: date, last: date, params: Params) 
     requests, days, tokens = numbers[:, 0], numbers[:, 1], numbers[:, 2:] + 1.0
     features = np.log(np.column_stack([requests / days, tokens / requests[:, None]]))
     tier = np.array([tiers[str(row.tier)] for row in rows], np.int64)
+    away = features.copy()
     for number in range(len(tiers)):
-        spread = np.maximum(_spread(features[tier == number]), 1e-9)
-        features[tier == number] /= np.where(spread > params.least_spread, spread, np.inf)
-    return Usage(np.array([row[0] for row in rows], np.int64), features)
+        away[tier == number] -= np.median(features[tier == number], axis=0)
+    spread = _spread(away)
+    return Usage(
+        np.array([row[0] for row in rows], np.int64), features / np.where(spread > params.least_spread, spread, np.inf)
+    )
 
 
 def uniform(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> list[Ints]:
