@@ -86,8 +86,8 @@ def _stands(evidence: Evidence, joined: Joined, group: Ints, pieces: list[Ints],
     """Whether a component is one without its widest-shared value, or that value is a prompt which proves to be its own.
 
     A prompt is a component's own where nearly everyone in it uses the prompt and shares another value too, of another
-    cause, that is hardly found outside: ten cards that each pay for thirty of its accounts are ten witnesses. A place
-    is rented out to anybody, so it has to do without such proof.
+    cause, that is hardly found outside: ten cards that each pay for thirty of its accounts are ten witnesses. One that
+    speaks for more than half is none, and a place is rented out to anybody, so it has to do without such proof.
     """
     enough = params.stands_share * len(group)
     if max(map(len, pieces), default=0) >= enough:
@@ -98,7 +98,8 @@ def _stands(evidence: Evidence, joined: Joined, group: Ints, pieces: list[Ints],
     other = joined.joins[rows] & INDEPENDENT[evidence.kind[widest], evidence.kind[evidence.value[rows]]]
     inside = np.bincount(evidence.value[rows], minlength=len(evidence.kind))
     everywhere = np.bincount(evidence.value, minlength=len(evidence.kind))
-    witness = (inside >= params.stands_part) & (inside >= params.stands_share * everywhere)
+    several = (inside >= params.stands_part) & (inside <= len(group) / 2)
+    witness = several & (inside >= params.stands_share * everywhere)
     users = evidence.account[rows[evidence.value[rows] == widest]]
     return len(np.intersect1d(users, evidence.account[rows[other & witness[evidence.value[rows]]]])) >= enough
 

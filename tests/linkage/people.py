@@ -130,13 +130,18 @@ def rows_of(people: Iterable[Someone], seed: int = 0) -> dict[str, pd.DataFrame]
     people, rng = list(people), np.random.default_rng(seed)
     long_ago = datetime(2024, 1, 1, tzinfo=UTC)
     customers = sorted({one.row["customer_id"] for one in people})
-    fixed = {"valid_from": long_ago}
+    known = {"kyc_status": "verified", "valid_from": long_ago}
     return {
-        "customers": pd.DataFrame([{"customer_id": c, "name": c, "kyc_status": "verified", **fixed} for c in customers]),
+        "customers": pd.DataFrame([{"customer_id": c, "name": c, **known} for c in customers]),
         "accounts": pd.DataFrame([one.row for one in people]),
-        "account_tiers": pd.DataFrame([{"account_id": one.id, "tier": one.tier, **fixed} for one in people]),
+        "account_tiers": pd.DataFrame(
+            [{"account_id": one.id, "tier": one.tier, "valid_from": long_ago} for one in people]
+        ),
         "api_keys": pd.DataFrame(
-            [{"api_key_hash": f"k-{one.id}", "account_id": one.id, "created_at": one.row["opened_at"]} for one in people]
+            [
+                {"api_key_hash": f"k-{one.id}", "account_id": one.id, "created_at": one.row["opened_at"]}
+                for one in people
+            ]
         ),
         "account_payments": pd.DataFrame(
             [
