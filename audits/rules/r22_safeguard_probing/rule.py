@@ -6,99 +6,189 @@ The share of flagged requests is judged by the lower bound of Wilson's interval,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    Table,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
+from audits.quality.quarantine import is_impossible
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rules.base import Found
+from audits.rules.levels import group_levels, of_level
+from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import ratio
+from audits.warehouse.dialects import ratio, utc_day
 from audits.warehouse.tables import usage_events
+
+FLAGGED = ("flagged_share_min", "requests_min", "confidence_z")
+PROBING = ("variants_min", "refused_share_min", "refused_share_max")
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Subjects flagged too often (medium), and subjects that vary one skeleton while part of it is refused (high)."""
-    u, g = scope.usage(account_day).c, scope.group_usage(account_day).c
-    p, gp = scope.usage(account_prompt_day).c, scope.group_usage(account_prompt_day).c
-    cases = union_all(
-        _flagged(u, "account", u.account_id),
-        _flagged(g, "group", g.group_id),
-        _probing(scope, p, "account", p.account_id),
-        _probing(scope, gp, "group", gp.group_id),
+    """Subjects flagged too often (medium), and subjects that vary one skeleton while part of it is refused (high).
+
+    Where a limit changes inside the period, each stretch is held against its own; the worst one is reported.
+    """
+    cases = [find(scope, kind) for find in (_flagged, _probing) for kind in ("account", "group")]
+    return select(union_all(*cases).subquery("cases"))
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts with enough requests to have probed, of whose prompts or refusals too little is recorded to know."""
+    d, p = scope.usage(account_day).c, scope.usage(account_prompt_day).c
+    enough = scope.book.settings(scope.period.last_day).evaluable_share
+    repeated = (
+        select(p.account_id)
+        .where(p.prompt_template_hash.is_not(None))
+        .group_by(p.account_id, p.prompt_template_hash)
+        .having(func.sum(p.n_requests) >= func.min(p.limit_variants_min))
     )
-    return select(cases.subquery("cases"))
+
+    def lacks(column: str, of: ColumnElement[Any], which: ColumnElement[bool]) -> Select[Any]:
+        few = func.sum(d[f"known_{column}"]) < enough * func.sum(of)
+        return (
+            select(d.account_id, literal(f"not recorded: {column}").label("reason"))
+            .where(d.grain == "event")
+            .group_by(d.account_id)
+            .having(few, which)
+        )
+
+    many = func.sum(d.n_requests) >= func.min(d.limit_variants_min)
+    lacking = union_all(
+        lacks("prompt_template_hash", d.n_requests, many),
+        lacks("prompt_simhash", d.n_requests, d.account_id.in_(repeated)),
+        lacks("finish_reason", d.n_ok, d.account_id.in_(repeated)),  # a request that failed has none
+    ).subquery("lacking")
+    return select(lacking.c.account_id, func.min(lacking.c.reason).label("reason")).group_by(lacking.c.account_id)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The flagged requests, or all variants of the skeleton with what became of each."""
+    """The flagged requests, or all requests of the skeleton with what became of each."""
     e = usage_events.c
+    named = {name: value for name, value in found.limits.items() if value is not None}
+    limits = scope.under_limits(replace(found, tier=str(found.observed["level"]), limits=named))
+    held = of_level(scope, found) if found.subject_type == "group" else scope.in_tier(found)
     if found.discriminator == "flagged":
-        return scope.events_of(found.account_ids, e.moderation_flagged).add_columns(e.moderation_flagged)
-    return scope.events_of(found.account_ids, e.prompt_template_hash == found.observed["skeleton"]).add_columns(
+        flagged = scope.events_of(found.account_ids, e.moderation_flagged, held, limits)
+        return flagged.add_columns(e.moderation_flagged)
+    skeleton = e.prompt_template_hash == found.observed["skeleton"]
+    return scope.events_of(found.account_ids, skeleton, held, limits).add_columns(
         e.prompt_template_hash, e.prompt_simhash, e.finish_reason
     )
 
 
-def _flagged(u: Any, kind: str, subject: ColumnElement[Any]) -> Select[Any]:
+def _subjects(scope: Scope, kind: str, rollup: Table) -> tuple[Any, list[ColumnElement[Any]]]:
+    """The rollup's rows by account, or by group and level, and what tells their stretches apart."""
+    if kind == "account":
+        rows = scope.usage(rollup)
+        named = [
+            rows.c.account_id.label("subject_id"),
+            rows.c.tier.label("level"),
+            rows.c.tier_rank.label("level_rank"),
+        ]
+    else:
+        rows = group_levels(scope, rollup)
+        named = [rows.c.group_id.label("subject_id")]
+    u = select(rows, *named).subquery(f"{kind}_{rollup.name}").c
+    return u, [u.subject_id, u.tier, u.level, u.level_rank, *(u[f"limit_{name}"] for name in (*FLAGGED, *PROBING))]
+
+
+def _flagged(scope: Scope, kind: str) -> Select[Any]:
+    u, stretch = _subjects(scope, kind, account_day)
     s = (
         select(
-            subject.label("subject_id"), u.tier,
+            *stretch,
             cast(func.sum(u.n_flagged), Float(53)).label("flagged"),
-            cast(func.sum(u.known_moderation_flagged), Float(53)).label("n"),
-            func.max(u.limit_flagged_share_min).label("least"),
-            func.max(u.limit_requests_min).label("requests_min"),
-            func.max(u.limit_confidence_z).label("z"),
+            func.nullif(cast(func.sum(u.known_moderation_flagged), Float(53)), 0).label("n"),
         )
-        .group_by(subject, u.tier)
-        .having(func.sum(u.known_moderation_flagged) > 0)
+        .group_by(*stretch)
         .subquery(f"{kind}_flags")
-    ).c  # fmt: skip
-    p, n, z = s.flagged / s.n, s.n, s.z
+    ).c
+    p, n, z = s.flagged / s.n, s.n, s.limit_confidence_z
     low = (p + z * z / (2 * n) - z * func.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    first = func.row_number().over(
+        partition_by=(s.subject_id, s.tier), order_by=(s.level_rank.desc(), s.flagged.desc(), s.n)
+    )
+    best = (
+        select(*s, low.label("low"), first.label("place"))
+        .where(n >= s.limit_requests_min, low > s.limit_flagged_share_min)
+        .subquery(f"{kind}_flagged")
+    ).c
     return select(
-        literal(kind).label("subject_type"), s.subject_id, s.tier, literal("flagged").label("discriminator"),
-        literal("medium").label("severity"), literal("flagged by moderation").label("observed_kind"),
-        cast(s.n, Float(53)).label("observed_requests"), p.label("observed_share"),
-        literal("").label("observed_skeleton"), cast(null(), Float(53)).label("observed_variants"),
-        s.least.label("limit_share"), s.requests_min.label("limit_requests"),
-    ).where(s.n >= s.requests_min, low > s.least)  # fmt: skip
+        literal(kind).label("subject_type"), best.subject_id, best.tier, literal("flagged").label("discriminator"),
+        literal("medium").label("severity"),
+        best.n.label("observed_requests"), (best.flagged / best.n).label("observed_share"),
+        best.low.label("observed_share_at_least"), literal("").label("observed_skeleton"),
+        cast(null(), Float(53)).label("observed_variants"), best.level.label("observed_level"),
+        *(best[f"limit_{name}"] for name in FLAGGED),
+        *(cast(null(), Float(53)).label(f"limit_{name}") for name in PROBING),
+    ).where(best.place == 1)  # fmt: skip
 
 
-def _probing(scope: Scope, p: Any, kind: str, subject: ColumnElement[Any]) -> Select[Any]:
+def _probing(scope: Scope, kind: str) -> Select[Any]:
     """Skeletons with enough requests and refusals in the band; their variants are counted on single requests."""
-    e, members = usage_events.c, scope.groups().c
+    u, stretch = _subjects(scope, kind, account_prompt_day)
     t = (
         select(
-            subject.label("subject_id"), p.tier, p.prompt_template_hash.label("skeleton"),
-            func.sum(p.n_requests).label("n"), func.sum(p.n_refused).label("refused"),
-            func.max(p.limit_variants_min).label("variants_min"),
-            func.max(p.limit_refused_share_min).label("share_min"),
-            func.max(p.limit_refused_share_max).label("share_max"),
+            *stretch, u.prompt_template_hash.label("skeleton"),
+            cast(func.sum(u.n_requests), Float(53)).label("n"), func.sum(u.n_refused).label("refused"),
         )
-        .where(p.prompt_template_hash.is_not(None))
-        .group_by(subject, p.tier, p.prompt_template_hash)
+        .where(u.prompt_template_hash.is_not(None))
+        .group_by(*stretch, u.prompt_template_hash)
         .subquery(f"{kind}_skeletons")
     ).c  # fmt: skip
-    band = and_(t.n >= t.variants_min, ratio(t.refused, t.n) >= t.share_min, ratio(t.refused, t.n) <= t.share_max)
-    mine = e.account_id == t.subject_id if kind == "account" else and_(
-        members.group_id == t.subject_id, e.account_id == members.account_id
-    )  # fmt: skip
+    refused = ratio(t.refused, t.n)
+    band = and_(t.n >= t.limit_variants_min, refused >= t.limit_refused_share_min, refused <= t.limit_refused_share_max)
     v = (
-        select(
-            t.subject_id, t.tier, t.skeleton, t.n, t.refused, t.share_min, t.variants_min,
-            func.count(e.prompt_simhash.distinct()).label("variants"),
-        )
-        .where(band, mine, e.prompt_template_hash == t.skeleton, scope.in_period(e.event_ts))
-        .group_by(t.subject_id, t.tier, t.skeleton, t.n, t.refused, t.share_min, t.variants_min)
-        .having(func.count(e.prompt_simhash.distinct()) >= t.variants_min)
+        select(*t, func.count(usage_events.c.prompt_simhash.distinct()).label("variants"))
+        .where(band, *_requests_of(scope, kind, t))
+        .group_by(*t)
         .subquery(f"{kind}_variants")
-    ).c  # fmt: skip
-    first = func.row_number().over(partition_by=(v.subject_id, v.tier), order_by=(v.variants.desc(), v.skeleton))
-    best = select(*v, first.label("place")).subquery(f"{kind}_probing").c
+    ).c
+    first = func.row_number().over(
+        partition_by=(v.subject_id, v.tier), order_by=(v.level_rank.desc(), v.variants.desc(), v.n.desc(), v.skeleton)
+    )
+    best = (select(*v, first.label("place")).where(v.variants >= v.limit_variants_min).subquery(f"{kind}_probing")).c
     return select(
-        literal(kind), best.subject_id, best.tier, literal("probing"), literal("high"),
-        literal("variants of one prompt, partly refused"), cast(best.n, Float(53)), ratio(best.refused, best.n),
-        best.skeleton, cast(best.variants, Float(53)), best.share_min, best.variants_min,
+        literal(kind), best.subject_id, best.tier, literal("probing"), literal("high"), best.n,
+        ratio(best.refused, best.n), cast(null(), Float(53)), best.skeleton, cast(best.variants, Float(53)), best.level,
+        *(cast(null(), Float(53)) for _ in FLAGGED), *(best[f"limit_{name}"] for name in PROBING),
     ).where(best.place == 1)  # fmt: skip
+
+
+def _requests_of(scope: Scope, kind: str, t: Any) -> list[ColumnElement[bool]]:
+    """The single requests of a skeleton, under the very tier and limits that its rollup rows were counted under."""
+    e, a, g, held = usage_events.c, audited_accounts.c, audited_groups.c, scope.limit_rows().c
+
+    def at_the_time(*tiers: ColumnElement[bool]) -> ColumnElement[bool]:
+        then = (a.account_id == e.account_id, a.valid_from <= e.event_ts, a.valid_to > e.event_ts)
+        return exists(select(a.tier).where(*then, *tiers))
+
+    if kind == "account":
+        whose = [e.account_id == t.subject_id, at_the_time(a.tier == t.tier)]
+    else:
+        known = a.tier.in_([tier.id for tier in scope.book.tiers])
+        # As in the levels: use under a tier that is not known belongs to the highest one.
+        counted = or_(at_the_time(known, a.tier_rank <= t.level_rank), and_(t.level == t.tier, ~at_the_time(known)))
+        whose = [g.group_id == t.subject_id, g.account_id == e.account_id, counted]
+    day = utc_day(e.event_ts)
+    same_limits = [held[f"limit_{name}"] == t[f"limit_{name}"] for name in (*FLAGGED, *PROBING)]
+    return [
+        e.prompt_template_hash == t.skeleton, scope.in_period(e.event_ts), ~is_impossible(usage_events), *whose,
+        held.tier == t.level, held.from_day <= day, held.to_day > day, *same_limits,
+    ]  # fmt: skip
