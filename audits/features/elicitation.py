@@ -35,6 +35,9 @@ _LIFTED = re.compile(
     rf"[^!?\n]{{0,120}}\b(?:hidden|internal|private|raw|unfiltered|your|own)\b[^.!?\n]{{0,30}}{_THOUGHT}",
     re.IGNORECASE,
 )
+_LIFTS = frozenset(
+    ("ignore", "bypass", "disregard", "override", "forget", "circumvent", "disable", "turn", "lift", "drop")
+)
 _QUOTATION = re.compile(r"\"[^\"\n]*\"|“[^”]*”|«[^»]*»|```.*?```|(?<!\w)'[^'\n]{8,}'(?!\w)", re.DOTALL)
 _ABOUT_IT = re.compile(
     r"\b(?:translate|classify|moderat\w+|detect\w*|label|paraphrase|rephrase|proofread|grammar|is this|jailbreak\w*"
@@ -50,21 +53,21 @@ def elicitation(text: str, words: frozenset[str]) -> float:
     if not _SIGNS.concern(text, words):
         return 0.0
     plain = text.replace("’", "'")
-    if _LIFTED.search(plain):
+    if not words.isdisjoint(_LIFTS) and _LIFTED.search(plain):
         return LIFTED
-    asking = _FORBIDDEN.sub(" ", plain)
-    score = _highest(asking)
-    if score > QUOTED and _ABOUT_IT.search(asking):
-        score = max(_highest(_QUOTATION.sub(" ", asking)), round(score * QUOTED, 4))
+    score = _highest(plain)
+    if score > QUOTED and _ABOUT_IT.search(plain):
+        score = max(_highest(_QUOTATION.sub(" ", plain)), round(score * QUOTED, 4))
     return max(score, STEPS)
 
 
 def _highest(text: str) -> float:
     """Of the sentences that speak of reasoning; what never ends is looked at piece by piece."""
-    pieces = (
-        sentence[at : at + LONGEST] for sentence in SENTENCE.split(text) for at in range(0, len(sentence), LONGEST)
-    )
-    return max(
-        (_SIGNS.highest(piece, words) for piece in pieces if _SIGNS.concern(piece, words := words_of(piece))),
-        default=0.0,
-    )
+    score = 0.0
+    for sentence in SENTENCE.split(text):
+        for at in range(0, len(sentence), LONGEST):
+            piece = sentence[at : at + LONGEST]
+            if _SIGNS.concern(piece, words_of(piece)):
+                asking = _FORBIDDEN.sub(" ", piece)
+                score = max(score, _SIGNS.highest(asking, words_of(asking)))
+    return score

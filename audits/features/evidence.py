@@ -23,13 +23,14 @@ _WORD = re.compile(r"[^\W\d]\w*")
 @dataclass(frozen=True, slots=True)
 class Sign:
     """One kind of sign. To save time it is looked for only where one of its words is: in a text with any of ``words``,
-    in the sentences with any of ``within``.
+    in the sentences with any of ``within``. A ``supporting`` sign says nothing by itself.
     """
 
     weight: float
     written: tuple[tuple[re.Pattern[str], ...], ...]  # any of these, of which all are there
     words: frozenset[str]
     within: frozenset[str]
+    supporting: bool
 
     def shows(self, text: str) -> bool:
         """Whether a text shows the sign."""
@@ -64,6 +65,7 @@ class Signs:
                     _compiled(entry["written"], fragments, whole),
                     frozenset(entry.get("words", ())),
                     frozenset(entry.get("within", ())),
+                    entry.get("supporting", False),
                 )
                 for entry in listed["signs"]
             ),
@@ -76,9 +78,12 @@ class Signs:
 
     def weights(self, text: str, words: frozenset[str]) -> list[float]:
         """The weights of the signs that a text with those words shows."""
-        english, weights = text.isascii(), []
+        english = text.isascii()
+        weights: list[float] = []
         pieces: list[tuple[str, frozenset[str]]] = []
         for sign in self.written:
+            if sign.supporting and not weights:
+                continue
             looked_at, needed = text, sign.words or sign.within
             if english and needed:
                 if needed.isdisjoint(words):

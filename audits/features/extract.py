@@ -47,6 +47,16 @@ class Features:
 COLUMNS = tuple(field.name for field in fields(Features))
 
 
+@dataclass(frozen=True, slots=True)
+class _System:
+    """What is known of a system prompt."""
+
+    digest: str | None = None
+    elicits: float = 0.0
+    text: str = ""
+    words: frozenset[str] = frozenset()
+
+
 class Extractor:
     """Turns requests into features under one salt; digests of different salts cannot be compared.
 
@@ -68,39 +78,32 @@ class Extractor:
 
     def of_text(self, prompt: str, system: str = "") -> Features:
         """The features of a prompt and the system prompt that goes with it."""
-        system_hash, system_score = self._system(system)
+        before = self._system(system)
         text = bounded(prompt)
         if not text.strip():
-            return Features(system_hash)
+            return Features(before.digest)
         bare = masked(text)
         divided = template(bare)
         about = divided.varying if len(divided.varying) >= _PAYLOAD else bare
         words = words_of(text)
         return Features(
-            system_prompt_hash=system_hash,
+            system_prompt_hash=before.digest,
             prompt_template_hash=self.hasher.passage("template", divided.fixed) if divided.fixed else None,
             prompt_simhash=self._simhash.of(prompt),
             topic_id=self._topics.topic(about) or self._topics.topic(text),
             lang=language(bare) or language(text),
-            cot_elicit_score=max(elicitation(text, words), system_score),
-            rubric_grade_score=self._grading(system, text, words),
+            cot_elicit_score=max(elicitation(text, words), before.elicits),
+            # A judge's rubric stands in the system prompt as often as before the answer: both are read as one.
+            rubric_grade_score=grading(before.text + text, words | before.words),
             benchmark_score=1.0 if self._is_known(text) else benchmark(text, words),
         )
 
-    def _of_system(self, system: str) -> tuple[str | None, float]:
-        """Digest of a system prompt, and how much it asks for hidden reasoning."""
+    def _of_system(self, system: str) -> _System:
         text = bounded(system)
         if not text.strip():
-            return None, 0.0
-        return self.hasher.passage("system", settled(text)), elicitation(text, words_of(text))
-
-    @staticmethod
-    def _grading(system: str, text: str, words: frozenset[str]) -> float:
-        """A judge's rubric stands in the system prompt as often as before the answer, so both are read as one."""
-        if not system:
-            return grading(text, words)
-        whole = f"{bounded(system)}\n{text}"
-        return grading(whole, words_of(whole))
+            return _System()
+        words = words_of(text)
+        return _System(self.hasher.passage("system", settled(text)), elicitation(text, words), text + "\n", words)
 
     def _is_known(self, text: str) -> bool:
         """Whether the text, or what follows a first line or label in it, is a known item."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-SAMPLE = 200  # characters suffice, and more take longer
+SAMPLE = 150  # characters suffice, and more take longer
 _NO_LETTERS = re.compile(r"(?:<\w+>|[\d_<]|[^\w<])+")
 _SCRIPTS = (
     ("ja", re.compile(r"[぀-ヿ]")), ("ko", re.compile(r"[가-힯]")), ("zh", re.compile(r"[㐀-鿿]")),

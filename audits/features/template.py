@@ -115,7 +115,9 @@ def _size(sentences: list[str]) -> int:
 
 def _canonical(text: str, longest: int = LONGEST, *, more: bool = False) -> str:
     """Words alone, in one case, names masked, repeated masks once; "" where no word is left."""
-    text = _WORDLESS.sub(r" \g<0> ", _NAME.sub("<name>", text))
+    text = _NAME.sub("<name>", text)
+    if not text.isascii():
+        text = _WORDLESS.sub(r" \g<0> ", text)
     words: list[str] = []
     for word in _WORD.findall(text):
         word = word if word[0] == "<" else word.casefold()  # noqa: PLW2901

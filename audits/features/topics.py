@@ -16,7 +16,7 @@ from audits.errors import AuditsError
 
 SHIPPED = Path(__file__).with_name("topics.yaml")
 OTHER = 0  # the id of every prompt in which no topic's word is found
-LONGEST = 400  # words that are looked at
+LONGEST = 250  # words that are looked at
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*\+*")
 _LIKE = "Write it like - {id: 1, name: algebra, words: [equation*, polynomial]}."
 
