@@ -17,7 +17,7 @@ from audits.rules.base import Rule, RuleSpec
 from audits.rules.operator_rule import functions_from, read_query
 
 HERE = Path(__file__).parent
-CONTENT = ("rule.yaml", "rule.py", "rule.sql", "cases.yaml")
+CONTENT = ("rule.yaml", "rule.py", "rule.sql", "cases.yaml", "countries.csv")
 
 
 def load_rules(policy: Path | None = None) -> dict[str, Rule]:

@@ -78,9 +78,9 @@ class Scope:
             )
             for row in self.limits
         ]
-        return _table_of(columns, rows, "limits")
+        return table_of(columns, rows, "limits")
 
-    def usage(self, rollup: Table, *, baseline: bool = False) -> Subquery:
+    def usage(self, rollup: Table | Subquery, *, baseline: bool = False) -> Subquery:
         """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
 
         Adds ``customer_id``, ``tier``, ``tier_rank`` and the ``limit_...`` columns in force. Rows of accounts outside
@@ -158,7 +158,7 @@ class Scope:
             (row.country, row.status, row.from_day, row.to_day or _FOREVER)
             for row in self.book.territories(self.baseline_from, self.period.last_day)
         ]
-        b = _table_of(columns, of_book, "book_territories").c
+        b = table_of(columns, of_book, "book_territories").c
         return select(
             b.country, b.status, midnight(b.from_day).label("valid_from"), midnight(b.to_day).label("valid_to")
         ).subquery("territory")
@@ -188,7 +188,7 @@ class Scope:
             (row.tier, row.from_day, row.to_day or _FOREVER, float(row.values[parameter]))  # type: ignore[arg-type]
             for row in self.book.limits(rule_id, self.baseline_from, self.period.last_day)
         ]
-        return _table_of(columns, rows, f"limit_of_{rule_id.lower()}")
+        return table_of(columns, rows, f"limit_of_{rule_id.lower()}")
 
     def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
         """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table.
@@ -269,7 +269,7 @@ class Scope:
         return and_(instant >= literal(self.period.start), instant < literal(self.period.end))
 
 
-def _table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name: str) -> Subquery:
+def table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name: str) -> Subquery:
     """Rows of our own as a relation; none at all is a relation too, though SQL has no empty VALUES."""
     if not rows:
         return select(*(cast(null(), c.type).label(c.name) for c in columns)).where(false()).subquery(name)
