@@ -9,14 +9,15 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnClause,
     ColumnElement,
     Date,
+    FromClause,
     Select,
     String,
     Subquery,
-    Table,
     and_,
     case,
     cast,
@@ -80,7 +81,7 @@ class Scope:
         ]
         return table_of(columns, rows, "limits")
 
-    def usage(self, rollup: Table | Subquery, *, baseline: bool = False) -> Subquery:
+    def usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
         """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
 
         Adds ``customer_id``, ``tier``, ``tier_rank`` and the ``limit_...`` columns in force. Rows of accounts outside
@@ -98,7 +99,7 @@ class Scope:
             select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in limits.c if c.name.startswith("limit_")))
             .select_from(joined)
             .where(r.day.between(first, self.period.last_day))
-            .subquery(rollup.name)
+            .subquery(rollup.description)
         )
 
     def accounts(self) -> Subquery:
@@ -167,16 +168,64 @@ class Scope:
         """The tier of a rank: ``tier_at(func.max(rows.tier_rank))`` is the highest of several."""
         return case({number: tier.id for number, tier in enumerate(self.book.tiers)}, value=rank, else_=UNASSIGNED)
 
-    def group_usage(self, rollup: Table, *, baseline: bool = False) -> Subquery:
-        """The members' rollup rows of the period (and baseline) with the group's ``group_id``, ``tier`` and limits."""
+    def group_usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
+        """The members' rollup rows of the period (and baseline) with the group's ``group_id`` and ``tier``.
+
+        The ``limit_...`` columns are those in force for the group's tier on the row's own day.
+        """
         r: Any = rollup.c
-        g = self.groups()
+        g = audited_groups
+        limits = self.limit_rows()
+        in_force = and_(limits.c.tier == g.c.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day)
         first = self.baseline_from if baseline else self.period.first_day
         return (
-            select(rollup, *(c for c in g.c if c.name != "account_id"))
-            .select_from(rollup.join(g, g.c.account_id == r.account_id))
+            select(rollup, g.c.group_id, g.c.tier, *(c for c in limits.c if c.name.startswith("limit_")))
+            .select_from(rollup.join(g, g.c.account_id == r.account_id).join(limits, in_force))
             .where(r.day.between(first, self.period.last_day))
-            .subquery(f"group_{rollup.name}")
+            .subquery(f"group_{rollup.description}")
+        )
+
+    def subject_usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
+        """:meth:`usage` of every account and, once more, :meth:`group_usage` of every group, in one relation.
+
+        For rules whose units are both: ``subject_type``, ``subject_id``, ``tier``, the rollup's columns, the limits.
+        """
+        u, g = self.usage(rollup, baseline=baseline), self.group_usage(rollup, baseline=baseline)
+        shared = [c.name for c in u.c if c.name in g.c and c.name != "tier"]
+        accounts, groups = (
+            select(
+                literal(kind).label("subject_type"),
+                subject.label("subject_id"),
+                rows.c.tier,
+                *(rows.c[n] for n in shared),
+            )
+            for rows, kind, subject in ((u, "account", u.c.account_id), (g, "group", g.c.group_id))
+        )
+        return union_all(accounts, groups).subquery(f"subject_{rollup.description}")
+
+    def members_of(self, subjects: Subquery) -> Select[Any]:
+        """``account_id`` of the accounts that subjects (``subject_type``, ``subject_id``) consist of."""
+        s, g = subjects.c, audited_groups.c
+        members = union_all(
+            select(s.subject_id.label("account_id")).where(s.subject_type == "account"),
+            select(g.account_id).where(s.subject_type == "group", g.group_id == s.subject_id),
+        ).subquery("members")
+        return select(members.c.account_id)
+
+    def requests(self, among: Select[Any], *columns: ColumnElement[Any], where: Iterable[ColumnElement[bool]]) -> CTE:
+        """Single requests of some accounts in the shape of a rollup, for :meth:`usage` and :meth:`group_usage`.
+
+        For what no rollup holds, and then for candidates only: ``among`` selects their ``account_id``. As in the
+        rollups, impossible rows are left out and a request that was delivered again is there once.
+        """
+        e, day = usage_events.c, utc_day(usage_events.c.event_ts)
+        since = literal(utc_midnight(self.baseline_from))
+        return (
+            select(e.event_id, day.label("day"), e.event_ts.label("slice_start"), e.account_id, *columns)
+            .where(e.event_ts >= since, e.event_ts < literal(self.period.end), ~is_impossible(usage_events))
+            .where(e.account_id.in_(among), *where)
+            .distinct()
+            .cte("requests")  # read once, for accounts and for groups
         )
 
     def limit_of(self, rule_id: str, parameter: str) -> Subquery:
@@ -190,19 +239,22 @@ class Scope:
         ]
         return table_of(columns, rows, f"limit_of_{rule_id.lower()}")
 
-    def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool]) -> Select[Any]:
+    def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool], since: date | None = None) -> Select[Any]:
         """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table.
 
-        As in the rollups, impossible rows are left out and a request that was delivered again is there once.
+        As in the rollups, impossible rows are left out and a request that was delivered again is there once. ``since``
+        is an earlier first day, for a finding that reaches back before the period.
         """
         e = usage_events.c
+        begins = utc_midnight(since) if since else self.period.start
         return (
             select(
                 e.event_id, e.event_ts, e.account_id, e.api_key_hash, e.operation, e.model_requested, e.model_served,
                 e.input_tokens, e.output_tokens, e.status_code,
             )
             .where(e.account_id.in_(sorted(accounts)))
-            .where(self.in_period(e.event_ts), ~is_impossible(usage_events), *more)
+            .where(e.event_ts >= literal(begins), e.event_ts < literal(self.period.end))
+            .where(~is_impossible(usage_events), *more)
             .distinct()
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
@@ -249,7 +301,9 @@ class Scope:
         at: ColumnElement[Any] = usage_events.c.event_ts,
         account: ColumnElement[Any] = usage_events.c.account_id,
     ) -> ColumnElement[bool]:
-        """Evidence: whether the account was in the finding's tier at an instant."""
+        """Evidence: whether the account was in the finding's tier at an instant; a group's members may be in any."""
+        if found.subject_type == "group":
+            return true()
         t = account_tiers.c
         held = and_(t.valid_from <= at, or_(t.valid_to.is_(None), at < t.valid_to))
         return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, held))

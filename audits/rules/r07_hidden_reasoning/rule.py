@@ -1,10 +1,15 @@
-"""R07: prompts that ask for the model's hidden reasoning, or replay its signatures in other sessions."""
+"""R07: requests that ask for the model's hidden reasoning, or replay its signatures in other sessions.
+
+Whether replays belong to several sessions is read from single requests, of subjects with enough replays only: an agent
+that hands the model its own signatures within one session does what the service asks for.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy import Select, Subquery, and_, case, func, literal, or_, select, union_all
 
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import account_score_day
@@ -13,71 +18,95 @@ from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
-SHOWN = ("share_min", "requests_min", "replays_min")
+LIMITS = ("score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min")
+REPLAY = and_(usage_events.c.status_code < 400, usage_events.c.reasoning_visibility == "signature_replay")
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts and groups with enough elicitation, by share and by number, or enough replays."""
-    u, g = scope.usage(account_score_day).c, scope.group_usage(account_score_day).c
-    m, gm = scope.usage(account_model_day).c, scope.group_usage(account_model_day).c
-    counted = union_all(
-        _elicited(u, "account", u.account_id, u.limit_requests_min),
-        _elicited(g, "group", g.group_id, g.limit_group_requests_min),
-        _replayed(m, "account", m.account_id, m.limit_requests_min),
-        _replayed(gm, "group", gm.group_id, gm.limit_group_requests_min),
-    ).subquery("counted").c  # fmt: skip
-    c = (
-        select(
-            counted.subject_type, counted.subject_id, counted.tier,
-            func.sum(counted.elicited).label("elicited"),
-            func.sum(counted.scored).label("scored"),
-            func.sum(counted.replays).label("replays"),
-            *(func.max(counted[f"limit_{name}"]).label(f"limit_{name}") for name in SHOWN),
-        )
-        .group_by(counted.subject_type, counted.subject_id, counted.tier)
-        .subquery("sums")
-    ).c  # fmt: skip
-    asks = and_(c.elicited >= c.limit_requests_min, ratio(c.elicited, c.scored) >= c.limit_share_min)
+    """Accounts and groups with enough elicitation, by share and by number, or enough replays across sessions.
+
+    Where a limit changes inside the period, each stretch is held against its own; the worst one is reported.
+    """
+    s = _stretches(scope).c
+    asks = and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
+    replays = and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
+    worst = func.row_number().over(
+        partition_by=(s.subject_type, s.subject_id, s.tier),
+        order_by=(s.asked.desc(), s.replays.desc(), *(s[f"limit_{name}"] for name in LIMITS)),
+    )
+    found = select(*s, worst.label("place")).where(or_(asks, replays)).subquery("found").c
     return select(
-        c.subject_type,
-        c.subject_id,
-        c.tier,
-        c.elicited.label("observed_requests"),
-        ratio(c.elicited, c.scored).label("observed_share"),
-        c.replays.label("observed_replays"),
-        c.limit_share_min,
-        c.limit_requests_min,
-        c.limit_replays_min,
-    ).where(or_(asks, c.replays >= c.limit_replays_min))
+        found.subject_type,
+        found.subject_id,
+        found.tier,
+        found.asked.label("observed_requests"),
+        ratio(found.asked, found.scored).label("observed_share"),
+        found.replays.label("observed_replays"),
+        found.limit_score_min,
+        found.limit_share_min,
+        found.limit_requests,
+        found.limit_replays_min,
+        found.limit_replay_sessions_min,
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts with enough replays, alone or as a group, of which nobody knows whether they span several sessions."""
+    s = _stretches(scope).c
+    unknown = and_(s.replays >= s.limit_replays_min, s.sessions < s.limit_replay_sessions_min, s.sessionless > 0)
+    subjects = select(s.subject_type, s.subject_id).where(unknown).subquery("unknown")
+    reason = literal("not recorded: session_id of the replays").label("reason")
+    return scope.members_of(subjects).add_columns(reason)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The requests that scored as elicitation, and the replays."""
+    """The successful requests that scored as elicitation, and the replays."""
     e = usage_events.c
-    low = min(float(row.values["score_min"]) for row in scope.limits)  # type: ignore[arg-type]
-    asks = or_(e.cot_elicit_score >= low - 0.0005, e.reasoning_visibility == "signature_replay")
-    return scope.events_of(found.account_ids, asks).add_columns(e.cot_elicit_score, e.reasoning_visibility)
+    tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
+    asks = and_(e.status_code < 400, e.cot_elicit_score >= tenth - 0.0005)
+    return scope.events_of(
+        found.account_ids, or_(asks, REPLAY), scope.in_tier(found), scope.under_limits(found)
+    ).add_columns(e.cot_elicit_score, e.reasoning_visibility, e.session_id)
 
 
-def _elicited(u: Any, kind: str, subject: ColumnElement[Any], least: ColumnElement[Any]) -> Select[Any]:
-    tenth = u.cot_elicit_score_tenth
+def _stretches(scope: Scope) -> Subquery:
+    """Figures of each account and group, by tier and stretch of the period under the same limits."""
+    u, m = scope.subject_usage(account_score_day).c, scope.subject_usage(account_model_day).c
+    r = scope.subject_usage(scope.requests(_replayers(scope, m), usage_events.c.session_id, where=(REPLAY,))).c
+    asked = func.sum(u.n_ok).filter(u.cot_elicit_score_tenth >= u.limit_score_min * 10)
+    none = literal(0)
+    parts = union_all(
+        select(*_stretch(u), asked.label("asked"), func.sum(u.n_ok).label("scored"),
+               none.label("replays"), none.label("sessions"), none.label("sessionless"))
+        .where(u.cot_elicit_score_tenth.is_not(None))
+        .group_by(*_stretch(u)),
+        select(*_stretch(m), none, none, func.sum(m.n_signature_replay), none, none).group_by(*_stretch(m)),
+        # By account: sessions of two accounts are two, whatever their names.
+        select(*_stretch(r), none, none, none, func.count(r.session_id.distinct()),
+               func.count().filter(r.session_id.is_(None)))
+        .group_by(*_stretch(r), r.account_id),
+    ).subquery("parts").c  # fmt: skip
+    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "sessionless")]
+    key = _stretch(parts)
+    by_kind = {"account": parts.limit_requests_min, "group": parts.limit_group_requests_min}
+    least = func.max(case(by_kind, value=parts.subject_type)).label("limit_requests")
     return (
-        select(
-            literal(kind).label("subject_type"), subject.label("subject_id"), u.tier,
-            func.coalesce(func.sum(u.n_requests).filter(tenth >= u.limit_score_min * 10), 0).label("elicited"),
-            func.sum(u.n_requests).label("scored"),
-            literal(0).label("replays"),
-            func.max(u.limit_share_min).label("limit_share_min"),
-            func.max(least).label("limit_requests_min"),
-            func.max(u.limit_replays_min).label("limit_replays_min"),
-        )
-        .where(tenth.is_not(None))
-        .group_by(subject, u.tier)
-    )  # fmt: skip
+        select(*key, least, *(func.sum(figure).label(figure.name) for figure in figures))
+        .group_by(*key)
+        .subquery("stretches")
+    )
 
 
-def _replayed(u: Any, kind: str, subject: ColumnElement[Any], least: ColumnElement[Any]) -> Select[Any]:
-    return select(
-        literal(kind), subject, u.tier, literal(0), literal(0), func.sum(u.n_signature_replay),
-        func.max(u.limit_share_min), func.max(least), func.max(u.limit_replays_min),
-    ).group_by(subject, u.tier)  # fmt: skip
+def _stretch(rows: Any) -> list[Any]:
+    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
+
+
+def _replayers(scope: Scope, m: Any) -> Select[Any]:
+    """The accounts of subjects with enough replays for their sessions to matter."""
+    busy = (
+        select(m.subject_type, m.subject_id)
+        .group_by(*_stretch(m))
+        .having(func.sum(m.n_signature_replay) >= m.limit_replays_min)
+        .subquery("busy")
+    )
+    return scope.members_of(busy)
