@@ -1,22 +1,42 @@
-"""R08: log-probabilities taken out in bulk, or by a tier that may not have them at all.
+"""R08: log-probabilities taken out in bulk, or under a tier that may not have them at all.
 
-Single requests are read for accounts only whose rollups already show the volume: output length and logit bias of the
-same request are nowhere else.
+Output length and logit bias of the same request are nowhere but in single requests; they are read for subjects only
+whose rollups show the volume.
 """
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Float, Select, Subquery, and_, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    Subquery,
+    and_,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
+from audits.periods import utc_midnight
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number, ratio
 from audits.warehouse.tables import usage_events
 
-LIMITS = ("requests_a_week", "bias_share_min", "short_share_min", "short_output_tokens", "unentitled_min")
+LIMITS = ("requests_a_week", "harvest_share_min", "short_output_tokens")
+ASKED = and_(usage_events.c.status_code < 400, usage_events.c.top_logprobs > 0)
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -24,85 +44,124 @@ def violations(scope: Scope) -> Select[Any]:
     return select(union_all(_unentitled(scope), _harvest(scope)).subquery("cases"))
 
 
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts with the volume, alone or as a group, of which too little logit bias is recorded to know."""
+    w = _weeks(scope).c
+    unsure = and_(
+        w.requests >= w.limit_requests_a_week,
+        ratio(w.harvested, w.requests) < w.limit_harvest_share_min,
+        ratio(w.harvested + w.unknown, w.requests) >= w.limit_harvest_share_min,
+    )
+    subjects = select(w.subject_type, w.subject_id).where(unsure).subquery("unsure")
+    return scope.members_of(subjects).add_columns(literal("not recorded: logit_bias_n").label("reason"))
+
+
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that asked for log-probabilities."""
+    """The successful requests with log-probabilities: of the seven days, or of the days without entitlement."""
     e = usage_events.c
-    return scope.events_of(found.account_ids, e.status_code < 400, e.top_logprobs > 0).add_columns(
+    if found.discriminator == "entitlement":
+        which, since = on_listed_days(found), None
+    else:
+        last = date.fromisoformat(found.observed["week_ends"])
+        since = last - timedelta(days=6)
+        which = and_(
+            e.event_ts >= literal(utc_midnight(since)), e.event_ts < literal(utc_midnight(last + timedelta(days=1)))
+        )
+    return scope.events_of(found.account_ids, ASKED, which, scope.in_tier(found), since=since).add_columns(
         e.top_logprobs, e.logit_bias_n
     )
 
 
-def _denied_tiers(scope: Scope) -> list[str]:
-    rows = scope.book.entitlements(scope.period.first_day, scope.period.last_day)
-    return sorted({r.tier for r in rows if (r.kind, r.value, r.allowed) == ("capability", "logprobs", False)})
-
-
 def _unentitled(scope: Scope) -> Select[Any]:
+    """Where the limit changes inside the period, each stretch is held against its own; the worst one is reported."""
     u = scope.usage(account_model_day).c
-    return (
+    stretch = (u.account_id, u.tier, u.limit_harvest_share_min, u.limit_unentitled_min)
+    requests = func.sum(u.n_logprobs)
+    s = (
         select(
-            literal("account").label("subject_type"), u.account_id.label("subject_id"), u.tier,
-            literal("not in the tier").label("observed_kind"),
-            cast(func.sum(u.n_logprobs), Float(53)).label("observed_requests"),
-            cast(null(), Float(53)).label("observed_bias_share"), cast(null(), Float(53)).label("observed_short_share"),
-            func.max(u.limit_unentitled_min).label("limit_requests"),
+            *stretch, requests.label("requests"), listed(u.day).label("days"),
+            func.row_number().over(partition_by=(u.account_id, u.tier), order_by=(requests.desc(), listed(u.day)))
+            .label("place"),
         )
-        .where(u.tier.in_(_denied_tiers(scope)))
-        .group_by(u.account_id, u.tier)
-        .having(func.sum(u.n_logprobs) >= func.max(u.limit_unentitled_min))
-    )  # fmt: skip
+        .where(u.n_logprobs > 0, _denied(scope, u))
+        .group_by(*stretch)
+        .having(requests >= u.limit_unentitled_min)
+        .subquery("stretches")
+    ).c  # fmt: skip
+    return select(
+        literal("account").label("subject_type"),
+        s.account_id.label("subject_id"),
+        s.tier,
+        literal("entitlement").label("discriminator"),
+        cast(s.requests, Float(53)).label("observed_requests"),
+        cast(null(), Float(53)).label("observed_share"),
+        cast(null(), String).label("observed_week_ends"),
+        s.days.label("observed_on_days"),
+        s.limit_unentitled_min.label("limit_requests"),
+        s.limit_harvest_share_min,
+    ).where(s.place == 1)
 
 
 def _harvest(scope: Scope) -> Select[Any]:
-    """Subjects whose busiest seven days reach the limit, with bias and short answers on enough of those requests."""
-    b, e = _busy(scope).c, usage_events.c
-    short = and_(e.output_tokens <= b.limit_short_output_tokens)
-    figures = (
-        select(
-            b.subject_type, b.subject_id, b.tier, b.peak,
-            ratio(func.count().filter(e.logit_bias_n > 0), func.count()).label("bias"),
-            ratio(func.count().filter(short), func.count()).label("short"),
-            *(func.max(b[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .where(e.account_id == b.account_id, e.status_code < 400, e.top_logprobs > 0, scope.in_period(e.event_ts))
-        .group_by(b.subject_type, b.subject_id, b.tier, b.peak)
-        .subquery("figures")
-    ).c  # fmt: skip
+    """Subjects with seven days that end in the period, over the limit of the last of them; the busiest is reported."""
+    w = _weeks(scope).c
+    busiest = func.row_number().over(
+        partition_by=(w.subject_type, w.subject_id, w.tier), order_by=(w.requests.desc(), w.day)
+    )
+    over = and_(w.requests >= w.limit_requests_a_week, ratio(w.harvested, w.requests) >= w.limit_harvest_share_min)
+    found = select(*w, busiest.label("place")).where(over).subquery("found").c
     return select(
-        figures.subject_type, figures.subject_id, figures.tier, literal("in bulk"), cast(figures.peak, Float(53)),
-        figures.bias, figures.short, figures.limit_requests_a_week,
-    ).where(figures.bias >= figures.limit_bias_share_min, figures.short >= figures.limit_short_share_min)  # fmt: skip
+        found.subject_type, found.subject_id, found.tier, literal("bulk"), cast(found.requests, Float(53)),
+        ratio(found.harvested, found.requests), cast(found.day, String), cast(null(), String),
+        found.limit_requests_a_week, found.limit_harvest_share_min,
+    ).where(found.place == 1)  # fmt: skip
 
 
-def _busy(scope: Scope) -> Subquery:
-    """The accounts of entitled subjects with enough log-probabilities in some seven days of the period."""
-    u, g = scope.usage(account_model_day).c, scope.group_usage(account_model_day).c
-    parts = []
-    for rows, kind, subject in ((u, "account", u.account_id), (g, "group", g.group_id)):
-        days = (
-            select(
-                subject.label("subject_id"), rows.tier, rows.day, func.sum(rows.n_logprobs).label("n"),
-                *(func.max(rows[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-            )
-            .where(rows.n_logprobs > 0, rows.tier.not_in(_denied_tiers(scope)))
-            .group_by(subject, rows.tier, rows.day)
-            .subquery(f"{kind}_days")
-        ).c  # fmt: skip
-        week = func.sum(days.n).over(
-            partition_by=(days.subject_id, days.tier), order_by=day_number(days.day), range_=(-6, 0)
+def _weeks(scope: Scope) -> Subquery:
+    """Of candidates, each seven days that end in the period: all requests, those with bias and next to no text."""
+    e = usage_events.c
+    asked = scope.requests(_candidates(scope), e.output_tokens, e.logit_bias_n, where=(ASKED,))
+    r = scope.subject_usage(asked, baseline=True).c
+    short = r.output_tokens <= r.limit_short_output_tokens
+    key = (r.subject_type, r.subject_id, r.tier, r.day, *(r[f"limit_{name}"] for name in LIMITS))
+    d = (
+        select(
+            *key,
+            func.count().label("requests"),
+            func.count().filter(short, r.logit_bias_n > 0).label("harvested"),
+            func.count().filter(short, r.logit_bias_n.is_(None)).label("unknown"),
         )
-        weeks = select(*days, week.label("week")).subquery(f"{kind}_weeks").c
-        busy = (
-            select(
-                weeks.subject_id, weeks.tier, func.max(weeks.week).label("peak"),
-                *(func.max(weeks[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-            )
-            .group_by(weeks.subject_id, weeks.tier)
-            .having(func.max(weeks.week) >= func.max(weeks.limit_requests_a_week))
-            .subquery(f"busy_{kind}s")
-        ).c  # fmt: skip
-        members = scope.groups().c
-        account = busy.subject_id if kind == "account" else members.account_id
-        part = select(literal(kind).label("subject_type"), account.label("account_id"), *busy)
-        parts.append(part if kind == "account" else part.where(members.group_id == busy.subject_id))
-    return union_all(*parts).subquery("busy")
+        .where(~_denied(scope, r))
+        .group_by(*key)
+        .subquery("days")
+    ).c
+
+    def week(n: ColumnElement[Any]) -> ColumnElement[Any]:
+        who = (d.subject_type, d.subject_id, d.tier)
+        return func.sum(n).over(partition_by=who, order_by=day_number(d.day), range_=(-6, 0)).label(n.name)
+
+    own = [d[column.name] for column in key]
+    w = select(*own, *(week(n) for n in (d.requests, d.harvested, d.unknown))).subquery("weeks")
+    return select(w).where(w.c.day >= scope.period.first_day).subquery("weeks_of_period")
+
+
+def _candidates(scope: Scope) -> Select[Any]:
+    """The accounts of subjects with as many such requests, in the period and the six days before, as a week's limit."""
+    m = scope.subject_usage(account_model_day, baseline=True).c
+    busy = (
+        select(m.subject_type, m.subject_id)
+        .group_by(m.subject_type, m.subject_id, m.tier)
+        .having(func.sum(m.n_logprobs) >= func.min(m.limit_requests_a_week))
+        .subquery("busy")
+    )
+    return scope.members_of(busy)
+
+
+def _denied(scope: Scope, u: Any) -> ColumnElement[bool]:
+    """Whether a row's tier may not have log-probabilities on the row's day."""
+    denied: list[ColumnElement[bool]] = [
+        and_(u.tier == row.tier, u.day >= literal(row.from_day), u.day < literal(row.to_day) if row.to_day else true())
+        for row in scope.book.entitlements(scope.baseline_from, scope.period.last_day)
+        if (row.kind, row.value, row.allowed) == ("capability", "logprobs", False)
+    ]
+    return or_(false(), *denied)
