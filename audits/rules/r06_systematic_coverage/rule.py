@@ -1,13 +1,13 @@
 """R06: prompts that walk evenly over all topics, hardly ever twice and hardly ever in conversation.
 
-Whether inputs repeat and sessions have one turn is read from single requests, of candidates only.
+Whether inputs repeat and sessions have one turn is read from single requests, of subjects only whose topics are spread.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Select, Subquery, and_, cast, func, literal, select, true, union_all
+from sqlalchemy import ColumnElement, Float, Integer, Select, Subquery, and_, cast, func, select, true
 
 from audits.rollups.account_topic_day import account_topic_day
 from audits.rules.base import Found
@@ -19,87 +19,110 @@ LIMITS = ("prompts_min", "topic_entropy_min", "unique_share_min", "single_turn_s
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts and groups with enough prompts, spread over the topics, unique, and single-turn."""
-    c, e = _candidates(scope).c, usage_events.c
-    of_one = func.count().over(partition_by=(c.subject_id, c.tier, e.account_id, e.session_id))
-    asked = (
-        select(*c, e.prompt_simhash, (of_one == 1).label("alone"))
-        .where(e.account_id == c.account_id, scope.in_period(e.event_ts), e.status_code < 400)
-        .where(e.prompt_simhash.is_not(None), e.session_id.is_not(None))
-        .subquery("asked")
-    ).c
-    unique = ratio(func.count(asked.prompt_simhash.distinct()), func.count())
-    single = ratio(func.count().filter(asked.alone), func.count())
-    return (
-        select(
-            asked.subject_type, asked.subject_id, asked.tier,
-            func.max(asked.n).label("observed_prompts"),
-            func.max(asked.entropy).label("observed_topic_entropy"),
-            unique.label("observed_unique_share"),
-            single.label("observed_single_turn_share"),
-            *(func.max(asked[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(asked.subject_type, asked.subject_id, asked.tier)
-        .having(
-            unique >= func.max(asked.limit_unique_share_min), single >= func.max(asked.limit_single_turn_share_min)
-        )
-    )  # fmt: skip
+    """Accounts and groups with enough prompts, spread over the topics, unique, and single-turn.
+
+    Where a limit changes inside the period, each stretch is held against its own; the one with most is reported.
+    """
+    f = _covering(scope).c
+    most = func.row_number().over(
+        partition_by=(f.subject_type, f.subject_id, f.tier),
+        order_by=(f.prompts.desc(), *(f[f"limit_{name}"] for name in LIMITS)),
+    )
+    found = select(*f, most.label("place")).where(f.prompts >= f.limit_prompts_min).subquery("found").c
+    return select(
+        found.subject_type,
+        found.subject_id,
+        found.tier,
+        found.prompts.label("observed_prompts"),
+        found.entropy.label("observed_topic_entropy"),
+        found.unique_share.label("observed_unique_share"),
+        found.single_share.label("observed_single_turn_share"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts that cover the topics in too few prompts to tell it from chance."""
+    f = _covering(scope).c
+    least = func.min(cast(f.limit_prompts_min, Integer))
+    reason = func.concat("sample too small: fewer than ", least, " prompts").label("reason")
+    few = and_(f.subject_type == "account", f.prompts < f.limit_prompts_min)
+    return select(f.subject_id.label("account_id"), reason).where(few).group_by(f.subject_id)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests with topic, similarity digest and session."""
+    """The successful requests with a topic, with their similarity digest and session."""
     e = usage_events.c
-    return scope.events_of(found.account_ids, e.status_code < 400).add_columns(
-        e.topic_id, e.prompt_simhash, e.session_id
+    asked = and_(e.status_code < 400, e.topic_id.is_not(None), scope.in_tier(found), scope.under_limits(found))
+    return scope.events_of(found.account_ids, asked).add_columns(e.topic_id, e.prompt_simhash, e.session_id)
+
+
+def _covering(scope: Scope) -> Subquery:
+    """Figures of the subjects, by tier and stretch, that are at their limits in all but the number of prompts."""
+    spread, e = _spread(scope), usage_events.c
+    columns = (e.prompt_simhash, e.session_id)
+    answered = (e.status_code < 400, e.topic_id.is_not(None))
+    r = scope.subject_usage(scope.requests(scope.members_of(spread), *columns, where=answered)).c
+    of_one = func.count().over(partition_by=(*_stretch(r), r.account_id, r.session_id)) == 1
+    a = select(*_stretch(r), r.prompt_simhash, r.session_id, of_one.label("alone")).subquery("asked").c
+    prompts, sessions = func.count(), func.count(a.session_id)
+    f = (
+        select(
+            *_stretch(a),
+            prompts.label("prompts"),
+            func.count(a.prompt_simhash).label("compared"),
+            sessions.label("sessions"),
+            ratio(func.count(a.prompt_simhash.distinct()), func.count(a.prompt_simhash)).label("unique_share"),
+            ratio(sessions.filter(a.alone), sessions).label("single_share"),
+        )
+        .group_by(*_stretch(a))
+        .subquery("figures")
+    )
+    same = and_(*(of_all == of_spread for of_all, of_spread in zip(_stretch(f.c), _stretch(spread.c), strict=True)))
+    least = scope.book.settings(scope.period.last_day).evaluable_share * f.c.prompts
+    return (
+        select(f, spread.c.entropy)
+        .select_from(f.join(spread, same))
+        .where(
+            f.c.compared >= least,
+            f.c.sessions >= least,
+            f.c.unique_share >= f.c.limit_unique_share_min,
+            f.c.single_share >= f.c.limit_single_turn_share_min,
+        )
+        .subquery("covering")
     )
 
 
-def _candidates(scope: Scope) -> Subquery:
-    """Members of subjects with enough prompts and entropy: H = -sum p ln p over topics, over ln of their number."""
+def _spread(scope: Scope) -> Subquery:
+    """Subjects, by tier and stretch, whose prompts are spread over the topics evenly enough.
+
+    The entropy of an account is compared with the largest that all topics in use allow: ln of their number.
+    """
     t = account_topic_day.c
     topics = (
-        select(
-            func.greatest(func.ln(cast(func.greatest(func.count(t.topic_id.distinct()), 1), Float(53))), 1e-9).label(
-                "ln_all"
-            )
-        )
+        select(func.ln(cast(func.nullif(func.count(t.topic_id.distinct()), 0), Float(53))).label("largest"))
         .where(t.day.between(scope.period.first_day, scope.period.last_day))
         .subquery("topics")
     )
-    u, g, members = scope.usage(account_topic_day).c, scope.group_usage(account_topic_day).c, scope.groups().c
-    parts = []
-    for rows, kind, subject in ((u, "account", u.account_id), (g, "group", g.group_id)):
-        by_topic = (
-            select(
-                subject.label("subject_id"), rows.tier, rows.topic_id,
-                cast(func.sum(rows.n_requests), Float(53)).label("n"),
-                *(func.max(rows[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-            )
-            .where(rows.topic_id.is_not(None))
-            .group_by(subject, rows.tier, rows.topic_id)
-            .subquery(f"{kind}_topics")
-        ).c  # fmt: skip
-        whole = func.sum(by_topic.n)
-        # ln(N) - sum(n ln n) / N is the entropy without a second pass over the shares.
-        entropy = (func.ln(whole) - func.sum(by_topic.n * func.ln(by_topic.n)) / whole).label("h")
-        spread = (
-            select(
-                by_topic.subject_id, by_topic.tier, whole.label("n"), entropy,
-                *(func.max(by_topic[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-            )
-            .group_by(by_topic.subject_id, by_topic.tier)
-            .subquery(f"{kind}_spread")
-        )  # fmt: skip
-        s = spread.c
-        wide = and_(s.n >= s.limit_prompts_min, s.h / topics.c.ln_all >= s.limit_topic_entropy_min)
-        account = s.subject_id if kind == "account" else members.account_id
-        part = select(
-            literal(kind).label("subject_type"), account.label("account_id"), s.subject_id, s.tier, s.n,
-            (s.h / topics.c.ln_all).label("entropy"), *(s[f"limit_{name}"] for name in LIMITS),
-        ).where(wide)  # fmt: skip
-        if kind == "account":
-            parts.append(part.select_from(spread.join(topics, true())))
-        else:
-            held = members.group_id == s.subject_id
-            parts.append(part.select_from(spread.join(topics, true()).join(members.group_id.table, held)))
-    return union_all(*parts).subquery("candidates")
+    u = scope.subject_usage(account_topic_day).c
+    by_topic = (
+        select(*_stretch(u), cast(func.sum(u.n_requests), Float(53)).label("n"))
+        .where(u.topic_id.is_not(None))
+        .group_by(*_stretch(u), u.topic_id)
+        .subquery("by_topic")
+    ).c
+    whole = func.sum(by_topic.n)
+    # ln(N) - sum(n ln n) / N is the entropy without a second pass over the shares.
+    entropy = func.ln(whole) - func.sum(by_topic.n * func.ln(by_topic.n)) / whole
+    h = select(*_stretch(by_topic), entropy.label("h")).group_by(*_stretch(by_topic)).subquery("entropies")
+    share: ColumnElement[float] = ratio(h.c.h, topics.c.largest)
+    return (
+        select(*_stretch(h.c), share.label("entropy"))
+        .select_from(h.join(topics, true()))
+        .where(share >= h.c.limit_topic_entropy_min)
+        .subquery("spread")
+    )
+
+
+def _stretch(rows: Any) -> list[Any]:
+    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
