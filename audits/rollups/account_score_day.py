@@ -45,7 +45,7 @@ account_score_day = Table(
 def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account and combination of classes, of requests with any score."""
     e: Any = events.c
-    grain = (e.day, e.slice_start, e.account_id, *(_tenth(e[name]).label(f"{name}_tenth") for name in SCORES))
+    grain = (e.day, e.slice_start, e.account_id, *(tenth_of(e[name]).label(f"{name}_tenth") for name in SCORES))
     return (
         select(
             *grain,
@@ -58,7 +58,8 @@ def from_events(events: FromClause) -> Select[Any]:
     )
 
 
-def _tenth(score: ColumnElement[Any]) -> ColumnElement[int]:
+def tenth_of(score: ColumnElement[Any]) -> ColumnElement[int]:
+    """A score's class as the rollup keeps it: 0 below a half, else its tenth."""
     # A REAL 0.8 is a hair above or below the double 0.8; whole thousandths put it into its own tenth on every engine.
     tenth = cast(func.floor(cast(score * 1000, BigInteger) / 100.0), SmallInteger)
     return case((score.is_(None), None), (score < 0.4995, 0), (score >= 0.9995, 9), else_=tenth)
