@@ -1,12 +1,32 @@
-"""R28: the items of benchmarks or training sets, in bulk, or one item pattern with several answers each."""
+"""R28: the items of benchmarks or training sets, in bulk, or one item pattern with several answers each.
+
+Whether an item was asked alone and for several answers is read from single requests, of subjects only that used one
+template often enough.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from sqlalchemy import Float, Select, and_, cast, func, literal, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
-from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
@@ -14,78 +34,116 @@ from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
+LIMITS = ("score_min", "share_min", "prompts_min", "items_min", "choices_min")
+TOO_FEW, UNKNOWN = "sample too small: fewer than ", "not recorded: n_choices or session_id of the items"
+
 
 def violations(scope: Scope) -> Select[Any]:
-    """Subjects with enough benchmark-like requests, or enough items of one pattern with several answers each."""
-    u, g = scope.usage(account_score_day).c, scope.group_usage(account_score_day).c
-    m, gm = scope.usage(account_model_day).c, scope.group_usage(account_model_day).c
-    p, gp = scope.usage(account_prompt_day).c, scope.group_usage(account_prompt_day).c
-    cases = union_all(
-        _scored(u, "account", u.account_id),
-        _scored(g, "group", g.group_id),
-        _sampled((m, p), "account", (m.account_id, p.account_id)),
-        _sampled((gm, gp), "group", (gm.group_id, gp.group_id)),
+    """Subjects with a large enough share of benchmark items, or enough items of one pattern with several answers each.
+
+    Where a limit changes inside the period, each stretch is held against its own; the one with most is reported.
+    """
+    s, p = _scored(scope).c, _patterns(scope).c
+    scored = _most(s, s.hits, and_(s.scored >= s.limit_prompts_min, ratio(s.hits, s.scored) >= s.limit_share_min))
+    several = _most(p, p.hits, p.hits >= p.limit_items_min)
+    return select(
+        union_all(
+            _reported(scored, "items", ratio(scored.hits, scored.scored), cast(null(), String)),
+            _reported(several, "several answers", cast(null(), Float(53)), several.prompt_template_hash),
+        ).subquery("cases")
     )
-    return select(cases.subquery("cases"))
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts with a large share of too few scored requests, or with items of which too little is recorded."""
+    s, p = _scored(scope).c, _patterns(scope).c
+    few = and_(s.scored < s.limit_prompts_min, ratio(s.hits, s.scored) >= s.limit_share_min)
+    reason = func.concat(TOO_FEW, cast(s.limit_prompts_min, Integer), " scored requests")
+    small = select(s.subject_id.label("account_id"), reason.label("reason")).where(s.subject_type == "account", few)
+    unsure = and_(p.hits < p.limit_items_min, p.possible >= p.limit_items_min)
+    subjects = select(p.subject_type, p.subject_id).where(unsure).subquery("unsure")
+    both = union_all(small, scope.members_of(subjects).add_columns(literal(UNKNOWN).label("reason"))).subquery("both").c
+    return select(both.account_id, func.min(both.reason).label("reason")).group_by(both.account_id)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The requests that scored as benchmark items, or that asked for several answers."""
-    e = usage_events.c
-    low = min(float(row.values["score_min"]) for row in scope.limits)  # type: ignore[arg-type]
-    least = min(int(row.values["choices_min"]) for row in scope.limits)  # type: ignore[arg-type]
-    which = e.benchmark_score >= low - 0.0005 if found.discriminator == "items" else e.n_choices >= least
-    return scope.events_of(found.account_ids, e.status_code < 400, which).add_columns(e.benchmark_score, e.n_choices)
+    """The successful requests that scored as benchmark items, or the single-turn items with several answers."""
+    e, other = usage_events.c, usage_events.alias("other").c
+    if found.discriminator == "items":
+        which = e.benchmark_score >= math.ceil(round(found.limits["score_min"] * 10, 6)) / 10 - 0.0005
+    else:
+        same = and_(other.account_id == e.account_id, other.session_id == e.session_id, other.event_id != e.event_id)
+        turn = exists(select(other.event_id).where(same, other.status_code < 400, scope.in_period(other.event_ts)))
+        of_pattern = e.prompt_template_hash == found.observed["template"]
+        which = and_(of_pattern, e.n_choices >= found.limits["choices_min"], e.session_id.is_not(None), ~turn)
+    held = (scope.in_tier(found), scope.under_limits(found))
+    return scope.events_of(found.account_ids, e.status_code < 400, which, *held).add_columns(
+        e.benchmark_score, e.n_choices, e.prompt_template_hash, e.session_id
+    )
 
 
-def _scored(u: Any, kind: str, subject: Any) -> Select[Any]:
-    tenth = u.benchmark_score_tenth
-    s = (
-        select(
-            subject.label("subject_id"), u.tier,
-            func.coalesce(func.sum(u.n_ok).filter(tenth >= u.limit_score_min * 10), 0).label("hits"),
-            func.sum(u.n_ok).label("scored"),
-            func.max(u.limit_share_min).label("share_min"),
-            func.max(u.limit_requests_min).label("requests_min"),
-        )
-        .where(tenth.is_not(None))
-        .group_by(subject, u.tier)
-        .subquery(f"{kind}_items")
-    ).c  # fmt: skip
+def _most(rows: Any, items: ColumnElement[Any], over: ColumnElement[bool]) -> Any:
+    """Of each subject's stretches that are over the limits the one with most items."""
+    key = [column for column in rows if column.name.startswith("limit_")]
+    order = (items.desc(), *key, *(column for column in rows if column.name == "prompt_template_hash"))
+    place = func.row_number().over(partition_by=(rows.subject_type, rows.subject_id, rows.tier), order_by=order)
+    return select(*rows, place.label("place")).where(over).subquery("found").c
+
+
+def _reported(found: Any, kind: str, share: ColumnElement[Any], template: ColumnElement[Any]) -> Select[Any]:
     return select(
-        literal(kind).label("subject_type"), s.subject_id, s.tier, literal("items").label("discriminator"),
-        literal("items of benchmarks").label("observed_kind"), cast(s.hits, Float(53)).label("observed_requests"),
-        ratio(s.hits, s.scored).label("observed_share"), s.requests_min.label("limit_requests"),
-    ).where(s.hits >= s.requests_min, ratio(s.hits, s.scored) >= s.share_min)  # fmt: skip
+        found.subject_type,
+        found.subject_id,
+        found.tier,
+        literal(kind).label("discriminator"),
+        cast(found.hits, Float(53)).label("observed_requests"),
+        share.label("observed_share"),
+        template.label("observed_template"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
 
 
-def _sampled(rows: tuple[Any, Any], kind: str, subjects: tuple[Any, Any]) -> Select[Any]:
-    model, prompt = rows
-    several = (
+def _scored(scope: Scope) -> Subquery:
+    """Successful requests that were scored and those that scored as items, by subject, tier and stretch."""
+    u = scope.subject_usage(account_score_day).c
+    items = func.sum(u.n_ok).filter(u.benchmark_score_tenth >= u.limit_score_min * 10)
+    return (
+        select(*_stretch(u), items.label("hits"), func.sum(u.n_ok).label("scored"))
+        .where(u.benchmark_score_tenth.is_not(None))
+        .group_by(*_stretch(u))
+        .subquery("scored")
+    )
+
+
+def _patterns(scope: Scope) -> Subquery:
+    """Single-turn items with several answers, by subject, tier, stretch and template: those known, those possible."""
+    u, e = scope.subject_usage(account_prompt_day).c, usage_events.c
+    often = (
+        select(u.subject_type, u.subject_id)
+        .where(u.prompt_template_hash.is_not(None))
+        .group_by(*_stretch(u), u.prompt_template_hash)
+        .having(func.sum(u.n_requests) >= u.limit_items_min)
+        .subquery("often")
+    )
+    columns = (e.prompt_template_hash, e.n_choices, e.session_id)
+    requests = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
+    r = scope.subject_usage(requests).c
+    of_one = func.count().over(partition_by=(*_stretch(r), r.account_id, r.session_id)) == 1
+    a = select(*_stretch(r), *(r[c.name] for c in columns), of_one.label("of_one")).subquery("asked").c
+    several = a.n_choices >= a.limit_choices_min
+    alone = and_(a.session_id.is_not(None), a.of_one)
+    maybe = and_(or_(several, a.n_choices.is_(None)), or_(alone, a.session_id.is_(None)))
+    return (
         select(
-            subjects[0].label("subject_id"), model.tier, func.sum(model.n_multiple_choices).label("n"),
-            func.max(model.limit_items_min).label("items_min"),
+            *_stretch(a), a.prompt_template_hash,
+            func.count().filter(several, alone).label("hits"),
+            func.count().filter(maybe).label("possible"),
         )
-        .group_by(subjects[0], model.tier)
-        .subquery(f"{kind}_several")
-    ).c  # fmt: skip
-    pattern = (
-        select(subjects[1].label("subject_id"), prompt.tier, func.sum(prompt.n_requests).label("n"))
-        .where(prompt.prompt_template_hash.is_not(None))
-        .group_by(subjects[1], prompt.tier, prompt.prompt_template_hash)
-        .subquery(f"{kind}_patterns")
-    ).c
-    top = (
-        select(pattern.subject_id, pattern.tier, func.max(pattern.n).label("n"))
-        .group_by(pattern.subject_id, pattern.tier)
-        .subquery(f"{kind}_top")
-    ).c
-    return select(
-        literal(kind), several.subject_id, several.tier, literal("several answers"),
-        literal("items of one pattern with several answers"), cast(several.n, Float(53)), cast(null(), Float(53)),
-        several.items_min,
-    ).where(
-        and_(top.subject_id == several.subject_id, top.tier == several.tier),
-        several.n >= several.items_min,
-        top.n >= several.items_min,
+        .where(a.prompt_template_hash.is_not(None))
+        .group_by(*_stretch(a), a.prompt_template_hash)
+        .subquery("patterns")
     )  # fmt: skip
+
+
+def _stretch(rows: Any) -> list[Any]:
+    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
