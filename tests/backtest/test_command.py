@@ -74,7 +74,7 @@ def test_a_book_against_the_one_in_force(environment: dict[str, str], tmp_path: 
             "Did you mean requests_a_day?",
         ),
         (("--rule", "R01", "--set", "biuld.requests_a_day=4", *OCTOBER), "There is no tier 'biuld'.", "build?"),
-        (("--rule", "R08", "--set", "gold.bias_share_min=1", *OCTOBER), "There is no tier 'gold'.", "free, build"),
+        (("--rule", "R08", "--set", "gold.harvest_share_min=1", *OCTOBER), "There is no tier 'gold'.", "free, build"),
         (("--rule", "R09", "--set", "free.requests_min=4", *OCTOBER), "R09 does not speak of tier free.", "build"),
         (("--rule", "R01", "--set", "requests_a_day=many", *OCTOBER), "'many' is no count.", "a whole number"),
         (("--rule", "R01", "--set", "requests_a_day=-4", *OCTOBER), "'-4' is below zero.", "0 or more"),
