@@ -27,7 +27,7 @@ _FIRST = (AUDITED.first_day - _START).days  # the audited month's first day, as 
 # what only a contract or a tier above can break
 _TIER_OF = {
     "R25": "scale", "R25-medium": "scale", "R25-low": "enterprise", "R29-unverified": "scale",
-    "R23-zero": "enterprise", "R08": "scale", "R09": "scale", "R20-training": "scale",
+    "R23-zero": "enterprise", "R20": "free", "R08": "scale", "R09": "scale", "R20-training": "scale",
 }  # fmt: skip
 
 

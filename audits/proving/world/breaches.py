@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
     "R08": Kind(rule="R08", does=(Stretch(work=LOGPROBS, days=16,
                                           rate={"free": 8, "build": 1800, "scale": 8600, "enterprise": 34_000}),)),
     "R09": Kind(rule="R09", does=(Stretch(work=REWARD, days=24, spread=(1.2, 1.5),
-                                          rate={"free": 220, "build": 220, "scale": 1100, "enterprise": 4400}),)),
+                                          rate={"free": 260, "build": 260, "scale": 1300, "enterprise": 5200}),)),
     "R11": Kind(
         rule="R11", per_day=0.3,
         does=(Stretch(work=HARVEST, days=26, rate={"free": 240, "build": 260, "scale": 2600, "enterprise": 25_000}),),

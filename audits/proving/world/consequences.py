@@ -64,7 +64,8 @@ def _payment_events(world: World, months: list[tuple[Any, ...]]) -> list[Row]:
         if not account.cards or cost < Decimal("0.5") or day >= world.spec.days:
             continue
         tries = 0
-        while rng.random() < account.declines and tries < (3 if account.declines < 0.5 else 8):
+        fewest, most = (0, 3) if account.declines < 0.5 else (5, 8)  # who cannot pay cannot pay in any month
+        while tries < fewest or (tries < most and rng.random() < account.declines):
             rows.append({"account_id": account_id, "event_ts": instant(world, day + tries), "event_type": "decline",
                          "amount_usd": cost})  # fmt: skip
             tries += 1

@@ -25,6 +25,7 @@ from audits.proving.world.workloads import Workload
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+ODD_AT_MOST = 0.15  # share of prompts that look like asking for hidden reasoning on any ordinary account
 LEASE = 10  # days for which a changing address is held, at the least
 
 
@@ -172,7 +173,7 @@ def _own_version(rng: Random, work: Workload) -> Workload:
         topics=min(TOPICS, count(work.topics)),
         end_users=count(work.end_users) if rng.random() < 0.7 else 0,
         agents=min(len(AGENTS), work.agents + (rng.random() < 0.15)),
-        cot=share(work.cot, 1.1),
+        cot=min(share(work.cot, 1.1), max(work.cot, ODD_AT_MOST)),
         rubric=share(work.rubric, 1.1),
         benchmark=share(work.benchmark, 1.1),
         rate_limited=share(work.rate_limited, 0.9),
@@ -193,7 +194,7 @@ def _choose_models(world: World, rng: Random, stream: Stream, work: Workload) ->
     if rng.random() < 0.7:  # most move within weeks, enthusiasts on the first day
         stream.adopts = world.spec.release_day + 0.7 + rng.lognormvariate(2.2, 1.3)
         stream.adopt_share = rng.uniform(0.3, 1.0)
-    if OLD_FRONTIER in (stream.model, stream.other_model) and rng.random() < 0.25:
+    if OLD_FRONTIER in (stream.model, stream.other_model) and rng.random() < 0.25 and not stream.visibility:
         stream.visibility = 1
         if all(tier in FULL_REASONING for tier, _ in stream.account.tiers) and rng.random() < 0.3:
             stream.visibility = 2
