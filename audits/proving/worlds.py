@@ -48,8 +48,12 @@ def _campaign(kind: str, accounts: int, per_day: float, **facts: object) -> Camp
 
 
 def _harmless(*, each: int = 1) -> tuple[LookAlike, ...]:
-    """Every look-alike; the habits that a share of all accounts has, once."""
-    return tuple(LookAlike(kind=kind) for kind in PARTIES for _ in range(1 if kind in _HABITS else each))
+    """Every look-alike, ``each`` times; habits of a share of all accounts, and parties of many accounts, once.
+
+    Three agencies of fourteen accounts in a world of two thousand would weigh as two thousand in a real one.
+    """
+    once = {kind for kind, party in PARTIES.items() if kind in _HABITS or party.accounts > 3}
+    return tuple(LookAlike(kind=kind) for kind in PARTIES for _ in range(1 if kind in once else each))
 
 
 _HABITS = ("agent-harness", "model-alias")
@@ -155,7 +159,7 @@ _ALL = (
     NamedWorld(
         "single",
         "evaluation",
-        "Every breach of the catalogue by one account or customer, twice, beside every look-alike three times.",
+        "Every breach of the catalogue by one account or customer, twice, beside every look-alike, up to three times.",
         _world(
             2004, 1500, volume=0.003, variation=0.3, release_day=50,
             breaches=tuple(Breach(rule=kind, count=2, tier=_TIER_OF.get(kind)) for kind in BREACHES),
