@@ -4,89 +4,178 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Select, and_, cast, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number, median, utc_day
-from audits.warehouse.tables import accounts, usage_events
+from audits.warehouse.tables import accounts, usage_buckets, usage_events
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts with enough burst days after a long sleep, or enough days near their limits when new."""
-    return select(union_all(_woken(scope), _unramped(scope)).subquery("cases"))
+    """Accounts with enough burst days after a long sleep, or enough days near their limits when new.
+
+    Each day is held against the limits of that day.
+    """
+    b, n = _bursts(scope).c, _near_limits(scope).c
+    dormant = _found(b, "dormant", b.limit_burst_days_min, b.slept, idle=b.idle, usual=b.usual)
+    unramped = _found(n, "no ramp", n.limit_new_days_min, n.near)
+    return select(union_all(dormant, unramped).subquery("cases"))
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts that burst, and of which nobody knows whether they slept before: the history does not reach back."""
+    b = _bursts(scope).c
+    reason = literal("the history is too short to tell whether the account slept before its burst").label("reason")
+    return (
+        select(b.account_id, reason)
+        .where(b.unknown)
+        .group_by(b.account_id)
+        .having(func.count(b.day.distinct()) >= func.min(b.limit_burst_days_min))
+    )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's successful requests in the period."""
-    return scope.events_of(found.account_ids, usage_events.c.status_code < 400)
-
-
-def _days(scope: Scope) -> Any:
-    u = scope.usage(account_day, baseline=True).c
-    limits = [name for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
-    return (
-        select(u.account_id, u.tier, u.day, func.sum(u.n_ok).label("n"), *(func.max(u[x]).label(x) for x in limits))
-        .group_by(u.account_id, u.tier, u.day)
-        .subquery("days")
-    ).c
-
-
-def _woken(scope: Scope) -> Select[Any]:
-    """No use for ``idle_days`` (and an account older than that), then days at many times the tier's median day."""
-    d = _days(scope)
-    middle = (
-        select(d.tier, median(d.n).label("usual"))
-        .where(d.n > 0, d.day >= scope.period.first_day)
-        .group_by(d.tier)
-        .subquery("middle")
-    ).c
-    before = func.lag(d.day).over(partition_by=d.account_id, order_by=d.day)
-    spaced = select(d, (day_number(d.day) - day_number(before)).label("gap")).where(d.n > 0).subquery("spaced").c
-    age = day_number(spaced.day) - day_number(utc_day(accounts.c.opened_at))
-    slept = or_(
-        spaced.gap > spaced.limit_idle_days,
-        and_(
-            spaced.gap.is_(None),
-            age > spaced.limit_idle_days,
-            day_number(spaced.day) - day_number(literal(scope.baseline_from)) > spaced.limit_idle_days,
-        ),
+    """The account's successful requests on the days that are named."""
+    return scope.events_of(
+        found.account_ids, usage_events.c.status_code < 400, scope.in_tier(found), on_listed_days(found)
     )
-    woke = (
-        select(spaced.account_id, func.max(spaced.day).label("day"))
-        .where(slept, spaced.day >= scope.period.first_day, accounts.c.account_id == spaced.account_id)
-        .group_by(spaced.account_id)
-        .subquery("woke")
+
+
+def _found(
+    d: Any,
+    kind: str,
+    days_min: ColumnElement[Any],
+    condition: ColumnElement[bool],
+    *,
+    idle: ColumnElement[Any] | None = None,
+    usual: ColumnElement[Any] | None = None,
+) -> Select[Any]:
+    """Accounts with enough days of one kind."""
+    return (
+        select(
+            d.account_id.label("subject_id"),
+            d.tier,
+            literal(kind).label("discriminator"),
+            func.max(d.n).label("observed_peak_requests_a_day"),
+            func.count().label("observed_days"),
+            listed(d.day).label("observed_on_days"),
+            cast(null() if idle is None else func.max(idle), Integer).label("observed_idle_days"),
+            cast(null() if usual is None else func.max(usual), Float(53)).label("observed_usual_requests_a_day"),
+            *(func.min(d[name]).label(name) for name in d.keys() if name.startswith("limit_")),  # noqa: SIM118
+        )
+        .where(condition)
+        .group_by(d.account_id, d.tier)
+        .having(func.count() >= func.min(days_min))
+    )
+
+
+def _days(scope: Scope) -> Subquery:
+    """The days of the period on which an account was used, by tier: ``n`` successful requests and the limits."""
+    u = scope.usage(account_day).c
+    limits = [u[name] for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
+    n = func.sum(_ok(u))
+    return (
+        select(u.account_id, u.tier, u.day, n.label("n"), *limits)
+        .group_by(u.account_id, u.tier, u.day, *limits)
+        .having(n > 0)
+        .subquery("days")
+    )
+
+
+def _bursts(scope: Scope) -> Subquery:
+    """Days at many times the tier's median day, with what is known of the time before the account's first use.
+
+    ``slept``: it was idle for long enough before some day of the period up to this one. ``unknown``: it was, as far as
+    the history reaches, and is old enough to have been.
+    """
+    days, wakings = _days(scope), _wakings(scope)
+    d, w = days.c, wakings.c
+    middle = select(d.tier, median(d.n).label("usual")).group_by(d.tier).subquery("middle").c
+    asleep = and_(w.account_id == d.account_id, w.day <= d.day)
+    slept = func.bool_or(w.idle >= d.limit_idle_days)
+    unknown = func.bool_or(and_(w.first, w.idle < d.limit_idle_days, w.age >= d.limit_idle_days))
+    return (
+        select(
+            *d, middle.usual, slept.label("slept"), unknown.label("unknown"),
+            func.max(w.idle).label("idle"),
+        )
+        .select_from(days.join(wakings, asleep))
+        .where(middle.tier == d.tier, d.n >= d.limit_burst_factor_min * middle.usual)
+        .group_by(*d, middle.usual)
+        .subquery("bursts")
+    )  # fmt: skip
+
+
+def _wakings(scope: Scope) -> Subquery:
+    """Days of use in the period with their idle days before, if those may be enough: ``idle``, ``first`` and ``age``.
+
+    ``first``: no earlier use is in sight, so that idle days are counted from the account's opening or from where the
+    history begins, if that is later.
+    """
+    a = account_day.c
+    use = (
+        select(a.account_id, a.day)
+        .where(a.day.between(scope.baseline_from, scope.period.last_day), _ok(a) > 0)
+        .distinct()
+        .subquery("use")
     ).c
-    burst = and_(d.day >= woke.day, d.n >= d.limit_burst_factor_min * middle.usual)
+    before = func.lag(use.day).over(partition_by=use.account_id, order_by=use.day)
+    spaced = select(use.account_id, use.day, before.label("before")).subquery("spaced").c
+    opened = (
+        select(accounts.c.account_id, utc_day(func.min(accounts.c.opened_at)).label("day"))
+        .group_by(accounts.c.account_id)
+        .subquery("opened")
+    ).c
+    begins = select(func.min(usage_events.c.event_ts).label("at"))
+    bucketed = select(func.min(usage_buckets.c.bucket_start))
+    first_row = union_all(begins, bucketed).subquery("first_rows").c
+    seen_from = select(func.greatest(utc_day(func.min(first_row.at)), literal(scope.baseline_from))).scalar_subquery()
+    shortest = min((row.values["idle_days"] for row in scope.limits), default=0)
+    day = day_number(spaced.day)
+    unused = case(
+        (spaced.before.is_not(None), day - day_number(spaced.before) - 1),
+        else_=day - day_number(func.greatest(opened.day, seen_from)),
+    )
     return (
         select(
-            d.account_id.label("subject_id"), d.tier, literal("dormant").label("discriminator"),
-            literal("a burst after a long sleep").label("observed_kind"),
-            func.max(d.n).filter(burst).label("observed_peak_requests_a_day"),
-            func.count().filter(burst).label("observed_days"),
-            cast(func.max(middle.usual), Float(53)).label("observed_usual_of_tier"),
-            func.max(d.limit_burst_days_min).label("limit_days_min"),
+            spaced.account_id, spaced.day, unused.label("idle"), spaced.before.is_(None).label("first"),
+            (day - day_number(opened.day)).label("age"),
         )
-        .where(woke.account_id == d.account_id, middle.tier == d.tier)
-        .group_by(d.account_id, d.tier)
-        .having(func.count().filter(burst) >= func.max(d.limit_burst_days_min))
+        .where(opened.account_id == spaced.account_id, spaced.day >= scope.period.first_day)
+        .where(or_(spaced.before.is_(None), unused >= shortest))
+        .subquery("wakings")
     )  # fmt: skip
 
 
-def _unramped(scope: Scope) -> Select[Any]:
-    """In its first days the account already runs near the tier's limit."""
-    d = _days(scope)
-    age = day_number(d.day) - day_number(utc_day(accounts.c.opened_at))
-    near = and_(age <= d.limit_new_age_days, d.n >= d.limit_new_share_min * d.limit_quota_requests_a_day)
+def _near_limits(scope: Scope) -> Subquery:
+    """Days of use with whether the account was new and near its limits on them."""
+    d = _days(scope).c
+    age = day_number(d.day) - day_number(utc_day(func.min(accounts.c.opened_at)))
+    near = and_(age >= 0, age <= d.limit_new_age_days, d.n >= d.limit_new_share_min * d.limit_quota_requests_a_day)
     return (
-        select(
-            d.account_id, d.tier, literal("no ramp"), literal("a new account near its limits"),
-            func.max(d.n).filter(near), func.count().filter(near), cast(null(), Float(53)),
-            func.max(d.limit_new_days_min),
-        )
-        .where(accounts.c.account_id == d.account_id, d.day >= scope.period.first_day)
-        .group_by(d.account_id, d.tier)
-        .having(func.count().filter(near) >= func.max(d.limit_new_days_min))
-    )  # fmt: skip
+        select(*d, near.label("near")).where(accounts.c.account_id == d.account_id).group_by(*d).subquery("near_limits")
+    )
+
+
+def _ok(u: Any) -> ColumnElement[Any]:
+    """Successful requests; of a bucket all that it counts, and where it counts none, its tokens show use."""
+    ok: ColumnElement[Any] = func.coalesce(u.n_ok, u.n_requests, func.sign(u.input_tokens + u.output_tokens))
+    return ok
