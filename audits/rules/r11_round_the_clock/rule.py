@@ -1,91 +1,136 @@
-"""R11: use without night or pause, day after day: a machine that never waits for a person."""
+"""R11: use without night or pause, day after day: a machine that never waits for a person.
+
+The rhythm is that of the whole period, the days in question are any seven of it: work that ran for three weeks of a
+month is seen in a month as in each of its weeks.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, Select, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Float, Select, Subquery, case, cast, func, literal, select, union_all
 
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import ratio
+from audits.warehouse.dialects import day_number, ratio
 from audits.warehouse.tables import usage_events
 
-WEEK = 7
 LIMITS = ("active_hours_min", "days_min", "night_day_ratio_min", "hourly_variation_max", "requests_min")
+_COLUMNS = tuple(f"limit_{name}" for name in LIMITS)
+_KEY = ("subject_type", "subject_id", "tier", *_COLUMNS)
+WEEK = (-6, 0)
+HOURS_A_DAY = 24.0
+EIGHT, SIXTEEN = 8, 16  # hours of a day in thirds
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts active in all hours on enough days of a week, as much in their quiet hours as in their busy ones.
+    """Subjects active in all hours on enough of some seven days, as much in their quiet hours as in their busy ones.
 
-    Which hours are night differs by time zone; the account's own quietest eight hours of the day are compared with
-    its busiest eight, which no time zone can hide. The days needed grow with the period: six in seven.
+    Where a limit changes inside the period, each stretch is held against its own; the one with most requests is shown.
     """
-    u = scope.usage(account_hour).c
-    hours = (
-        select(
-            u.account_id, u.tier, u.day, u.hour, func.sum(u.n_requests).label("n"),
-            *(func.max(u[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(u.account_id, u.tier, u.day, u.hour)
-        .subquery("hours")
-    ).c  # fmt: skip
-    days = (
-        select(hours.account_id, hours.tier, hours.day, func.count().label("active"), func.sum(hours.n).label("n"))
-        .group_by(hours.account_id, hours.tier, hours.day)
-        .subquery("days")
-    ).c
-    profile = (
-        select(
-            hours.account_id, hours.tier, hours.hour, func.sum(hours.n).label("n"),
-            *(func.max(hours[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(hours.account_id, hours.tier, hours.hour)
-        .subquery("profile")
-    ).c  # fmt: skip
-    place = func.row_number().over(partition_by=(profile.account_id, profile.tier), order_by=(profile.n, profile.hour))
-    placed = select(*profile, place.label("place")).subquery("placed").c
-    level = cast(placed.n, Float(53))
-    shape = (
-        select(
-            placed.account_id, placed.tier, func.sum(placed.n).label("n"), func.count().label("hours"),
-            ratio(
-                func.sum(case((placed.place <= 8, placed.n), else_=0)),
-                func.sum(case((placed.place > 16, placed.n), else_=0)),
-            ).label("night_day"),
-            (func.stddev_pop(level) / func.avg(level)).label("variation"),
-            *(func.max(placed[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(placed.account_id, placed.tier)
-        .subquery("shape")
-    ).c  # fmt: skip
-    full = (
-        select(days.account_id, days.tier, func.count().label("full_days"))
+    hours = _hours(scope)
+    full, shape = _full_days(hours), _shape(hours)
+    f, s = full.c, shape.c
+    most = func.row_number().over(
+        partition_by=(s.subject_type, s.subject_id, s.tier), order_by=(s.n.desc(), *(s[name] for name in _COLUMNS))
+    )
+    found = (
+        select(*s, f.full_days, f.in_seven_days, most.label("place"))
+        .where(*(f[name] == s[name] for name in _KEY))
         .where(
-            days.account_id == shape.account_id, days.tier == shape.tier, days.active >= shape.limit_active_hours_min
+            f.in_seven_days >= s.limit_days_min,
+            s.night_day >= s.limit_night_day_ratio_min,
+            s.variation <= s.limit_hourly_variation_max,
+            s.n >= s.limit_requests_min,
         )
-        .group_by(days.account_id, days.tier)
-        .subquery("full_days")
+        .subquery("found")
     ).c
-    in_period = len(scope.period.days)
     return select(
-        shape.account_id.label("subject_id"),
-        shape.tier,
-        shape.n.label("observed_requests"),
-        full.full_days.label("observed_full_days"),
-        shape.night_day.label("observed_night_day_ratio"),
-        shape.variation.label("observed_hourly_variation"),
-        *(shape[f"limit_{name}"] for name in LIMITS),
-    ).where(
-        and_(full.account_id == shape.account_id, full.tier == shape.tier),
-        full.full_days * float(WEEK) >= shape.limit_days_min * float(max(in_period, WEEK)),
-        shape.night_day >= shape.limit_night_day_ratio_min,
-        shape.variation <= shape.limit_hourly_variation_max,
-        shape.n >= shape.limit_requests_min,
+        found.subject_type,
+        found.subject_id,
+        found.tier,
+        found.n.label("observed_requests"),
+        found.full_days.label("observed_full_days"),
+        found.in_seven_days.label("observed_full_days_in_seven"),
+        found.night_day.label("observed_night_day_ratio"),
+        found.variation.label("observed_hourly_variation"),
+        *(found[name] for name in _COLUMNS),
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts busy enough to be in question, in a period with fewer days than must be full."""
+    u = scope.usage(account_hour).c
+    reason = literal("the period has fewer days than the rule looks at").label("reason")
+    return (
+        select(u.account_id, reason)
+        .where(u.limit_days_min > len(scope.period.days))
+        .group_by(u.account_id)
+        .having(func.sum(u.n_requests) >= func.min(u.limit_requests_min))
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """All of the account's requests in the period."""
-    return scope.events_of(found.account_ids, usage_events.c.event_ts.is_not(None))
+    """All requests of the subject in the period."""
+    e = usage_events.c
+    held = () if found.subject_type == "group" else (scope.in_tier(found), scope.under_limits(found))
+    return scope.events_of(found.account_ids, e.event_ts.is_not(None), *held)
+
+
+def _hours(scope: Scope) -> Subquery:
+    """Requests of accounts and of groups by UTC day and hour, with the limits in force."""
+    u, g = scope.usage(account_hour).c, scope.group_usage(account_hour).c
+    parts = [
+        select(
+            literal(kind).label("subject_type"), of.label("subject_id"), r.tier, r.day, r.hour,
+            func.sum(r.n_requests).label("n"), *(r[name] for name in _COLUMNS),
+        ).group_by(of, r.tier, r.day, r.hour, *(r[name] for name in _COLUMNS))
+        for kind, of, r in (("account", u.account_id, u), ("group", g.group_id, g))
+    ]  # fmt: skip
+    return union_all(*parts).subquery("hours")
+
+
+def _full_days(hours: Subquery) -> Subquery:
+    """By subject and limits: days with requests in enough hours, in all and in the seven days with most of them."""
+    h = hours.c
+    key = [h[name] for name in _KEY]
+    full = select(*key, h.day).group_by(*key, h.day).having(func.count() >= h.limit_active_hours_min).subquery("full").c
+    of_subject = [full[name] for name in _KEY]
+    in_seven = func.count().over(partition_by=of_subject, order_by=day_number(full.day), range_=WEEK)
+    weeks = select(*full, in_seven.label("in_seven")).subquery("weeks").c
+    own = [weeks[name] for name in _KEY]
+    return (
+        select(*own, func.count().label("full_days"), func.max(weeks.in_seven).label("in_seven_days"))
+        .group_by(*own)
+        .subquery("full_days")
+    )
+
+
+def _shape(hours: Subquery) -> Subquery:
+    """By subject and limits: requests, the quietest eight hours of the day against the busiest, and the variation.
+
+    Which hours are night differs by time zone; a subject's own quietest eight no time zone can hide. Hours without any
+    request count as such.
+    """
+    h = hours.c
+    key = [h[name] for name in _KEY]
+    profile = (
+        select(*key, h.hour, cast(func.sum(h.n), Float(53)).label("n")).group_by(*key, h.hour).subquery("profile").c
+    )
+    of_subject = [profile[name] for name in _KEY]
+    busiest = func.row_number().over(partition_by=of_subject, order_by=(profile.n.desc(), profile.hour))
+    placed = select(*profile, busiest.label("place")).subquery("placed").c
+    own = [placed[name] for name in _KEY]
+    n: ColumnElement[Any] = func.sum(placed.n)
+    quiet = func.sum(case((placed.place > SIXTEEN, placed.n), else_=0.0))
+    busy = func.sum(case((placed.place <= EIGHT, placed.n), else_=0.0))
+    squares = HOURS_A_DAY * func.sum(placed.n * placed.n) / (n * n)
+    return (
+        select(
+            *own, n.label("n"), ratio(quiet, busy).label("night_day"),
+            func.sqrt(func.greatest(squares - 1.0, 0.0)).label("variation"),
+        )
+        .group_by(*own)
+        .subquery("shape")
+    )  # fmt: skip
