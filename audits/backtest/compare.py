@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from audits.periods import Period
 from audits.rules import is_asked
 from audits.rules.asking import Asking, prepare_asking
 from audits.rules.base import SEVERITIES, Found, Rule
+from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
 from audits.rules.wording import summary_of
 
@@ -77,15 +78,25 @@ def compare(connection: Connection, period: Period, proposal: Proposal) -> Perio
     asked = {rule_id: every[rule_id] for rule_id in proposal.asked}
     present, proposed = (law.book for law in (proposal.present, proposal.proposed))
     asking = prepare_asking(connection, period, present, asked, [tier.id for tier in present.tiers])
-    before = {rule_id: _ask(connection, asking, proposal.present, rule_id) for rule_id in asked}
+    before = _ask_all(connection, asking, proposal.present, proposal.asked)
     if [tier.id for tier in present.tiers] == [tier.id for tier in proposed.tiers]:
         again = asking.under(proposed)
     else:  # a group's tier and a tier's rank are others now
         again = prepare_asking(connection, period, proposed, asked, [tier.id for tier in proposed.tiers])
-    after = {rule_id: _ask(connection, again, proposal.proposed, rule_id) for rule_id in asked}
+    after = _ask_all(connection, again, proposal.proposed, proposal.asked)
     people = frozenset((*asking.population.customer_tiers(), *again.population.customer_tiers()))
     rules = {rule_id: _compared(asked[rule_id], before[rule_id], after[rule_id]) for rule_id in asked}
     return PeriodResult(period, people, rules)
+
+
+def _ask_all(connection: Connection, asking: Asking, law: Law, rule_ids: Sequence[str]) -> dict[str, Side]:
+    """Every rule's side, with the severities that rules in agreement lead to together."""
+    sides = {rule_id: _ask(connection, asking, law, rule_id) for rule_id in rule_ids}
+    evaluations = [side.evaluation for side in sides.values() if side.evaluation]
+    active = {rule_id for rule_id, side in sides.items() if side.status == "active"}
+    combination = law.book.settings(asking.period.last_day).combination
+    combined = {one.rule.id: one for one in combine(evaluations, combination, active)}
+    return {rule_id: replace(side, evaluation=combined.get(rule_id)) for rule_id, side in sides.items()}
 
 
 def _ask(connection: Connection, asking: Asking, law: Law, rule_id: str) -> Side:

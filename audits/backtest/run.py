@@ -26,6 +26,7 @@ from audits.rules.population import customer_names
 from audits.warehouse import Warehouse
 
 Names = Mapping[str, tuple[str, str]]
+_ALONE = "one rule was asked alone: what it finds may become critical in an audit, where other rules agree"
 _QUALITY = "the quality of data is as it was judged when the periods were prepared; other quality limits are not tried"
 
 
@@ -165,7 +166,10 @@ def _change(proposal: Proposal, many: Sequence[tuple[Period, Seen]], names: Name
 
 def _notes(proposal: Proposal, results: Sequence[PeriodResult]) -> tuple[str, ...]:
     notes = []
-    first, last = results[0].period.first_day, results[-1].period.last_day
-    if any(proposal.present.book.quality(day) != proposal.proposed.book.quality(day) for day in (first, last)):
+    present, proposed = proposal.present.book, proposal.proposed.book
+    days = results[0].period.first_day, results[-1].period.last_day
+    if any(present.quality(day) != proposed.quality(day) for day in days):
         notes.append(_QUALITY)
+    if len(proposal.asked) == 1 and any(present.settings(day).combination for day in days):
+        notes.append(_ALONE)
     return tuple(notes)

@@ -20,6 +20,7 @@ from audits.warehouse import warehouse
 from reports import write_backtest
 from tests.backtest.world import HOSTILE, NOW, OCTOBER, WEEKS, fill, prepared, settings_for
 from tests.policy.books import edit
+from tests.rows import REFERENCE, account, events, put, together
 
 
 def trial(world: Settings, rule: str, *settings: str, periods: tuple[Period, ...] = (OCTOBER,)) -> BackTest:
@@ -267,3 +268,25 @@ def test_a_warehouse_without_any_rollup(duckdb_warehouse: str, tmp_path: Path) -
     with pytest.raises(AuditsError, match="1 of 1 periods is not prepared: 2026-10: nothing is rolled up") as caught:
         trial(settings_for(duckdb_warehouse, tmp_path), "R01", "requests_a_day=20")
     assert caught.value.fix == "Run: audits run --period 2026-10"
+
+
+def test_rules_that_agree_only_under_the_proposed_book_make_it_critical(tmp_path: Path) -> None:
+    """Use from an unsupported country is high by itself, and so is a search for wordings that slip through."""
+    wordings = [
+        {"finish_reason": "refusal" if n % 2 else "stop", "prompt_template_hash": "s", "prompt_simhash": n}
+        for n in range(60)
+    ]
+    requests = [
+        request | wording | {"ip_country": "XX", "ip_type": "residential", "moderation_flagged": False}
+        for request, wording in zip(events("a", "2026-10-07", 60), wordings, strict=True)
+    ]
+    url = f"duckdb:///{tmp_path / 'usage.duckdb'}"
+    put(url, together(REFERENCE, account("a"), {"usage_events": requests}))
+    world = prepared(url, tmp_path, OCTOBER)
+    init_book(tmp_path / "book")
+    edit(tmp_path / "book", "limits/R22.yaml", ("value: 100", "value: 50"))
+    with warehouse(url) as source:
+        result = run_backtest(source, propose_book(None, tmp_path / "book"), [OCTOBER])
+    changed = {(one.kind, one.rule_id): (one.severity_before, one.severity_after) for one in result.changes}
+    assert changed == {("gained", "R22"): ("", "critical"), ("raised", "R14"): ("high", "critical")}
+    assert trial(world, "R22", "variants_min=50").notes[0].startswith("one rule was asked alone")
