@@ -13,7 +13,8 @@ from pathlib import Path
 from sqlalchemy import Date, cast, func, select
 
 from audits import pipeline
-from audits.periods import Period
+from audits.backtest import propose_limits, run_backtest
+from audits.periods import Period, between
 from audits.rollups import refresh
 from audits.settings import Settings
 from audits.warehouse import warehouse
@@ -70,14 +71,33 @@ def month(folder: Path, events: int) -> None:
           f"(ratio {second / first:.2f}); peak memory {peak_gib():.2f} GiB")  # fmt: skip
 
 
+def backtest(folder: Path, events: int) -> None:
+    """Back-testing ten periods against one, by one rule over accounts and one over prompts."""
+    file = folder / "backtest.duckdb"
+    build(file, events, accounts=5_000)
+    settings = Settings(f"duckdb:///{file}", f"sqlite:///{folder / 'ledger.sqlite'}", folder / "out")
+    periods = between(Period.parse("2026-10-11"), Period.parse("2026-10-20"))
+    for period in periods:
+        pipeline.prepare(settings, period, now=OCTOBER.end + timedelta(days=5))
+    with warehouse(settings.warehouse_url) as opened:
+        for rule, limit in (("R01", "requests_a_day=100"), ("R05", "share_min=0.1")):
+            proposal = propose_limits(None, rule, [limit])
+            run_backtest(opened, proposal, periods[:1])  # what is read once is read before
+            one = sum(timed(lambda p=proposal: run_backtest(opened, p, periods[:1])) for _ in range(3)) / 3
+            ten = timed(lambda p=proposal: run_backtest(opened, p, periods))
+            print(f"back-test of {rule}, one period: {one:.2f} s, ten: {ten:.2f} s, ratio {ten / one:.1f}")
+
+
 def main() -> None:
-    """Run all, or those that are named: rollups, month, rules."""
-    wanted = sys.argv[1:] or ["rollups", "month", "rules"]
+    """Run all, or those that are named: rollups, month, rules, backtest."""
+    wanted = sys.argv[1:] or ["rollups", "month", "rules", "backtest"]
     with tempfile.TemporaryDirectory() as name:
         if "rollups" in wanted:
             rollups(Path(name), 10_000_000)
         if "month" in wanted:
             month(Path(name), 2_000_000)
+        if "backtest" in wanted:
+            backtest(Path(name), 500_000)
         if "rules" in wanted:
             rules(Path(name), 6_000_000, timed, peak_gib)
 
