@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Table, and_, delete, func, insert, select
+from sqlalchemy import Connection, Table, and_, delete, func, select
 
 from audits.linkage.evidence import PROVEN, STRONG, Evidence, Ints
 from audits.linkage.grouping import Grouping
@@ -21,10 +21,11 @@ from audits.linkage.report import HeldBack, Hub, LinkReport
 from audits.linkage.sightings import linked_accounts, shared_values, sightings
 from audits.linkage.tables import group_edges, group_members, linkage_groups, linkage_hubs, linkage_runs
 from audits.periods import Period, utc_midnight
+from audits.warehouse.staging import insert_in_bulk
 
 Row = dict[str, Any]
 _EARLIER = 3  # earlier and later periods in which a group's name is looked for
-_AT_ONCE = 5_000
+_AT_ONCE = 50_000
 _TOLD = 20  # hubs named in the report
 
 
@@ -75,7 +76,7 @@ def record(
 def _insert(connection: Connection, table: Table, rows: Any) -> None:
     remaining = iter(rows)
     while part := list(islice(remaining, _AT_ONCE)):
-        connection.execute(insert(table), part)
+        insert_in_bulk(connection, table, part)
 
 
 def _recorded(connection: Connection, period: Period) -> Iterator[Mapping[str, Sequence[str]]]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from audits.sources.privacy import trouble
-from audits.warehouse.loading import arrow_type
+from audits.warehouse.staging import arrow_type
 from audits.warehouse.tables import SOURCE_SCHEMA, Instant
 
 UNMAPPED = "UNMAPPED"  # the account of a row whose source names none

@@ -25,7 +25,7 @@ from audits.sources.file_mapping import FileMapping
 from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
 from audits.sources.privacy import redacted
-from audits.warehouse.loading import arrow_type
+from audits.warehouse.staging import arrow_type
 from audits.warehouse.tables import usage_events
 
 

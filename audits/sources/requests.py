@@ -21,7 +21,7 @@ from audits.features.extract import COLUMNS, Extractor
 from audits.features.geo import Geo
 from audits.sources.base import BATCH_ROWS, SetAside
 from audits.sources.lines import json_lines
-from audits.warehouse.loading import arrow_type
+from audits.warehouse.staging import arrow_type
 from audits.warehouse.tables import usage_events
 
 ADDRESS_COLUMNS = ("client_ip_hash", "client_net_hash", "ip_country", "ip_asn", "ip_type")

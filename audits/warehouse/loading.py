@@ -13,16 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import (
-    REAL,
-    BigInteger,
-    Boolean,
     ColumnElement,
     Connection,
-    Date,
-    DateTime,
-    Integer,
-    Numeric,
-    SmallInteger,
     Table,
     and_,
     column,
@@ -39,7 +31,6 @@ from sqlalchemy import (
 from sqlalchemy import table as lightweight_table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.types import TypeEngine
 
 from audits.errors import AuditsError
 from audits.warehouse.engines import Warehouse
@@ -126,29 +117,6 @@ def replace_changed(connection: Connection, table: Table, key: Sequence[str], ro
     here = select(literal(1)).select_from(table).where(*alike(key)).correlate(staged).exists()
     statement = insert(table).from_select(rows.column_names, select(*staged.c).where(~here))
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
-
-
-def arrow_type(declared: TypeEngine[Any]) -> pa.DataType:
-    """The Arrow type that holds a contract column's values as they are."""
-    match declared:
-        case SmallInteger():
-            return pa.int16()
-        case BigInteger():
-            return pa.int64()
-        case Integer():
-            return pa.int32()
-        case REAL():
-            return pa.float32()
-        case Numeric():
-            return pa.decimal128(declared.precision or 18, declared.scale or 0)
-        case Boolean():
-            return pa.bool_()
-        case DateTime():
-            return pa.timestamp("us", "UTC")
-        case Date():
-            return pa.date32()
-        case _:
-            return pa.string()
 
 
 def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:

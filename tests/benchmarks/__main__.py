@@ -19,6 +19,7 @@ from audits.rollups import refresh
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from audits.warehouse.tables import usage_events
+from tests.benchmarks.linkage import linkage
 from tests.benchmarks.rules import rules
 from tests.benchmarks.volume import build
 
@@ -89,8 +90,8 @@ def backtest(folder: Path, events: int) -> None:
 
 
 def main() -> None:
-    """Run all, or those that are named: rollups, month, rules, backtest."""
-    wanted = sys.argv[1:] or ["rollups", "month", "rules", "backtest"]
+    """Run all, or those that are named: rollups, month, rules, backtest, linkage."""
+    wanted = sys.argv[1:] or ["rollups", "month", "rules", "backtest", "linkage"]
     with tempfile.TemporaryDirectory() as name:
         if "rollups" in wanted:
             rollups(Path(name), 10_000_000)
