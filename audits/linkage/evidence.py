@@ -26,7 +26,6 @@ KIND_NO = {kind.name: number for number, kind in enumerate(KINDS)}
 PROVEN: Flags = np.array([kind.proven for kind in KINDS])
 STRONG: Flags = np.array([kind.strong for kind in KINDS])
 OWN: Flags = np.array([kind.own for kind in KINDS])
-OCCASION: Flags = np.array([kind.occasion for kind in KINDS])
 INDEPENDENT: Flags = np.array([[not (a.causes & b.causes) for b in KINDS] for a in KINDS])
 _DIGITS = 16
 _AT_ONCE = 5_000  # texts taken apart in one go: bounds memory, whatever the size of the answer

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import betainc
 
-from audits.linkage.evidence import INDEPENDENT, OCCASION, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
+from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
 from audits.linkage.params import Params
 
 _MOST_ROUNDS = 50  # every round joins something, so this is never reached; it bounds a mistake
@@ -73,17 +73,13 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
         counted = count(values, len(kinds), party[evidence.customer])
         both = count(pairs.rows, len(pairs.first), party[evidence.customer])
         limit = strong_limit(int(party.max(initial=-1)) + 1, params)
-        theirs = OWN[kinds] & of_groups(counted, party, params.crowd, params)
-        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | theirs
-        befell = OCCASION[kinds] & of_groups(counted, party, np.inf, params)
+        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | own(evidence, counted, party, params)
         chosen_pairs = coincidences(evidence, counted, both, pairs, party, params)
-        grouped = np.bincount(party) > 1
-        joins |= chosen[evidence.value] | (befell[evidence.value] & grouped[party[evidence.customer[evidence.account]]])
+        joins |= chosen[evidence.value]
         joins[pair_rows(evidence, pairs, chosen_pairs)] = True
         size = np.bincount(party[evidence.customer])
         tied = [
             tied_parties(counted, chosen[counted.star], size, params),
-            tied_parties(counted, befell[counted.star] & grouped[counted.party], size, params),
             tied_parties(both, chosen_pairs[both.star], size, params),
         ]
         joined = merge(party, *(np.concatenate(ends) for ends in zip(*tied, strict=True)))
@@ -115,16 +111,16 @@ def strong_limit(parties: int, params: Params) -> float:
     return min(max(params.strong_parties, params.strong_share * parties), params.strong_parties_most)
 
 
-def of_groups(counted: Counted, party: Ints, crowd: float, params: Params) -> Flags:
+def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
     """Values most of whose users act as one already, on other evidence: they are these groups' own.
 
     The surprise is that of so many of its users being in groups, if users were drawn by lot. What a couple shares it
     shares as one: a few accounts of a group are one observation, several are two, and of a ``crowd`` each one is.
     """
     grouped_party = np.bincount(party) > 1
-    together = grouped_party[counted.party] & (counted.accounts > 1)
+    together = grouped_party[counted.party]
     several = np.where((counted.accounts >= params.own_accounts) & together, 2, 1)
-    observed = np.where(counted.accounts >= crowd, counted.accounts, several)
+    observed = np.where(counted.accounts >= params.crowd, counted.accounts, several)
 
     def sum_of(numbers: Ints) -> Ints:
         return np.bincount(counted.star, numbers, len(counted.parties)).astype(np.int64)
@@ -133,7 +129,8 @@ def of_groups(counted: Counted, party: Ints, crowd: float, params: Params) -> Fl
     usual = max(float(np.mean(grouped_party[party])), 1 / len(party)) if len(party) else 1.0
     surprise = surprise_of(seen, sum_of(observed), np.full(len(grouped), usual))
     return np.asarray(
-        (grouped >= params.own_accounts)
+        OWN[evidence.kind]
+        & (grouped >= params.own_accounts)
         & (seen >= params.own_observations)
         & (grouped >= params.own_share * sum_of(counted.accounts))
         & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))

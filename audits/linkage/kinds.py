@@ -12,8 +12,7 @@ class Kind:
     ``causes`` name what makes two strangers share a value: kinds with a cause in common are one observation made
     twice, and do not count as two. ``strong`` kinds join by themselves unless the value is a hub. Stars of a ``proven``
     kind were found by a test that another kind took part in, and join as they are. A value of an ``own`` kind is made
-    by whoever uses it, so that most of its users acting as one says something of the others. A value of an ``occasion``
-    befalls strangers too: that most of those it befell are in groups says something of these groups alone.
+    by whoever uses it, so that most of its users acting as one says something of the others.
     """
 
     name: str
@@ -21,7 +20,6 @@ class Kind:
     causes: frozenset[str]
     strong: bool = False
     own: bool = False
-    occasion: bool = False
     proven: bool = False
 
 
@@ -39,11 +37,11 @@ KINDS = (
     _kind("client_network", "network of requests", "place"),
     _kind("email_domain", "e-mail domain", "mail"),
     _kind("disposable_mail", "disposable e-mail", "mail"),
-    _kind("signup_burst", "signed up within ten minutes", "beginning", occasion=True),
-    _kind("active_span", "first and last day of use", "beginning", "activity", occasion=True),
+    _kind("signup_burst", "signed up within ten minutes", "beginning"),
+    _kind("active_span", "first and last day of use", "beginning", "activity"),
     _kind("system_prompt", "system prompt", "prompt", own=True),
     _kind("prompt_template", "prompt template", "prompt", own=True),
-    _kind("model_pivot", "move to a new model", "beginning", "prompt", occasion=True),
+    _kind("model_pivot", "move to a new model", "beginning", "prompt"),
     _kind("hand_over", "began when the others were banned", "beginning", proven=True),
     _kind("uniform_use", "used alike in volume and length", "activity", proven=True),
     _kind("synchronised", "synchronised activity", "activity", proven=True),

@@ -22,8 +22,9 @@ from audits.linkage.params import Params
 from audits.linkage.sightings import linked_accounts
 from audits.rollups.account_day import account_day
 
-# What a network or mail provider brings together is too mixed for a spread to tell one set of accounts from two.
-_ASKED = np.isin([kind.name for kind in KINDS], ["system_prompt", "prompt_template", "signup_burst", "active_span"])
+# What a network or mail provider brings together is too mixed for a spread to tell one set of accounts from two; and
+# two campaigns of one make may well run in the same weeks.
+_ASKED = np.isin([kind.name for kind in KINDS], ["system_prompt", "prompt_template", "signup_burst"])
 _MAD_TO_SD = 1.4826
 _EFFICIENCY = 0.5  # a spread from the median of deviations knows half as much as one from squares
 

@@ -99,6 +99,8 @@ def main() -> None:
             month(Path(name), 2_000_000)
         if "backtest" in wanted:
             backtest(Path(name), 500_000)
+        if "linkage" in wanted:
+            linkage(Path(name), 200_000, timed, peak_gib)
         if "rules" in wanted:
             rules(Path(name), 6_000_000, timed, peak_gib)
 

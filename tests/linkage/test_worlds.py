@@ -3,10 +3,11 @@
 A class, a company and the projects on one vendor's machines do form groups: a group is no finding.
 """
 
+import numpy as np
 import pytest
 
 from tests.linkage.measure import linked
-from tests.linkage.people import Crowd
+from tests.linkage.people import HOURS, Crowd
 from tests.linkage.planted import Campaign, agency, campaign, ci_fleets, company, newcomers, university_class
 
 LOOK_ALIKES = {"class": university_class, "agency": agency, "company": company, "ci": ci_fleets, "launch": newcomers}
@@ -48,6 +49,19 @@ def test_campaigns_are_found_and_mixed_with_nobody(tmp_path, seed, planted):
     assert [group for group in found.strangers() if len(group) > 1] == []  # nobody is mixed with a planted party
     assert max(group[""] for group in found.strangers()) <= 5  # a couple's card, a second-hand device
     assert "agency" not in {label for group in found.groups.values() for label in map(found.label.get, group)}
+
+
+def test_two_campaigns_of_one_make_that_run_in_the_same_weeks_stay_two(tmp_path):
+    crowd = Crowd(24)
+    people = crowd.benign(600)
+    make = {"accounts": 40, "even": True, "per_day": 30, "cards": 4, "prompts": 1}
+    for name in ("one", "other"):
+        members = campaign(crowd, Campaign(name=name, **make))
+        for someone in members:  # begun and ended on the same days, with silence before and after
+            someone.rate = np.where((HOURS >= 24 * 8) & (HOURS < 24 * 29), someone.rate, 0.0)
+        people += members
+    found = linked(tmp_path, people)
+    assert {name: found.found(name) for name in ("one", "other")} == {"one": (1.0, 1.0), "other": (1.0, 1.0)}
 
 
 def test_a_world_without_a_campaign_has_couples_and_no_more(tmp_path):
