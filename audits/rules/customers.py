@@ -21,21 +21,21 @@ def held_records() -> Subquery:
     ``valid_to`` is exclusive and never NULL: a version that nobody closed ends where the next one begins.
     """
     c = customers.c
-    said = (c.parent_country, c.parent_ownership_pct, c.kyc_status, c.kyc_verified_at)
+    said = (c.country, c.parent_country, c.parent_ownership_pct, c.kyc_status, c.kyc_verified_at)
     after = func.lead(c.valid_from).over(partition_by=c.customer_id, order_by=(c.valid_from, *said))
     valid_to = func.least(func.coalesce(c.valid_to, FAR), func.coalesce(after, FAR)).label("valid_to")
     return select(c.customer_id, *said, c.valid_from, valid_to).subquery("record")
 
 
-def open_accounts(scope: Scope) -> Subquery:
-    """When in the period an account was open under one tier and one set of limits.
+def open_accounts(scope: Scope, *, closed: bool = False) -> Subquery:
+    """When in the period an account was open under one tier and one set of limits; or, with ``closed``, had been.
 
     Columns: ``account_id``, ``customer_id``, ``tier``, ``tier_rank``, ``valid_from``, ``valid_to``, ``limit_...``.
     """
     a, o, limits = audited_accounts.c, owners().c, scope.limit_rows()
     start = func.greatest(a.valid_from, midnight(limits.c.from_day), literal(scope.period.start, Instant))
-    # Of what is known: an account without closed_at is open.
-    end = func.least(a.valid_to, midnight(limits.c.to_day), o.closed_at, literal(scope.period.end, Instant))
+    ends = (a.valid_to, midnight(limits.c.to_day), literal(scope.period.end, Instant))
+    end = func.least(*ends) if closed else func.least(*ends, o.closed_at)  # NULL counts for nothing: not closed
     return (
         select(
             a.account_id, a.customer_id, a.tier, a.tier_rank, start.label("valid_from"), end.label("valid_to"),

@@ -314,7 +314,9 @@ class Scope:
             and_(at >= literal(utc_midnight(row.from_day)), at < literal(utc_midnight(row.to_day or _FOREVER)))
             for row in self.limits
             if row.tier == found.tier
-            and all(_same(row.values[name], value) for name, value in found.limits.items() if name in row.values)
+            and all(
+                _same(row.values[name], v) for name, v in found.limits.items() if name in row.values and v is not None
+            )
         ]
         return or_(*spans) if spans else true()
 

@@ -1,123 +1,219 @@
-"""R26: an instrument that unrelated accounts share, many declines, a chargeback."""
+"""R26: an instrument that unrelated accounts share, many declines, a chargeback, an instrument from elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Float, Select, and_, case, cast, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
-from audits.rollups.account_day import account_day
-from audits.rules.base import Found
-from audits.rules.population import audited_accounts
+from audits.rules.base import SEVERITIES, Found
+from audits.rules.customers import held_records, open_accounts, together
+from audits.rules.listed import listed
+from audits.rules.population import FAR, owners
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
-from audits.warehouse.tables import account_payments, payment_events
+from audits.warehouse.tables import account_payments, accounts, payment_events
 
+SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "chargeback", "country mismatch"
+TRIED = ("charge", "decline")
 LIMITS = ("accounts_min", "charges_min", "declines_share_min", "chargebacks_min")
+NOT_OFFERED = ("unsupported", "sanctioned")
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts over one of the limits; each kind of risk is a finding of its own."""
-    return select(union_all(_shared(scope), _declined(scope), _charged_back(scope)).subquery("risks"))
+    """Accounts over one of the limits; each kind of risk is a finding of its own.
+
+    Where a limit changes inside the period, each stretch is held against its own; of them the gravest is reported, or
+    the one with the most.
+    """
+    kinds = (_shared(scope), _declined(scope), _charged_back(scope), _from_elsewhere(scope))
+    every = union_all(*kinds).subquery("every").c
+    gravity = case({severity: rank for rank, severity in enumerate(SEVERITIES)}, value=every.severity)
+    worst = func.row_number().over(
+        partition_by=(every.subject_type, every.subject_id, every.tier, every.discriminator),
+        order_by=(gravity.desc(), every.observed_count.desc(), *(every[f"limit_{name}"] for name in LIMITS)),
+    )
+    found = select(*every, worst.label("place")).subquery("found").c
+    return select(*(c for c in found if c.name != "place")).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Everyone, where instruments or payments are not recorded at all."""
+    a = scope.accounts().c
+    missing = ", ".join(
+        f"table {one.name}" for one in (account_payments, payment_events) if one.name in scope.unrecorded
+    )
+    return (
+        select(a.account_id, literal(f"not recorded: {missing}").label("reason"))
+        .where(literal(missing) != "")
+        .distinct()
+    )
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
-    """Accounts without any means of payment on record."""
+    """Accounts without any means of payment on record, and without any payment."""
     a = scope.accounts().c
-    paying = select(account_payments.c.account_id)
+    paying = select(account_payments.c.account_id).union(select(payment_events.c.account_id))
     reason = literal("no means of payment is on record").label("reason")
-    return select(a.account_id, reason).where(a.account_id.not_in(paying)).distinct()
+    recorded = literal(account_payments.name not in scope.unrecorded)
+    return select(a.account_id, reason).where(recorded, a.account_id.not_in(paying)).distinct()
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's payments, or the accounts that share its instrument."""
+    """The account's payments, its instruments, or everyone's use of those that it shares."""
     p, e = account_payments.c, payment_events.c
-    if found.discriminator == "shared instrument":
-        own = select(p.instrument_hash).where(p.account_id.in_(found.account_ids))
-        return select(p.account_id, p.instrument_hash, p.instrument_type, p.valid_from, p.valid_to).where(
-            p.instrument_hash.in_(own), p.valid_from < literal(scope.period.end)
+    if found.discriminator in (DECLINES, CHARGEBACK):
+        kinds = TRIED if found.discriminator == DECLINES else (CHARGEBACK,)
+        return (
+            select(e.account_id, e.event_ts, e.event_type, e.amount_usd)
+            .where(e.account_id == found.subject_id, scope.in_period(e.event_ts), e.event_type.in_(kinds))
+            .where(scope.in_tier(found, e.event_ts, e.account_id), scope.under_limits(found, e.event_ts))
+            .order_by(e.event_ts)
         )
+    held = select(p.account_id, p.instrument_hash, p.instrument_type, p.bin_country, p.valid_from, p.valid_to)
+    own = and_(p.account_id.in_(found.account_ids), _in_period(scope))
+    if found.discriminator == ELSEWHERE:
+        named = str(found.observed["countries"]).split(", ")
+        return held.where(own, p.bin_country.in_(named)).order_by(p.valid_from, p.instrument_hash)
+    several = func.count(p.account_id.distinct()) > 1
+    shared = select(p.instrument_hash).where(_in_period(scope)).group_by(p.instrument_hash).having(several)
     return (
-        select(e.account_id, e.event_ts, e.event_type, e.amount_usd)
-        .where(e.account_id == found.subject_id, scope.in_period(e.event_ts))
-        .order_by(e.event_ts)
+        held.where(_in_period(scope), p.instrument_hash.in_(shared))
+        .where(p.instrument_hash.in_(select(p.instrument_hash).where(own)))
+        .order_by(p.instrument_hash, p.account_id, p.valid_from)
     )
 
 
-def _risk(kind: str, figure: Any, share: Any, limit: Any, *, unit: Any, subject: Any, tier: Any) -> tuple[Any, ...]:
+def _risk(
+    kind: str, count: Any, subject: tuple[Any, Any], limits: Mapping[str, Any], *,
+    unit: Any = None, attempts: Any = None, severity: Any = None, countries: Any = None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """One row's columns; ``subject`` is the account or group and its tier, what a kind of risk lacks is NULL."""
+    nothing, none = cast(null(), Float(53)), cast(null(), String)
     return (
-        unit.label("subject_type"),
-        subject.label("subject_id"),
-        tier.label("tier"),
+        (literal("account") if unit is None else unit).label("subject_type"),
+        subject[0].label("subject_id"),
+        subject[1].label("tier"),
         literal(kind).label("discriminator"),
+        (literal("medium") if severity is None else severity).label("severity"),
         literal(kind).label("observed_kind"),
-        cast(figure, Float(53)).label("observed_count"),
-        cast(share, Float(53)).label("observed_share"),
-        cast(limit, Float(53)).label("limit_count"),
+        cast(count, Float(53)).label("observed_count"),
+        (nothing if attempts is None else cast(attempts, Float(53))).label("observed_attempts"),
+        (nothing if attempts is None else ratio(count, attempts)).label("observed_share"),
+        (none if countries is None else countries).label("observed_countries"),
+        *(cast(limits.get(name, null()), Float(53)).label(f"limit_{name}") for name in LIMITS),
     )
-
-
-def _account(a: Any) -> dict[str, Any]:
-    return {"unit": literal("account"), "subject": a.account_id, "tier": a.tier}
 
 
 def _shared(scope: Scope) -> Select[Any]:
     """Accounts whose instrument other customers use as well; accounts of one customer are one."""
-    held, groups, p, everyone = scope.accounts(), scope.groups(), account_payments.c, audited_accounts.c
-    a, g = held.c, groups.c
-    in_force = and_(
-        p.valid_from < literal(scope.period.end), or_(p.valid_to.is_(None), p.valid_to > literal(scope.period.start))
-    )
-    active = select(account_day.c.account_id).where(
-        account_day.c.day.between(scope.period.first_day, scope.period.last_day)
-    )
-    owners = (
-        select(p.instrument_hash, func.count(everyone.customer_id.distinct()).label("owners"))
-        .where(in_force, everyone.account_id == p.account_id, p.account_id.in_(active))
+    a, g, p, o = open_accounts(scope), scope.groups(), account_payments.c, owners()
+    holders = (
+        select(p.instrument_hash, func.count(func.coalesce(o.c.customer_id, p.account_id).distinct()).label("parties"))
+        .select_from(account_payments.outerjoin(o, o.c.account_id == p.account_id))
+        .where(_in_period(scope), or_(o.c.closed_at.is_(None), o.c.closed_at > literal(scope.period.start)))
         .group_by(p.instrument_hash)
-        .subquery("owners")
+        .subquery("holders")
     ).c
     # Linked accounts are one finding: a card that a pool of forty shares is one thing to decide about, not forty.
+    held = and_(p.account_id == a.c.account_id, _in_force(a.c.valid_from, a.c.valid_to))
+    with_instrument = a.join(account_payments, held)  # adequacy: equivalent, because others have no holders
     sharing = (
         select(
-            case((g.group_id.is_(None), "account"), else_="group").label("unit"),
-            func.coalesce(g.group_id, a.account_id).label("subject"),
-            func.coalesce(g.tier, a.tier).label("tier"),
-            owners.owners,
-            a.limit_accounts_min,
+            case((g.c.group_id.is_(None), "account"), else_="group").label("unit"),
+            func.coalesce(g.c.group_id, a.c.account_id).label("subject"),
+            func.coalesce(g.c.tier, a.c.tier).label("tier"),
+            holders.parties,
+            a.c.limit_accounts_min,
         )
-        .select_from(held.outerjoin(groups, g.account_id == a.account_id))
-        .where(in_force, p.account_id == a.account_id, owners.instrument_hash == p.instrument_hash)
-        .where(a.account_id.in_(active), owners.owners >= a.limit_accounts_min)
+        .select_from(with_instrument.outerjoin(g, g.c.account_id == a.c.account_id))
+        .where(holders.instrument_hash == p.instrument_hash, holders.parties >= a.c.limit_accounts_min)
         .subquery("sharing")
     ).c
-    most, limit = func.max(sharing.owners), func.max(sharing.limit_accounts_min)
-    who = {"unit": sharing.unit, "subject": sharing.subject, "tier": sharing.tier}
-    return select(*_risk("shared instrument", most, null(), limit, **who)).group_by(
-        sharing.unit, sharing.subject, sharing.tier
+    subject, limits = (sharing.subject, sharing.tier), {"accounts_min": sharing.limit_accounts_min}
+    return select(*_risk(SHARED, func.max(sharing.parties), subject, limits, unit=sharing.unit)).group_by(
+        sharing.unit, *subject, sharing.limit_accounts_min
     )
 
 
 def _declined(scope: Scope) -> Select[Any]:
-    a, e = scope.accounts().c, payment_events.c
-    tried = func.count().filter(e.event_type.in_(("charge", "decline")))
-    declined = func.count().filter(e.event_type == "decline")
+    """Accounts of whose charges many were declined."""
+    a, e = open_accounts(scope, closed=True).c, payment_events.c
+    tried, declined = func.count(), func.count().filter(e.event_type == "decline")
+    limits = {name: a[f"limit_{name}"] for name in ("charges_min", "declines_share_min")}
     return (
-        select(*_risk("declines", declined, ratio(declined, tried), func.max(a.limit_charges_min), **_account(a)))
-        .where(e.account_id == a.account_id, scope.in_period(e.event_ts))
-        .where(e.event_ts >= a.valid_from, e.event_ts < a.valid_to)
-        .group_by(a.account_id, a.tier)
-        .having(tried >= func.max(a.limit_charges_min), ratio(declined, tried) >= func.max(a.limit_declines_share_min))
+        select(*_risk(DECLINES, declined, (a.account_id, a.tier), limits, attempts=tried))
+        .where(_paid(a), e.event_type.in_(TRIED))
+        .group_by(a.account_id, a.tier, *limits.values())
+        .having(tried >= a.limit_charges_min, ratio(declined, tried) >= a.limit_declines_share_min)
     )
 
 
 def _charged_back(scope: Scope) -> Select[Any]:
-    a, e = scope.accounts().c, payment_events.c
-    backs = func.count().filter(e.event_type == "chargeback")
+    """Accounts of which a payment was charged back, be it after they were closed."""
+    a, e = open_accounts(scope, closed=True).c, payment_events.c
     return (
-        select(*_risk("chargeback", backs, null(), func.max(a.limit_chargebacks_min), **_account(a)))
-        .where(e.account_id == a.account_id, scope.in_period(e.event_ts))
-        .where(e.event_ts >= a.valid_from, e.event_ts < a.valid_to)
-        .group_by(a.account_id, a.tier)
-        .having(backs >= func.max(a.limit_chargebacks_min))
+        select(*_risk(CHARGEBACK, func.count(), (a.account_id, a.tier), {"chargebacks_min": a.limit_chargebacks_min}))
+        .where(_paid(a), e.event_type == CHARGEBACK)
+        .group_by(a.account_id, a.tier, a.limit_chargebacks_min)
+        .having(func.count() >= a.limit_chargebacks_min)
     )
+
+
+def _from_elsewhere(scope: Scope) -> Select[Any]:
+    """Accounts with an instrument from a country that is neither the customer's, its parent's nor that of sign-up."""
+    a, r, p, s = open_accounts(scope), held_records(), account_payments.c, accounts.c
+    t = scope.territories()
+    others = [or_(known.is_(None), known != p.bin_country) for known in (r.c.parent_country, s.signup_country)]
+    closed = and_(t.c.country == p.bin_country, t.c.status.in_(NOT_OFFERED), _over(t.c, a.c), _over(t.c, r.c))
+    held = and_(
+        p.account_id == a.c.account_id, _in_force(a.c.valid_from, a.c.valid_to), _in_force(r.c.valid_from, r.c.valid_to)
+    )
+    of_time = a.join(r, together(a.c, r.c))  # adequacy: equivalent, because a record is asked for its country
+    with_card = of_time.join(account_payments, held)  # adequacy: equivalent, because a card is asked for its country
+    joined = with_card.join(accounts, s.account_id == a.c.account_id)  # adequacy: equivalent, because all are there
+    severity = case((func.count(t.c.country) > 0, "medium"), else_=a.c.limit_mismatch_severity)
+    count, countries = func.count(p.instrument_hash.distinct()), listed(p.bin_country)
+    return (
+        select(*_risk(ELSEWHERE, count, (a.c.account_id, a.c.tier), {}, severity=severity, countries=countries))
+        .select_from(joined.outerjoin(t, closed))
+        .where(r.c.country != p.bin_country, *others)
+        .group_by(a.c.account_id, a.c.tier, a.c.limit_mismatch_severity)
+    )
+
+
+def _paid(a: Any) -> ColumnElement[bool]:
+    """Whether a payment is the account's, under the tier and limits then."""
+    e = payment_events.c
+    return and_(e.account_id == a.account_id, e.event_ts >= a.valid_from, e.event_ts < a.valid_to)
+
+
+def _in_force(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an instrument was in force at some time of a span."""
+    p = account_payments.c
+    return and_(p.valid_from < end, func.coalesce(p.valid_to, FAR) > start)
+
+
+def _in_period(scope: Scope) -> ColumnElement[bool]:
+    """Whether an instrument was in force at some time of the period."""
+    return _in_force(literal(scope.period.start), literal(scope.period.end))
+
+
+def _over(one: Any, other: Any) -> ColumnElement[bool]:
+    """Whether two spans have a moment in common."""
+    return and_(one.valid_from < other.valid_to, one.valid_to > other.valid_from)
