@@ -84,7 +84,7 @@ def _ranked(scope: Scope) -> Subquery:
     v = volume.c
     enough = scope.book.settings(scope.period.last_day).evaluable_share
     known = v.known_templates >= enough * v.requests
-    templates = case((known, func.coalesce(prompts.c.templates, 0)))
+    templates = case((known, prompts.c.templates))
     peers = [v[f"limit_{name}"] for name in LIMITS]
 
     def below(value: ColumnElement[Any], *among: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -113,7 +113,10 @@ def _volume(scope: Scope) -> Subquery:
         select(
             *_stretch(u), func.sum(u.n_ok).label("n"), func.sum(u.n_requests).label("requests"),
             func.sum(u.known_prompt_template_hash).label("known_templates"),
-            func.coalesce(ratio(func.sum(u.output_tokens), func.sum(u.input_tokens)), 0.0).label("output_ratio"),
+            func.coalesce(
+                ratio(func.sum(u.output_tokens), func.sum(u.input_tokens)),
+                0.0,  # adequacy: equivalent, because a tenth more or less of nothing is nothing
+            ).label("output_ratio"),
         )
         .where(u.grain == "event")
         .group_by(*_stretch(u))

@@ -62,9 +62,9 @@ def _covering(scope: Scope) -> Subquery:
     spread, e = _spread(scope), usage_events.c
     columns = (e.prompt_simhash, e.session_id)
     answered = (e.status_code < 400, e.topic_id.is_not(None))
-    r = scope.subject_usage(scope.requests(scope.members_of(spread), *columns, where=answered)).c
-    of_one = func.count().over(partition_by=(*_stretch(r), r.account_id, r.session_id)) == 1
-    a = select(*_stretch(r), r.prompt_simhash, r.session_id, of_one.label("alone")).subquery("asked").c
+    r = scope.requests(scope.members_of(spread), *columns, where=answered)
+    of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
+    a = scope.subject_usage(select(r, of_one.label("alone")).cte("asked")).c
     prompts, sessions = func.count(), func.count(a.session_id)
     f = (
         select(
@@ -118,7 +118,7 @@ def _spread(scope: Scope) -> Subquery:
     share: ColumnElement[float] = ratio(h.c.h, topics.c.largest)
     return (
         select(*_stretch(h.c), share.label("entropy"))
-        .select_from(h.join(topics, true()))
+        .select_from(h.join(topics, true()))  # adequacy: equivalent, because there is always one row of topics
         .where(share >= h.c.limit_topic_entropy_min)
         .subquery("spread")
     )

@@ -84,8 +84,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 def _most(rows: Any, items: ColumnElement[Any], over: ColumnElement[bool]) -> Any:
     """Of each subject's stretches that are over the limits the one with most items."""
-    key = [column for column in rows if column.name.startswith("limit_")]
-    order = (items.desc(), *key, *(column for column in rows if column.name == "prompt_template_hash"))
+    order = (items.desc(), *(column for column in rows if column.name.startswith(("limit_", "prompt_template"))))
     place = func.row_number().over(partition_by=(rows.subject_type, rows.subject_id, rows.tier), order_by=order)
     return select(*rows, place.label("place")).where(over).subquery("found").c
 
@@ -126,10 +125,9 @@ def _patterns(scope: Scope) -> Subquery:
         .subquery("often")
     )
     columns = (e.prompt_template_hash, e.n_choices, e.session_id)
-    requests = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
-    r = scope.subject_usage(requests).c
-    of_one = func.count().over(partition_by=(*_stretch(r), r.account_id, r.session_id)) == 1
-    a = select(*_stretch(r), *(r[c.name] for c in columns), of_one.label("of_one")).subquery("asked").c
+    r = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
+    of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
+    a = scope.subject_usage(select(r, of_one.label("of_one")).cte("asked")).c
     several = a.n_choices >= a.limit_choices_min
     alone = and_(a.session_id.is_not(None), a.of_one)
     maybe = and_(or_(several, a.n_choices.is_(None)), or_(alone, a.session_id.is_(None)))
