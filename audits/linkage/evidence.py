@@ -37,7 +37,7 @@ class Evidence:
 
     account_ids: Sequence[str]
     customer: Ints  # A: number of the account's customer
-    country: Ints  # C: number of the customer's country of sign-up, 0 where it is not known
+    milieu: Ints  # C: number of the customer's country of sign-up and tier; of several accounts the first one's
     opened: Floats  # A: days since 1970, NaN where it is not known; likewise the next two
     banned: Floats
     began: Floats  # of use within the window, or of the account
@@ -95,14 +95,15 @@ def read_evidence(connection: Connection) -> Evidence:
     a = linked_accounts.c
     epoch = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
     instants = (seconds_between(epoch, at) / 86400.0 for at in (a.opened_at, a.banned_at, a.began_at))
-    people = connection.execute(select(a.account_id, a.customer_id, a.country, *instants).order_by(a.account_no)).all()
+    columns = (a.account_id, a.customer_id, a.country, a.tier)
+    people = connection.execute(select(*columns, *instants).order_by(a.account_no)).all()
     numbered: dict[str, int] = {}
-    countries: dict[str | None, int] = {None: 0}
+    milieus: dict[tuple[str | None, str | None], int] = {}
     customer = np.array([numbered.setdefault(row.customer_id, len(numbered)) for row in people], np.int64)
-    country_of_account = np.array([countries.setdefault(row.country, len(countries)) for row in people], np.int64)
-    country = np.zeros(len(numbered), np.int64)
-    country[customer[::-1]] = country_of_account[::-1]  # of a customer's accounts the first one's
-    opened, banned, began = (np.array([row[i] for row in people], np.float64) for i in (3, 4, 5))  # None becomes NaN
+    of_account = np.array([milieus.setdefault((row.country, row.tier), len(milieus)) for row in people], np.int64)
+    milieu = np.zeros(len(numbered), np.int64)
+    milieu[customer[::-1]] = of_account[::-1]
+    opened, banned, began = (np.array([row[i] for row in people], np.float64) for i in (4, 5, 6))  # None becomes NaN
     v, s = shared_values.c, sightings.c
     digest = func.substr(func.md5(v.kind + "/" + v.value), 1, _DIGITS)
     values = connection.execute(select(v.kind, digest).order_by(v.value_no)).all()
@@ -116,7 +117,7 @@ def read_evidence(connection: Connection) -> Evidence:
     return Evidence(
         [row.account_id for row in people],
         customer,
-        country,
+        milieu,
         opened,
         banned,
         began,

@@ -18,7 +18,7 @@ from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, STRONG, Evidence, 
 from audits.linkage.params import Params
 
 _MOST_ROUNDS = 50  # every round joins something, so this is never reached; it bounds a mistake
-_FEW = 10.0  # parties of a country from which its own share counts as much as that of all countries
+_FEW = 10.0  # parties of a milieu from which its own share counts as much as that of everybody
 _MOST_BITS = 1000.0  # what a float can still say of a small probability
 
 
@@ -145,7 +145,7 @@ def coincidences(
     n = int(party.max(initial=-1)) + 1
     m, n1, n2 = both.parties, counted.parties[pairs.first], counted.parties[pairs.second]
     local = ~STRONG[evidence.kind[pairs.first]] & ~STRONG[evidence.kind[pairs.second]]  # cards and devices have no home
-    there1, there2 = (local * there for there in _usual_there(counted, both, pairs, party, evidence.country))
+    there1, there2 = (local * there for there in _usual_there(counted, both, pairs, party, evidence.milieu))
     usual1, usual2 = np.maximum(there1, n1 / n), np.maximum(there2, n2 / n)
     # The first is free: any value would do, as long as another shares it.
     surprise = surprise_of(m - 1, np.minimum(n1, n2) - 1, np.where(n1 <= n2, usual2, usual1))
@@ -157,21 +157,22 @@ def coincidences(
     return np.asarray((m > 1) & rare & (surprise >= needed) & pure)
 
 
-def _usual_there(counted: Counted, both: Counted, pairs: Pairs, party: Ints, country: Ints) -> tuple[Floats, Floats]:
-    """Share of parties that have a pair's first value, and its second, in the countries that the other's users are of.
+def _usual_there(counted: Counted, both: Counted, pairs: Pairs, party: Ints, milieu: Ints) -> tuple[Floats, Floats]:
+    """Share of parties that have a pair's first value, and its second, in the milieus that the other's users are of.
 
-    A mail provider and a mobile network of one country meet everywhere in it; that is no coincidence. Asked are those
-    who do not have the other value, or a country that a campaign alone comes from would explain the campaign.
+    A mail provider and a mobile network of one country meet everywhere in it, and whoever pays nothing has a free
+    mailbox as often as a hobbyist's agent; that is no coincidence. A milieu is a country and a tier. Asked are those
+    who do not have the other value, or a milieu that a campaign alone comes from would explain the campaign.
     """
-    n, n_countries = int(party.max(initial=-1)) + 1, int(country.max(initial=0)) + 1
-    home = country[np.unique(party, return_index=True)[1]]
-    inside = np.bincount(home, minlength=n_countries)
+    n, n_milieus = int(party.max(initial=-1)) + 1, int(milieu.max(initial=0)) + 1
+    home = milieu[np.unique(party, return_index=True)[1]]
+    inside = np.bincount(home, minlength=n_milieus)
 
-    def by_country(stars: Counted) -> Any:
+    def by_milieu(stars: Counted) -> Any:
         cells = np.ones(len(stars.star)), (stars.star, home[stars.party])
-        return coo_array(cells, shape=(len(stars.parties), n_countries)).tocsr()
+        return coo_array(cells, shape=(len(stars.parties), n_milieus)).tocsr()
 
-    there, together, shares = by_country(counted), by_country(both), []
+    there, together, shares = by_milieu(counted), by_milieu(both), []
     for one, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
         users = there[other].tocoo()
         with_one = np.asarray(there[one[users.row], users.col] - together[users.row, users.col]).ravel()
