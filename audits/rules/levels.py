@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, case, exists, func, literal, or_, select
 
+from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
@@ -64,6 +65,16 @@ def of_level(
     if found.observed["level"] == found.tier:  # whose tier is not known belongs here
         return ~exists(select(t.tier).where(held, t.tier.in_(order[last:])))
     return exists(select(t.tier).where(held, t.tier.in_(order[:last])))
+
+
+def uncounted(scope: Scope) -> Select[Any]:
+    """Accounts of whose requests no source gives a number, with that as the reason why they cannot be judged."""
+    u = scope.usage(account_day).c
+    return (
+        select(u.account_id, literal("not recorded: number of requests").label("reason"))
+        .group_by(u.account_id)
+        .having(func.count(u.n_requests) == 0)
+    )
 
 
 def _levels(scope: Scope) -> Subquery:

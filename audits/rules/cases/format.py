@@ -117,6 +117,7 @@ class Case(_Strict):
     customers: Annotated[dict[str, list[Row]], BeforeValidator(_listed)] = {}
     rows: dict[str, list[Row]] = {}
     groups: dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]] = {}
+    links: dict[str, dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]]] = {}  # group -> kind -> accounts
     doubts: dict[str, str] = {}
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()

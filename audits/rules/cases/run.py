@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert
 
 from audits import rollups
 from audits.errors import AuditsError
-from audits.linkage.tables import group_members
+from audits.linkage.tables import group_edges, group_members
 from audits.policy import Book
 from audits.rules import population as people
 from audits.rules.base import Found, Rule
@@ -110,6 +110,7 @@ def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
 
 
 def _put_groups(connection: Connection, case: Case) -> None:
+    """The groups as linkage would have recorded them, with the values that joined them where the case names any."""
     members = [
         {"period": case.period.id, "as_of": case.period.end_day, "group_id": group, "account_id": account}
         for group, accounts in case.groups.items()
@@ -117,6 +118,17 @@ def _put_groups(connection: Connection, case: Case) -> None:
     ]
     if members:
         connection.execute(insert(group_members), members)
+    edges = [
+        {
+            "period": case.period.id, "group_id": group, "kind": kind, "value_digest": f"{kind}-of-{group}",
+            "account_id": account, "customers": len(accounts), "parties": 1, "bits": 10.0, "joins": True,
+        }
+        for group, kinds in case.links.items()
+        for kind, accounts in kinds.items()
+        for account in accounts
+    ]  # fmt: skip
+    if edges:
+        connection.execute(insert(group_edges), edges)
 
 
 def _evidence(stage: Stage, found: Found, sql: str) -> tuple[int, str]:

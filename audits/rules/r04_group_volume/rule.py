@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, func, literal, or_, select
+from sqlalchemy import Select, Subquery, and_, func, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.levels import group_levels, of_level
+from audits.rules.levels import group_levels, of_level, uncounted
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
@@ -59,12 +59,7 @@ def violations(scope: Scope) -> Select[Any]:
 
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts of whose requests no source gives a number: what they add to a group's day is not known."""
-    u = scope.usage(account_day).c
-    return (
-        select(u.account_id, literal("not recorded: number of requests").label("reason"))
-        .group_by(u.account_id)
-        .having(func.count(u.n_requests) == 0)
-    )
+    return uncounted(scope)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
