@@ -1,18 +1,33 @@
 """R13: a linked group that moves to a new frontier model within hours of its release.
 
 Only requests that name the new model count: an alias that moves everybody to it is the provider's doing. Requests of
-the first 24 hours are read one by one, of candidate groups only.
+the first hours are read one by one, of candidate groups only. A release is judged in the period in which its first
+hours end, so that each is judged once and all of its requests are there.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    FrameClause,
+    FrameClauseType,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
+from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio, seconds_between, utc_day
 from audits.warehouse.tables import models, usage_events
@@ -23,73 +38,125 @@ HOUR = 3600.0
 
 def violations(scope: Scope) -> Select[Any]:
     """Groups with enough members whose first use lies close together, and enough of the traffic moved."""
-    g, m = scope.group_usage(account_model_day, baseline=True).c, models.c
-    released = and_(m.frontier, scope.in_period(m.released_at))
+    moved = _moved(scope)
+    m, after, before = moved.c, _after(scope, moved).c, _before(scope, moved).c
+    return select(
+        m.group_id.label("subject_id"),
+        m.tier,
+        m.model.label("discriminator"),
+        m.model.label("observed_model"),
+        m.released_at.label("observed_released_at"),
+        m.accounts.label("observed_accounts"),
+        ratio(after.new, after.every).label("observed_share"),
+        ratio(before.old, before.every).label("observed_share_of_predecessor_before"),
+        *(m[f"limit_{name}"] for name in LIMITS),
+    ).where(
+        and_(after.group_id == m.group_id, after.model == m.model),
+        and_(before.group_id == m.group_id, before.model == m.model),
+        ratio(after.new, after.every) >= m.limit_share_min,
+        ratio(before.old, before.every) >= m.limit_before_share_min,
+    )
+
+
+def evidence(scope: Scope, found: Found) -> Select[Any]:
+    """The members' successful requests for the new model in the hours after its release."""
+    e = usage_events.c
+    released = datetime.fromisoformat(str(found.observed["released_at"]))
+    until = released + timedelta(hours=float(found.limits["hours_max"]))
+    return scope.events_of(
+        found.account_ids,
+        e.model_requested == found.observed["model"],
+        e.status_code < 400,
+        e.event_ts >= literal(released),
+        e.event_ts <= literal(until),
+        since=min(released.date(), scope.period.first_day),
+    )
+
+
+def _moved(scope: Scope) -> Subquery:
+    """Groups and new models with enough members that began to use it in time and close to each other."""
+    g, m = scope.group_usage(account_model_day, baseline=True).c, _frontier().c
     first = (
         select(
             g.group_id, g.tier, g.account_id, m.model, m.predecessor, m.released_at,
             func.min(g.first_ok_ts).label("first_use"),
             *(func.max(g[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
         )
-        .where(released, g.model_requested == m.model, g.n_ok > 0, g.first_ok_ts >= m.released_at)
+        .where(g.model_requested == m.model, g.first_ok_ts >= m.released_at)
         .group_by(g.group_id, g.tier, g.account_id, m.model, m.predecessor, m.released_at)
         .subquery("first_uses")
     ).c  # fmt: skip
-    early = seconds_between(first.released_at, first.first_use) <= first.limit_hours_max * HOUR
-    earliest = func.min(first.first_use).over(partition_by=(first.group_id, first.model))
-    near = select(*first, earliest.label("earliest")).where(early).subquery("near").c
-    close = seconds_between(near.earliest, near.first_use) <= near.limit_spread_hours_max * HOUR
-    moved = (
+    since = seconds_between(first.released_at, first.first_use)
+    ends = seconds_between(first.released_at, literal(scope.period.end))
+    begins = seconds_between(first.released_at, literal(scope.period.start))
+    hours = first.limit_hours_max * HOUR
+    early = (
+        select(*first, since.label("since"))
+        .where(since <= hours, hours <= ends, hours > begins)
+        .subquery("early")
+    ).c  # fmt: skip
+    near = select(*early, _close(scope, early).label("close")).subquery("near").c
+    return (
         select(
-            near.group_id, near.tier, near.model, near.predecessor, near.released_at, func.count().label("accounts"),
+            near.group_id, near.tier, near.model, near.predecessor, near.released_at,
+            func.max(near.close).label("accounts"),
             *(func.max(near[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
         )
-        .where(close)
         .group_by(near.group_id, near.tier, near.model, near.predecessor, near.released_at)
-        .having(func.count() >= func.max(near.limit_accounts_min))
+        .having(func.max(near.close) >= func.max(near.limit_accounts_min))
         .subquery("moved")
-    ).c  # fmt: skip
-    e, members = usage_events.c, scope.groups().c
-    longest = max((float(row.values["hours_max"]) for row in scope.limits), default=0.0)  # type: ignore[arg-type]
-    after = (
-        select(
-            moved.group_id, moved.model,
-            func.count().filter(e.model_requested == moved.model).label("new"),
-            func.count().label("every"),
-        )
-        .where(members.group_id == moved.group_id, e.account_id == members.account_id, e.status_code < 400)
-        .where(e.event_ts >= moved.released_at, e.event_ts < moved.released_at + literal(timedelta(hours=longest)))
-        .group_by(moved.group_id, moved.model)
-        .subquery("after")
-    ).c  # fmt: skip
-    on_predecessor = or_(g.model_requested == moved.predecessor, g.model_served == moved.predecessor)
-    before = (
-        select(
-            moved.group_id, moved.model,
-            func.coalesce(func.sum(g.n_ok).filter(on_predecessor), 0).label("old"),
-            func.sum(g.n_ok).label("every"),
-        )
-        .where(g.group_id == moved.group_id, g.day < utc_day(moved.released_at))
-        .group_by(moved.group_id, moved.model)
-        .subquery("before")
-    ).c  # fmt: skip
-    return select(
-        moved.group_id.label("subject_id"),
-        moved.tier,
-        moved.model.label("discriminator"),
-        moved.model.label("observed_model"),
-        moved.accounts.label("observed_accounts"),
-        ratio(after.new, after.every).label("observed_share"),
-        ratio(before.old, before.every).label("observed_share_of_predecessor_before"),
-        *(moved[f"limit_{name}"] for name in LIMITS),
-    ).where(
-        and_(after.group_id == moved.group_id, after.model == moved.model),
-        and_(before.group_id == moved.group_id, before.model == moved.model),
-        ratio(after.new, after.every) >= moved.limit_share_min,
-        ratio(before.old, before.every) >= moved.limit_before_share_min,
+    )  # fmt: skip
+
+
+def _frontier() -> Subquery:
+    """Frontier models, each once even where the warehouse has one twice."""
+    m = models.c
+    return (
+        select(m.model, func.min(m.predecessor).label("predecessor"), func.min(m.released_at).label("released_at"))
+        .where(m.frontier)
+        .group_by(m.model)
+        .subquery("frontier")
     )
 
 
-def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The members' requests for the new model."""
-    return scope.events_of(found.account_ids, usage_events.c.model_requested == found.observed["model"])
+def _close(scope: Scope, early: Any) -> ColumnElement[Any]:
+    """How many members began within so many hours from this one on; window frames take the hours as literals only."""
+    counts = []
+    for spread in sorted({float(row.values["spread_hours_max"]) for row in scope.limits}):  # type: ignore[arg-type]
+        seconds = literal(spread * HOUR, Float(53))
+        frame = FrameClause(None, seconds, FrameClauseType.CURRENT, FrameClauseType.FOLLOWING)
+        within = func.count().over(partition_by=(early.group_id, early.model), order_by=early.since, range_=frame)
+        counts.append((early.limit_spread_hours_max == spread, within))
+    return case(*counts) if counts else literal(0)
+
+
+def _after(scope: Scope, moved: Subquery) -> Subquery:
+    """The group's successful requests in the hours after the release: for the new model, and all."""
+    m, g, e = moved.c, audited_groups.c, usage_events.c
+    members = select(g.account_id).where(g.group_id.in_(select(m.group_id)))
+    r = scope.requests(members, e.event_ts, e.model_requested, where=[e.status_code < 400]).c
+    since = seconds_between(m.released_at, r.event_ts)
+    return (
+        select(
+            m.group_id, m.model, func.count().filter(r.model_requested == m.model).label("new"),
+            func.count().label("every"),
+        )
+        .where(g.group_id == m.group_id, r.account_id == g.account_id, since >= 0, since <= m.limit_hours_max * HOUR)
+        .group_by(m.group_id, m.model)
+        .subquery("after")
+    )  # fmt: skip
+
+
+def _before(scope: Scope, moved: Subquery) -> Subquery:
+    """The group's successful requests on the days before the release: for the predecessor by whatever name, and all."""
+    m, g = moved.c, scope.group_usage(account_model_day, baseline=True).c
+    on_predecessor = or_(g.model_requested == m.predecessor, g.model_served == m.predecessor)
+    return (
+        select(
+            m.group_id, m.model, func.coalesce(func.sum(g.n_ok).filter(on_predecessor), 0).label("old"),
+            func.sum(g.n_ok).label("every"),
+        )
+        .where(g.group_id == m.group_id, g.day < utc_day(m.released_at))
+        .group_by(m.group_id, m.model)
+        .subquery("before")
+    )  # fmt: skip
