@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Table, and_, delete, func, select
 
+from audits.linkage.against import against
 from audits.linkage.evidence import PROVEN, STRONG, Evidence, Ints
 from audits.linkage.grouping import Grouping
 from audits.linkage.identity import name_groups
@@ -19,7 +20,14 @@ from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
 from audits.linkage.report import HeldBack, Hub, LinkReport
 from audits.linkage.sightings import linked_accounts, shared_values, sightings
-from audits.linkage.tables import group_edges, group_members, linkage_groups, linkage_hubs, linkage_runs
+from audits.linkage.tables import (
+    group_edges,
+    group_members,
+    linkage_against,
+    linkage_groups,
+    linkage_hubs,
+    linkage_runs,
+)
 from audits.periods import Period, utc_midnight
 from audits.warehouse.staging import insert_in_bulk
 
@@ -36,7 +44,7 @@ def record(
     evidence = grouping.evidence
     recorded = list(_recorded(connection, period))
     names = name_groups([_first_in_front(evidence, group) for group in grouping.groups], recorded)
-    for table in (group_members, linkage_groups, group_edges, linkage_hubs, linkage_runs):
+    for table in (group_members, linkage_groups, group_edges, linkage_against, linkage_hubs, linkage_runs):
         connection.execute(delete(table).where(table.c.period == period.id))
     key = {"period": period.id}
     _insert(
@@ -52,6 +60,7 @@ def record(
     edges = _edges(connection, period, since, grouping, names, digests, params)
     _insert(connection, group_edges, (key | row for row in edges))
     _insert(connection, linkage_groups, (key | row for row in _summaries(grouping, names)))
+    _insert(connection, linkage_against, (key | row for row in against(connection, period, grouping, names)))
     hubs = _hubs(grouping, digests, params)
     _insert(connection, linkage_hubs, (key | row for row in hubs))
     report = LinkReport(

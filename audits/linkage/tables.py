@@ -48,6 +48,18 @@ group_edges = Table(
 )
 """The evidence as stars: one row for each account on which a value was seen that two of the group's customers share."""
 
+linkage_against = Table(
+    "linkage_against",
+    audit_metadata,
+    Column("period", String, primary_key=True),
+    Column("group_id", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("recorded", Integer),  # accounts of which the kind is recorded; NULL where it is found by comparison
+    Column("sharing", Integer, nullable=False),  # of them, those that share a value with another customer of the group
+    Column("together_without", Integer, nullable=False),  # accounts that still hang together without this kind
+)
+"""What speaks against a group: accounts that differ in a kind, and how much hangs on one kind alone."""
+
 linkage_hubs = Table(
     "linkage_hubs",
     audit_metadata,

@@ -77,7 +77,7 @@ def _rollups(of: str, campaign: str) -> list[str]:
             {of}, range(10) s(d)""",
         f"""INSERT INTO audit.account_client_day BY NAME SELECT {a_day} AS day, {own}, 'k' || i AS api_key_hash,
             CASE WHEN d = 2 THEN 'home' || i ELSE {net} END AS client_net_hash, 'L' || i % 11 AS ip_country,
-            30 AS n_requests, 30 AS n_ok {of}, range(4) s(d)""",
+            30 AS n_requests, 30 AS n_ok {of}, range(6) s(d)""",
         f"""INSERT INTO audit.account_prompt_day BY NAME SELECT {a_day} AS day, {own}, {prompt} AS system_prompt_hash,
             'tpl-' || {prompt} AS prompt_template_hash, 30 AS n_requests, 0 AS n_refused, 900 AS output_tokens
             {of}, range(4) s(d)""",

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from audits.linkage import LinkReport, link
-from audits.linkage.tables import group_edges, group_members, linkage_groups, linkage_hubs
+from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups, linkage_hubs
 from audits.periods import Period
 from audits.rollups import refresh
 from audits.warehouse import warehouse
@@ -29,6 +29,7 @@ class Linked:
     edges: list[Mapping[str, Any]]
     hubs: list[Mapping[str, Any]]
     summaries: list[Mapping[str, Any]]
+    against: list[Mapping[str, Any]]
 
     @property
     def groups(self) -> set[frozenset[str]]:
@@ -57,6 +58,7 @@ def linked(url: str, *rows: Mapping[str, Sequence[Row]], period: Period = WEEK, 
             (group_edges, ("group_id", "kind", "value_digest", "account_id")),
             (linkage_hubs, ("kind", "value_digest")),
             (linkage_groups, ("group_id",)),
+            (linkage_against, ("group_id", "kind")),
         ]
         with opened.begin() as connection:
             found = [

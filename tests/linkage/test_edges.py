@@ -128,6 +128,24 @@ def test_evidence_that_agrees_but_was_not_needed_is_kept_as_such(url):
     }
 
 
+def test_what_speaks_against_a_link_is_kept_too(url):
+    """Five accounts on two cards, three of them with one device: the devices of two differ, and all hangs on cards."""
+    people = [
+        together(
+            signed_up(f"m{i}", 60 * i, phone_hash=None, signup_device_hash="dev" if i < 3 else f"own{i}"),
+            paid(f"m{i}", f"card{i % 2}"),
+        )
+        for i in range(5)
+    ]
+    found = linked(url, strangers(), *people)
+    assert found.groups == {frozenset(f"m{i}" for i in range(5))}
+    told = {row["kind"]: (row["recorded"], row["sharing"], row["together_without"]) for row in found.against}
+    assert told["payment_instrument"] == (5, 5, 3)  # without cards the device holds three
+    assert told["signup_device"] == (5, 3, 3)  # without the device each card holds its own
+    assert told["email_domain"] == (5, 0, 5)  # five of their own
+    assert "phone" not in told  # nobody's is recorded: that says nothing
+
+
 def test_what_lies_after_the_period_is_not_known_in_it(url):
     later = [{"account_id": name, "instrument_hash": "card", "valid_from": at("2026-10-12")} for name in TRIO]
     assert linked(url, strangers(), *map(account, TRIO), {"account_payments": later}).groups == set()

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from audits.linkage import link
-from audits.linkage.tables import group_edges, group_members, linkage_groups, linkage_hubs
+from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups, linkage_hubs
 from audits.rollups import refresh
 from audits.warehouse import warehouse
 from tests.linkage.measure import SINCE, WEEK, write
@@ -28,7 +28,7 @@ def written(url: str) -> dict[str, list[tuple]]:
                 table.name: [
                     tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))
                 ]
-                for table in (group_members, linkage_groups, group_edges, linkage_hubs)
+                for table in (group_members, linkage_groups, group_edges, linkage_against, linkage_hubs)
             }
     return rows | {"report": [report]}
 
