@@ -16,7 +16,7 @@ from audits.cli import app
 from audits.errors import AuditsError
 from audits.features import Extractor
 from audits.features.hashing import Hasher
-from audits.warehouse.loading import arrow_type
+from audits.warehouse.staging import arrow_type
 from audits.warehouse.tables import usage_events
 from tests.features.data import shared
 

@@ -13,20 +13,10 @@ from audits.policy import load_book
 from audits.rules.cases import REQUIRED_KINDS, Case, DuckStage, PostgresStage, differences, read_cases, run_case
 from audits.rules.catalogue import load_rule, rule_folders
 
-UNPROVED = pytest.mark.xfail(reason="the rule has no cases yet", strict=True)
-
-
-def _folders() -> Iterator[Any]:
-    for folder in rule_folders():
-        marks = () if (folder / "cases.yaml").exists() else (UNPROVED,)
-        yield pytest.param(folder, id=folder.name, marks=marks)
-
 
 def _cases() -> Iterator[Any]:
     for folder in rule_folders():
         name = folder.name.partition("_")[0].upper()
-        if not (folder / "cases.yaml").exists():
-            continue  # said once, by the test below
         try:
             yield from (
                 pytest.param(folder, case, id=f"{name}-{case.name}") for case in read_cases(folder / "cases.yaml")
@@ -50,7 +40,7 @@ def test_case_holds_on_both_engines(
     assert (served.found, served.cells) == (embedded.found, embedded.cells)
 
 
-@pytest.mark.parametrize("folder", _folders())
+@pytest.mark.parametrize("folder", rule_folders(), ids=lambda folder: folder.name)
 def test_rule_is_proved_from_every_side(folder: Path) -> None:
     cases = read_cases(folder / "cases.yaml")
     missing = set(REQUIRED_KINDS) - {case.kind for case in cases}
