@@ -2,6 +2,9 @@
 
 The share of flagged requests is judged by the lower bound of Wilson's interval, so that few requests prove nothing:
 (p + z^2/2n - z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)  (E. B. Wilson, JASA 22, 1927).
+
+How often moderation errs differs between operators and between tiers, so the bound must exceed a multiple of what is
+usual for the others of the tier, too.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Float,
+    FromClause,
     Select,
+    Subquery,
     Table,
     and_,
     cast,
@@ -35,7 +40,7 @@ from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio, utc_day
 from audits.warehouse.tables import usage_events
 
-FLAGGED = ("flagged_share_min", "requests_min", "confidence_z")
+FLAGGED = ("flagged_share_min", "requests_min", "confidence_z", "usual_factor_min", "peers_min")
 PROBING = ("variants_min", "refused_share_min", "refused_share_max")
 
 
@@ -94,18 +99,28 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 def _subjects(scope: Scope, kind: str, rollup: Table) -> tuple[Any, list[ColumnElement[Any]]]:
     """The rollup's rows by account, or by group and level, and what tells their stretches apart."""
+    g = audited_groups.c
     if kind == "account":
         rows = scope.usage(rollup)
+        of_group: FromClause = rows.outerjoin(audited_groups, g.account_id == rows.c.account_id)
         named = [
             rows.c.account_id.label("subject_id"),
+            func.coalesce(g.group_id, rows.c.customer_id).label("party"),
             rows.c.tier.label("level"),
             rows.c.tier_rank.label("level_rank"),
         ]
     else:
-        rows = group_levels(scope, rollup)
-        named = [rows.c.group_id.label("subject_id")]
-    u = select(rows, *named).subquery(f"{kind}_{rollup.name}").c
-    return u, [u.subject_id, u.tier, u.level, u.level_rank, *(u[f"limit_{name}"] for name in (*FLAGGED, *PROBING))]
+        of_group = rows = group_levels(scope, rollup)
+        named = [rows.c.group_id.label("subject_id"), rows.c.group_id.label("party")]
+    u = select(rows, *named).select_from(of_group).subquery(f"{kind}_{rollup.name}").c
+    return u, [
+        u.subject_id,
+        u.party,
+        u.tier,
+        u.level,
+        u.level_rank,
+        *(u[f"limit_{name}"] for name in (*FLAGGED, *PROBING)),
+    ]
 
 
 def _flagged(scope: Scope, kind: str) -> Select[Any]:
@@ -121,23 +136,61 @@ def _flagged(scope: Scope, kind: str) -> Select[Any]:
     ).c
     p, n, z = s.flagged / s.n, s.n, s.limit_confidence_z
     low = (p + z * z / (2 * n) - z * func.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    often = (
+        select(*s, low.label("low"))
+        .where(n >= s.limit_requests_min, low > s.limit_flagged_share_min)
+        .subquery(f"{kind}_often")
+    )
+    usual = _usual(scope, often)
+    o, others = often.c, usual.c
+    beside = and_(*(others[name] == o[name] for name in others.keys() if name != "share"))  # noqa: SIM118 - no dict
     first = func.row_number().over(
-        partition_by=(s.subject_id, s.tier), order_by=(s.level_rank.desc(), s.flagged.desc(), s.n)
+        partition_by=(o.subject_id, o.tier), order_by=(o.level_rank.desc(), o.flagged.desc(), o.n)
     )
     best = (
-        select(*s, low.label("low"), first.label("place"))
-        .where(n >= s.limit_requests_min, low > s.limit_flagged_share_min)
+        select(*o, func.coalesce(others.share, 0).label("usual"), first.label("place"))
+        .select_from(often.outerjoin(usual, beside))
+        .where(or_(others.share.is_(None), o.low > o.limit_usual_factor_min * others.share))
         .subquery(f"{kind}_flagged")
     ).c
     return select(
         literal(kind).label("subject_type"), best.subject_id, best.tier, literal("flagged").label("discriminator"),
         literal("medium").label("severity"),
         best.n.label("observed_requests"), (best.flagged / best.n).label("observed_share"),
-        best.low.label("observed_share_at_least"), literal("").label("observed_skeleton"),
+        best.low.label("observed_share_at_least"), best.usual.label("observed_usual_share"),
+        literal("").label("observed_skeleton"),
         cast(null(), Float(53)).label("observed_variants"), best.level.label("observed_level"),
         *(best[f"limit_{name}"] for name in FLAGGED),
         *(cast(null(), Float(53)).label(f"limit_{name}") for name in PROBING),
     ).where(best.place == 1)  # fmt: skip
+
+
+def _usual(scope: Scope, often: Subquery) -> Subquery:
+    """Beside each row of ``often`` what is usual for the others of its tier; no row where these are too few.
+
+    That is the average share of the parties with requests enough. A party is a customer or a linked group, so that a
+    campaign is one; each counts with the limit at most, so that those who probe do not make it usual.
+    """
+    u, _ = _subjects(scope, "account", account_day)
+    limits = [f"limit_{name}" for name in FLAGGED]
+    looked_at = cast(func.sum(u.known_moderation_flagged), Float(53))
+    share = func.least(cast(func.sum(u.n_flagged), Float(53)) / looked_at, u.limit_flagged_share_min)
+    parties = (
+        select(u.party, u.level, *(u[name] for name in limits), share.label("share"))
+        .group_by(u.party, u.level, *(u[name] for name in limits))
+        .having(looked_at >= u.limit_requests_min)
+        .subquery("parties")
+    )
+    o, p = often.c, parties.c
+    same_law = and_(p.level == o.level, *(p[name] == o[name] for name in limits))
+    key = (o.subject_id, o.party, o.level, *(o[name] for name in limits))
+    return (
+        select(*key, func.avg(p.share).label("share"))
+        .where(same_law, p.party != o.party)
+        .group_by(*key)
+        .having(func.count() >= o.limit_peers_min)
+        .subquery("usual")
+    )
 
 
 def _probing(scope: Scope, kind: str) -> Select[Any]:
@@ -166,7 +219,8 @@ def _probing(scope: Scope, kind: str) -> Select[Any]:
     best = (select(*v, first.label("place")).where(v.variants >= v.limit_variants_min).subquery(f"{kind}_probing")).c
     return select(
         literal(kind), best.subject_id, best.tier, literal("probing"), literal("high"), best.n,
-        ratio(best.refused, best.n), cast(null(), Float(53)), best.skeleton, cast(best.variants, Float(53)), best.level,
+        ratio(best.refused, best.n), cast(null(), Float(53)), cast(null(), Float(53)), best.skeleton,
+        cast(best.variants, Float(53)), best.level,
         *(cast(null(), Float(53)) for _ in FLAGGED), *(best[f"limit_{name}"] for name in PROBING),
     ).where(best.place == 1)  # fmt: skip
 
