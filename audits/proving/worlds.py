@@ -91,7 +91,7 @@ _ALL = (
         "evaluation",
         "Campaigns of 10,000 requests a day and more, none mixed: from 16 busy accounts to 1,000 small ones.",
         _world(
-            2001, 1800,
+            3101, 5200, volume=0.0016, variation=0.25, release_day=57,
             campaigns=(
                 _campaign("extraction", 16, 860, tiers=(("build", 1.0),), cards=4, devices=3),
                 _campaign("extraction", 48, 260, prompts="five-fold", addresses="mixed", hands_over=False),
@@ -116,7 +116,7 @@ _ALL = (
         "evaluation",
         "Campaigns whose extraction hides in 50 to 95 % of ordinary traffic, on shared cards in small batches.",
         _world(
-            2002, 1600, volume=0.0025, variation=0.25, release_day=52,
+            3102, 4600, volume=0.0018, variation=0.3, release_day=51,
             campaigns=(
                 _campaign("mixed", 60, 260, share=0.5),
                 _campaign("mixed", 50, 250, share=0.25, prompts="five-fold", hands_over=False),
@@ -136,7 +136,7 @@ _ALL = (
         "evaluation",
         "Campaigns of 250 to 10,000 requests a day, slow sign-ups and homes as exits among them.",
         _world(
-            2003, 1600, volume=0.0015, variation=0.3, release_day=58,
+            3103, 5000, volume=0.0015, variation=0.2, release_day=59,
             campaigns=(
                 _campaign("extraction", 24, 120, hands_over=False),
                 _campaign("extraction", 60, 90, signup="slow", prompts="five-fold"),
@@ -161,7 +161,7 @@ _ALL = (
         "evaluation",
         "Every breach of the catalogue by one account or customer, twice, beside every look-alike, up to three times.",
         _world(
-            2004, 1500, volume=0.003, variation=0.3, release_day=50,
+            3104, 4800, volume=0.002, variation=0.35, release_day=53,
             breaches=tuple(Breach(rule=kind, count=2, tier=_TIER_OF.get(kind)) for kind in BREACHES),
             lookalikes=_harmless(each=3),
         ),
@@ -170,7 +170,7 @@ _ALL = (
         "harmless",
         "evaluation",
         "No campaign and no breach at all: every finding that speaks of intent is wrong.",
-        _world(2005, 2400, volume=0.002, variation=0.35, release_day=60, lookalikes=_harmless(each=3)),
+        _world(3105, 8000, volume=0.002, variation=0.3, release_day=56, lookalikes=_harmless(each=3)),
     ),
 )  # fmt: skip
 WORLDS = {world.name: world for world in _ALL}
