@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
-from audits.ledger.models import AuditedCustomer, RuleVersion, Run, TierFigures
+from audits.ledger.models import AuditedCustomer, GroupDossier, RuleVersion, Run, TierFigures
 from audits.ledger.read import book_of, customer_names, findings_in, horizon_of, known_on
 from audits.periods import Period
 from audits.policy import Book
 from audits.policy.names import FAMILIES
 from reports.changes import burdened, read_earlier, since_period, since_revision
 from reports.coverage import Cells
+from reports.files import dossier_name
 from reports.model import (
     SEVERITIES,
     Clause,
@@ -56,7 +57,8 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
     pasts = [earlier.past_of(row) for row in rows]
     findings = [finding_of(found, words, past) for found, past in zip(recorded, pasts, strict=True)]
     coverage = cells.coverage(words)
-    shared, by_customer = _grouped(findings, audited)
+    dossiers = set(session.scalars(select(GroupDossier.group_id).where(GroupDossier.run_id == run.id)))
+    shared, by_customer = _grouped(findings, audited, dossiers)
     everyone = {customer.customer_id for customer in audited}
     weighed = burdened(everything, everyone, book, period.last_day)
     return TierReport(
@@ -110,7 +112,7 @@ def _figures(session: Session, run: Run, tier: str) -> Figures:
 
 
 def _grouped(
-    findings: Iterable[Finding], audited: Iterable[AuditedCustomer]
+    findings: Iterable[Finding], audited: Iterable[AuditedCustomer], dossiers: Collection[str]
 ) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
     """Linked groups and whatever concerns several customers or none first; then each customer with its own."""
     known = {customer.customer_id: customer for customer in audited}
@@ -119,13 +121,18 @@ def _grouped(
         alone = finding.subject_type != "group" and len(finding.customers) == 1
         key = ("customer", finding.customers[0][0]) if alone else (finding.subject_type, finding.subject_id)
         by_subject.setdefault(key, []).append(finding)
-    subjects = [_subject(kind, ident, theirs, known.get(ident)) for (kind, ident), theirs in by_subject.items()]
+    subjects = [
+        _subject(kind, ident, theirs, known.get(ident), has_dossier=kind == "group" and ident in dossiers)
+        for (kind, ident), theirs in by_subject.items()
+    ]
     subjects.sort(key=lambda one: (SEVERITIES.index(one.findings[0].severity), one.name.casefold(), one.id))
     shared = sorted((one for one in subjects if one.kind != "customer"), key=lambda one: one.kind != "group")
     return tuple(shared), tuple(one for one in subjects if one.kind == "customer")
 
 
-def _subject(kind: str, ident: str, findings: Sequence[Finding], row: AuditedCustomer | None) -> Subject:
+def _subject(
+    kind: str, ident: str, findings: Sequence[Finding], row: AuditedCustomer | None, *, has_dossier: bool
+) -> Subject:
     """A subject; ``row`` is the customer as it was audited, where the subject is one."""
     first = findings[0]
     customer = kind == "customer"
@@ -138,6 +145,7 @@ def _subject(kind: str, ident: str, findings: Sequence[Finding], row: AuditedCus
         customers=first.customers,
         requests=int(row.figures.get("requests") or 0) if row and customer else None,
         findings=tuple(findings),
+        dossier=dossier_name(ident) if has_dossier else "",
     )
 
 

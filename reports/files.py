@@ -36,6 +36,11 @@ def safe_name(name: str) -> str:
     return f"{words}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def dossier_name(group: str) -> str:
+    """The file of a linked group's dossier, in the folder of its tier."""
+    return f"group-{safe_name(group)}.html"
+
+
 def write(path: Path, content: str) -> Path:
     """Write a text file so that a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -166,6 +166,7 @@ class Subject:
     customers: tuple[tuple[str, str], ...]  # (customer_id, name)
     requests: int | None  # in the period; None where nobody counted them for this subject
     findings: tuple[Finding, ...]
+    dossier: str = ""  # the page, beside the report, that says why a group's accounts belong together
 
     @property
     def open(self) -> tuple[Finding, ...]:

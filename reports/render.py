@@ -22,21 +22,23 @@ from audits.periods import Period
 from reports import files, manifest
 from reports.build import build_tier_report
 from reports.changes import PERIODS_BACK
+from reports.dossier import build_dossiers
 from reports.formats import csv, html, jsonl
 from reports.index import build_index, build_run_page
 
 
 def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Path, ...]:
-    """Write one tier's report (page, table and JSON lines) and return the files."""
+    """Write one tier's report (page, table, JSON lines, a dossier a linked group) and return the files."""
     run = _run(session, run_id)
-    page = html.tier_page(build_tier_report(session, run, tier))
+    report = build_tier_report(session, run, tier)
     found = [one for one in findings_in(session, run, horizon_of(session, run)) if one.row.tier == tier]
     lines = [as_line(run, one) for one in found]
     folder = files.tier_folder(out, run, tier)
     return (
-        files.write(folder / files.REPORT, page),
+        files.write(folder / files.REPORT, html.tier_page(report)),
         files.write(folder / files.TABLE, csv.table(lines, customer_names(session, [run.id]))),
         files.write(folder / files.LINES, jsonl.lines(lines)),
+        *(files.write(folder / one.file, html.dossier_page(one)) for one in build_dossiers(session, run, report)),
     )
 
 

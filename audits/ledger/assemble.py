@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
+from audits.ledger.dossiers import make_dossiers
 from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
@@ -17,7 +18,7 @@ from audits.quality import DayVerdict
 from audits.rollups.account_day import account_day
 from audits.rollups.state import data_watermark
 from audits.rules import population as people
-from audits.rules.asking import prepare_asking
+from audits.rules.asking import first_day_of, prepare_asking
 from audits.rules.base import Rule
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
@@ -80,6 +81,12 @@ def assemble(
         ],
         tallies=[one for evaluation in evaluations for one in tally(evaluation, statuses[evaluation.rule.id])],
         findings=findings,
+        dossiers=make_dossiers(
+            connection,
+            period,
+            min([first_day_of(rule, period) for rule in rules.values()], default=period.first_day),
+            {finding.subject_id for finding in findings if finding.subject_type == "group"},
+        ),
     )
 
 

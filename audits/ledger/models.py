@@ -173,6 +173,15 @@ class FindingCustomer(Base):
     customer_id: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
 
 
+class GroupDossier(Base):
+    """What showed that the accounts of a group belong together, when a run found something of it."""
+
+    __tablename__ = "group_dossiers"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    group_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    content: Mapped[dict[str, Any]]
+
+
 class Decision(Base):
     """What a person decided about a finding; append-only, each entry sealed with the digest of the one before."""
 

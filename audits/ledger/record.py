@@ -19,6 +19,7 @@ from audits.ledger.models import (
     EvaluationRow,
     FindingCustomer,
     FindingRow,
+    GroupDossier,
     PolicyVersion,
     QualityDay,
     RuleVersion,
@@ -82,6 +83,7 @@ class Audit:
     quality: Sequence[Mapping[str, Any]]  # day, source_system, verdict, reasons
     tallies: Sequence[CellTally]
     findings: Sequence[Finding]
+    dossiers: Sequence[Mapping[str, Any]] = ()  # group_id, content: of the groups that findings speak of
 
 
 def finding_id(rule_id: str, subject_type: str, subject_id: str, period: str, discriminator: str = "") -> str:
@@ -203,6 +205,7 @@ def _write_parts(session: Session, run: Run, audit: Audit) -> None:
     parts[TierFigures] = [{"tier": tier, "figures": dict(figures)} for tier, figures in audit.figures.items()]
     parts[AuditedCustomer] = [dict(customer) for customer in audit.customers]
     parts[QualityDay] = [dict(day) for day in audit.quality]
+    parts[GroupDossier] = [dict(dossier) for dossier in audit.dossiers]
     for tally in audit.tallies:
         parts[EvaluationRow].append(
             {

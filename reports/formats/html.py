@@ -10,14 +10,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from audits.linkage.kinds import BY_NAME
 from audits.periods import Kind
-from reports import charts, text
+from reports import charts, graphs, text
+from reports.dossier import Dossier
 from reports.model import SEVERITIES, Finding, Subject, TierReport
 from reports.overview import PeriodLine, RunPage
 from reports.wording import DECISIONS, subject_of
 
 DECISIONS_FIRST = 12
 """Decisions on the first page; more stand further down."""
+
+MEMBERS_SHOWN, VALUES_SHOWN = 200, 40
+"""Rows of a dossier's tables: those first that count most; a group may have thousands of accounts."""
 
 LONGEST_QUERY = 2000
 """Characters of a query that a page shows: a group of thousands of accounts has a query of hundreds of thousands."""
@@ -50,6 +55,21 @@ def index_page(kinds: Mapping[Kind, Sequence[PeriodLine]]) -> str:
     return environment().get_template("index.html.j2").render(kinds=kinds)
 
 
+def dossier_page(dossier: Dossier) -> str:
+    """The page of one linked group."""
+    return (
+        environment()
+        .get_template("dossier.html.j2")
+        .render(
+            dossier=dossier,
+            head=dossier.heading,
+            most_members=MEMBERS_SHOWN,
+            most_values=VALUES_SHOWN,
+            drawn_accounts=graphs.ACCOUNTS_DRAWN,
+        )
+    )
+
+
 def run_page(run: RunPage) -> str:
     """The page of one revision."""
     return environment().get_template("run.html.j2").render(run=run)
@@ -75,6 +95,9 @@ def environment() -> Environment:
         "trend": lambda points: charts.trend(points, "trend-chart"),
         "quality": lambda days: charts.quality(days, "quality-chart"),
         "usage": lambda days, values: charts.usage(days, values, "usage-chart"),
+        "links": lambda dossier: graphs.links(dossier, "links-chart"),
+        "sample": graphs.sample,
+        "lives": lambda dossier: graphs.lives(dossier, "lives-chart"),
         "severity_bar": charts.severity_bar,
         "verdict_bar": charts.verdict_bar,
     }
@@ -92,6 +115,8 @@ def environment() -> Environment:
         "kind": lambda kind: KINDS.get(kind, kind),
         "plural": lambda kind: f"{kind}s".capitalize(),
         "fate": FATES.__getitem__,
+        "sentence": lambda words: words[:1].upper() + words[1:],
+        "evidence": lambda kind: BY_NAME[kind].title if kind in BY_NAME else kind,
         "subject": lambda finding: subject_of(finding.subject_type, finding.subject_id, finding.customers),
         "held": lambda status: HELD.get(status, status),
         "decided": lambda word: DECISIONS.get(word, word),

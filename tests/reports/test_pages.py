@@ -19,6 +19,7 @@ from tests.reports.world import HOSTILE
 PAGES = (
     "index.html", "2026-10/r1/index.html", "2026-10/r2/index.html",
     *(f"2026-10/r2/{tier}/report.html" for tier in ("free", "build", "scale", "enterprise")),
+    "2026-10/r2/build/group-G-7K2.html",
 )  # fmt: skip
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 

@@ -1,0 +1,109 @@
+"""A linked group's page: what its reader is told, and that a group without evidence on record has no page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from audits.ledger.models import GroupDossier
+from reports import render_tier
+from tests.reports.conftest import runs_of
+from tests.reports.world import GROUP, HOSTILE
+
+PAGE = f"2026-10/r2/build/group-{GROUP}.html"
+
+
+@pytest.fixture(scope="module")
+def words(rendered: Path) -> str:
+    """The page's text, a space between parts."""
+    text = (rendered / PAGE).read_text("utf-8")
+    text = re.sub(r"<(style|title|desc)[^>]*>.*?</\1>", " ", text, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def render(session: Session, out: Path) -> str:
+    run = runs_of(session)[-1]
+    render_tier(session, run.id, "build", out)
+    return (out / PAGE).read_text("utf-8")
+
+
+def change(session: Session, **parts: object) -> None:
+    """Other parts of the group's dossier."""
+    run = runs_of(session)[-1]
+    row = session.get_one(GroupDossier, (run.id, GROUP))
+    session.execute(update(GroupDossier).where(GroupDossier.run_id == run.id).values(content={**row.content, **parts}))
+    session.expire_all()
+
+
+def test_it_opens_with_how_many_act_as_one_and_by_what(words: str) -> None:
+    assert "59 of 59 customers accounts" in words
+    assert "Joined by system prompt, prompt template and payment instrument. To be linked is no finding" in words
+    assert "2 independent causes of the link Instrument and prompt." in words
+
+
+def test_it_leads_to_the_findings_and_the_report_leads_to_it(rendered: Path) -> None:
+    report = (rendered / PAGE).with_name("report.html").read_text("utf-8")
+    assert f'<a href="group-{GROUP}.html">why these accounts are taken for one</a>' in report
+    for target in re.findall(r'href="report\.html#(F-\w+)"', (rendered / PAGE).read_text("utf-8")):
+        assert f'id="{target}"' in report
+
+
+def test_each_kind_says_what_speaks_for_and_against_it(words: str) -> None:
+    assert "payment instrument ● joins".replace("● ", "") in words
+    assert "Sign-up device 60 0 60 59" in words  # recorded of 60, shared by none
+    assert "Synchronised activity – 0 – 59" in words  # found by comparison: nothing to be recorded
+    assert "the whole group stands without any one of them" in words
+
+
+def test_a_group_that_hangs_on_one_kind_says_so(session: Session, tmp_path: Path) -> None:
+    row = session.get_one(GroupDossier, (runs_of(session)[-1].id, GROUP)).content
+    change(session, kinds=[{**one, "together_without": 8} if one["joins"] else one for one in row["kinds"][2:]])
+    assert "Without payment instrument 8 of 59 accounts would be left together." in render(session, tmp_path)
+
+
+def test_foreign_ids_reach_it_as_text(rendered: Path) -> None:
+    text = (rendered / PAGE).read_text("utf-8")
+    assert "&lt;script&gt;" in text
+    assert not [hostile for hostile in HOSTILE if "<" in hostile and hostile in text]
+
+
+def test_a_prompt_of_all_is_a_ring_and_a_card_of_some_a_square(rendered: Path) -> None:
+    text = (rendered / PAGE).read_text("utf-8")
+    drawing = text[text.index('aria-labelledby="links-chart-t') :].split("</svg>")[0]
+    assert drawing.count('class="account"') == 59
+    assert len(re.findall(r'class="value k\d"', drawing)) == 8
+    assert "8 shared values of the kind payment instrument, on 59 accounts" in drawing
+
+
+def test_thousands_of_accounts_are_drawn_and_listed_in_part_and_it_is_said(session: Session, tmp_path: Path) -> None:
+    row = session.get_one(GroupDossier, (runs_of(session)[-1].id, GROUP)).content
+    many = [{**row["members"][5], "account_id": f"x{number:04d}"} for number in range(2000)]
+    change(session, members=many, values=[{**row["values"][0], "members": list(range(2000))}])
+    text = render(session, tmp_path)
+    assert text.count('class="account"') == 400
+    assert "the busiest 400 of 2,000" in text
+    assert "Busiest first: 200 of 2,000; all ids are in" in text
+    assert len(text) < 250_000
+
+
+def test_without_evidence_on_record_there_is_no_page_and_no_link(session: Session, tmp_path: Path) -> None:
+    session.execute(delete(GroupDossier))
+    run = runs_of(session)[-1]
+    render_tier(session, run.id, "build", tmp_path)
+    folder = tmp_path / "2026-10/r2/build"
+    assert not list(folder.glob("group-*"))
+    assert "taken for one" not in (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("members", [0, 1, 2])
+def test_the_smallest_groups_can_be_drawn(session: Session, tmp_path: Path, members: int) -> None:
+    row = session.get_one(GroupDossier, (runs_of(session)[-1].id, GROUP)).content
+    values = [{**row["values"][0], "members": list(range(members))}]
+    change(session, members=row["members"][:members], values=values, causes=[])
+    text = render(session, tmp_path)
+    assert text.count('class="account"') == members
+    assert "nan" not in text.split("<main")[1].lower().replace("finance", "")
