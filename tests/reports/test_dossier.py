@@ -40,9 +40,9 @@ def change(session: Session, **parts: object) -> None:
 
 
 def test_it_opens_with_how_many_act_as_one_and_by_what(words: str) -> None:
-    assert "59 of 59 customers accounts" in words
+    assert "accounts 59 of 59 customers" in words
     assert "Joined by system prompt, prompt template and payment instrument. To be linked is no finding" in words
-    assert "2 independent causes of the link Instrument and prompt." in words
+    assert "independent causes of the link 2 Instrument and prompt." in words
 
 
 def test_it_leads_to_the_findings_and_the_report_leads_to_it(rendered: Path) -> None:
