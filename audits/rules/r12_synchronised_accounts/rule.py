@@ -92,7 +92,7 @@ def violations(scope: Scope) -> Select[Any]:
         counts.following >= groups.limit_accounts_min,
         ratio(counts.following, counts.compared) >= groups.limit_members_share_min,
         groups.hours >= groups.limit_hours_min,
-        movement >= groups.limit_movement_min,
+        movement >= groups.limit_movement_min,  # adequacy: equivalent, no estimate meets a limit to the last bit
         correlation >= groups.limit_correlation_min,
     )
 
