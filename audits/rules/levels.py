@@ -8,9 +8,23 @@ found without the others.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
@@ -19,20 +33,19 @@ from audits.rules.scope import Scope
 from audits.warehouse.tables import account_tiers, usage_events
 
 
-def group_levels(scope: Scope, rollup: FromClause) -> Subquery:
-    """The members' rollup rows of the period, each once for every level that it belongs to.
+def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
+    """The members' rollup rows of the period (and baseline), each once for every level that it belongs to.
 
     Adds ``group_id`` and ``customer_id``; ``tier``, the highest one among the members for which the rule has limits;
     ``member_tier``, the account's own at that time; ``level`` and ``level_rank``; and the level's ``limit_...`` columns
     on the row's day. Use under no tier on record, or under one that the book does not know, belongs to the highest
-    level only.
+    level only. The levels themselves are those of the period.
     """
     r: Any = rollup.c
+    first = scope.baseline_from if baseline else scope.period.first_day
     a, g, limits = audited_accounts.c, audited_groups.c, scope.limit_rows()
     of_group = _levels(scope)
     level = of_group.c
-    known = a.tier.in_([tier.id for tier in scope.book.tiers])
-    rank = case((known, a.tier_rank), else_=level.top_rank)
     held = and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to)
     in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
     return (
@@ -44,12 +57,47 @@ def group_levels(scope: Scope, rollup: FromClause) -> Subquery:
         .select_from(
             rollup.join(audited_accounts, held)
             .join(audited_groups, g.account_id == r.account_id)
-            .join(of_group, and_(level.group_id == g.group_id, level.level_rank >= rank))
+            .join(of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank)))
             .join(limits, in_force)
         )
-        .where(r.day.between(scope.period.first_day, scope.period.last_day))
+        .where(r.day.between(first, scope.period.last_day))
         .subquery(f"levels_{rollup.description}")
     )  # fmt: skip
+
+
+def subject_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
+    """:meth:`Scope.usage` of every account and, once more, :func:`group_levels` of every group, in one relation.
+
+    For rules whose units are both: ``subject_type``, ``subject_id``, ``tier``, ``level`` and ``level_rank`` (of an
+    account its tier's), the rollup's columns, the limits.
+    """
+    u, g = scope.usage(rollup, baseline=baseline).c, group_levels(scope, rollup, baseline=baseline).c
+    shared = [name for name in u.keys() if name not in ("customer_id", "tier", "tier_rank")]  # noqa: SIM118
+    accounts = select(
+        literal("account").label("subject_type"), u.account_id.label("subject_id"), u.tier, u.tier.label("level"),
+        u.tier_rank.label("level_rank"), *(u[name] for name in shared),
+    )  # fmt: skip
+    groups = select(
+        literal("group"), g.group_id, g.tier, g.level, g.level_rank, *(g[name] for name in shared)
+    )  # fmt: skip
+    return union_all(accounts, groups).subquery(f"subjects_{rollup.description}")
+
+
+def level_members(scope: Scope) -> Subquery:
+    """``group_id``, ``level``, ``level_rank`` and ``account_id`` of whom a level counts at any time of the period."""
+    a, g, of_group = audited_accounts.c, audited_groups.c, _levels(scope)
+    level = of_group.c
+    return (
+        select(level.group_id, level.level, level.level_rank, g.account_id)
+        .select_from(
+            audited_groups.join(audited_accounts, a.account_id == g.account_id).join(
+                of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank))
+            )
+        )
+        .where(a.valid_from < scope.period.end, a.valid_to > scope.period.start)
+        .distinct()
+        .subquery("members_of_levels")
+    )
 
 
 def of_level(
@@ -67,6 +115,12 @@ def of_level(
     return exists(select(t.tier).where(held, t.tier.in_(order[:last])))
 
 
+def counted(scope: Scope, found: Found, at: ColumnElement[Any] = usage_events.c.event_ts) -> ColumnElement[bool]:
+    """Evidence: whether a request was counted: made by whom the finding speaks of, under the limits that it names."""
+    whose = of_level(scope, found, at) if found.subject_type == "group" else scope.in_tier(found, at)
+    return and_(whose, scope.under_limits(replace(found, tier=str(found.observed["level"])), at))
+
+
 def uncounted(scope: Scope) -> Select[Any]:
     """Accounts of whose requests no source gives a number, with that as the reason why they cannot be judged."""
     u = scope.usage(account_day).c
@@ -75,6 +129,12 @@ def uncounted(scope: Scope) -> Select[Any]:
         .group_by(u.account_id)
         .having(func.count(u.n_requests) == 0)
     )
+
+
+def _rank(scope: Scope, unknown: ColumnElement[int]) -> ColumnElement[int]:
+    """The rank of an account's tier; of one that the book does not know another."""
+    a = audited_accounts.c
+    return case((a.tier.in_([tier.id for tier in scope.book.tiers]), a.tier_rank), else_=unknown)
 
 
 def _levels(scope: Scope) -> Subquery:

@@ -168,41 +168,6 @@ class Scope:
         """The tier of a rank: ``tier_at(func.max(rows.tier_rank))`` is the highest of several."""
         return case({number: tier.id for number, tier in enumerate(self.book.tiers)}, value=rank, else_=UNASSIGNED)
 
-    def group_usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
-        """The members' rollup rows of the period (and baseline) with the group's ``group_id`` and ``tier``.
-
-        The ``limit_...`` columns are those in force for the group's tier on the row's own day.
-        """
-        r: Any = rollup.c
-        g = audited_groups
-        limits = self.limit_rows()
-        in_force = and_(limits.c.tier == g.c.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day)
-        first = self.baseline_from if baseline else self.period.first_day
-        return (
-            select(rollup, g.c.group_id, g.c.tier, *(c for c in limits.c if c.name.startswith("limit_")))
-            .select_from(rollup.join(g, g.c.account_id == r.account_id).join(limits, in_force))
-            .where(r.day.between(first, self.period.last_day))
-            .subquery(f"group_{rollup.description}")
-        )
-
-    def subject_usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
-        """:meth:`usage` of every account and, once more, :meth:`group_usage` of every group, in one relation.
-
-        For rules whose units are both: ``subject_type``, ``subject_id``, ``tier``, the rollup's columns, the limits.
-        """
-        u, g = self.usage(rollup, baseline=baseline), self.group_usage(rollup, baseline=baseline)
-        shared = [c.name for c in u.c if c.name in g.c and c.name != "tier"]
-        accounts, groups = (
-            select(
-                literal(kind).label("subject_type"),
-                subject.label("subject_id"),
-                rows.c.tier,
-                *(rows.c[n] for n in shared),
-            )
-            for rows, kind, subject in ((u, "account", u.c.account_id), (g, "group", g.c.group_id))
-        )
-        return union_all(accounts, groups).subquery(f"subject_{rollup.description}")
-
     def members_of(self, subjects: Subquery) -> Select[Any]:
         """``account_id`` of the accounts that subjects (``subject_type``, ``subject_id``) consist of."""
         s, g = subjects.c, audited_groups.c
@@ -213,7 +178,7 @@ class Scope:
         return select(members.c.account_id)
 
     def requests(self, among: Select[Any], *columns: ColumnElement[Any], where: Iterable[ColumnElement[bool]]) -> CTE:
-        """Single requests of some accounts in the shape of a rollup, for :meth:`usage` and :meth:`group_usage`.
+        """Single requests of some accounts in the shape of a rollup, for :meth:`usage` and :mod:`audits.rules.levels`.
 
         For what no rollup holds, and then for candidates only: ``among`` selects their ``account_id``. As in the
         rollups, impossible rows are left out and a request that was delivered again is there once.

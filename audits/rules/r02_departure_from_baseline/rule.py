@@ -8,40 +8,69 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Numeric, Select, Subquery, and_, cast, func, literal, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Float,
+    Numeric,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.levels import level_members, of_level, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import median
 from audits.warehouse.tables import usage_events
 
+LIMITS = ("z_min", "factor_min", "requests_min", "days_min")
 MAD_TO_SIGMA = 1.4826  # of the normal distribution: 1 / its third quartile
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Subjects with enough days of the period above z, factor and volume limits at once."""
+    """Subjects with enough days of the period above z, factor and volume limits at once.
+
+    Of a group's several levels (see :mod:`audits.rules.levels`) the highest one is reported.
+    """
     d = _days(scope).c
     over = and_(d.n >= d.limit_requests_min, d.n >= d.limit_factor_min * d.usual, d.z >= d.limit_z_min)
-    return (
+    highest = func.row_number().over(partition_by=(d.subject_type, d.subject_id, d.tier), order_by=d.level_rank.desc())
+    found = (
         select(
-            d.subject_type,
-            d.subject_id,
-            d.tier,
-            func.max(d.n).label("observed_peak_requests_a_day"),
-            func.max(d.n / d.usual).label("observed_peak_factor"),
-            func.max(d.z).label("observed_peak_z"),
-            func.min(d.usual).label("observed_usual_requests_a_day"),
-            func.count().filter(over).label("observed_days_over"),
-            func.max(d.limit_z_min).label("limit_z_min"),
-            func.max(d.limit_factor_min).label("limit_factor_min"),
-            func.max(d.limit_requests_min).label("limit_requests_min"),
-            func.max(d.limit_days_min).label("limit_days_min"),
+            d.subject_type, d.subject_id, d.tier, d.level,
+            func.max(d.n).label("peak"),
+            func.max(d.n / d.usual).label("factor"),
+            func.max(d.z).label("z"),
+            func.min(d.usual).label("usual"),
+            func.count().filter(over).label("days_over"),
+            *(func.max(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
+            highest.label("place"),
         )
         .where(d.baseline_days >= d.limit_baseline_days_min)
-        .group_by(d.subject_type, d.subject_id, d.tier)
+        .group_by(d.subject_type, d.subject_id, d.tier, d.level, d.level_rank)
         .having(func.count().filter(over) >= func.max(d.limit_days_min))
-    )
+        .subquery("found")
+    ).c  # fmt: skip
+    return select(
+        found.subject_type,
+        found.subject_id,
+        found.tier,
+        found.level.label("observed_level"),
+        found.peak.label("observed_peak_requests_a_day"),
+        found.factor.label("observed_peak_factor"),
+        found.z.label("observed_peak_z"),
+        found.usual.label("observed_usual_requests_a_day"),
+        found.days_over.label("observed_days_over"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
@@ -60,36 +89,24 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The subject's successful requests in the period."""
-    return scope.events_of(found.account_ids, usage_events.c.status_code < 400)
+    held = (of_level(scope, found),) if found.subject_type == "group" else ()
+    return scope.events_of(found.account_ids, usage_events.c.status_code < 400, *held)
 
 
 def _days(scope: Scope) -> Subquery:
-    """Each day of the period by subject, with the level of its baseline: n, usual, z, baseline_days and limits."""
-    daily = _daily(scope)
-    n: ColumnElement[Any] = daily.c.n
-    level = func.ln(1.0 + cast(n, Float(53)))
-    base = (
-        select(daily.c.subject_type, daily.c.subject_id, level.label("level"))
-        .where(daily.c.day < scope.period.first_day, n > 0)
-        .subquery("base")
-    )
-    middle = (
-        select(base.c.subject_type, base.c.subject_id, median(base.c.level).label("middle"), func.count().label("days"))
-        .group_by(base.c.subject_type, base.c.subject_id)
-        .subquery("middle")
-    )
-    same = and_(base.c.subject_type == middle.c.subject_type, base.c.subject_id == middle.c.subject_id)
+    """Each day of the period by subject and level, beside its baseline: n, usual, z, baseline_days and limits."""
+    daily, base = _daily(scope), _baseline(scope)
+    level, b = func.ln(1.0 + cast(daily.c.n, Float(53))), base.c
+    whose = (b.subject_type, b.subject_id, b.level_rank)
+    middle = select(*whose, median(b.height).label("middle"), func.count().label("days")).group_by(*whose).cte("middle")
+    m = middle.c
     spread = (
-        select(
-            base.c.subject_type,
-            base.c.subject_id,
-            (MAD_TO_SIGMA * median(func.abs(base.c.level - middle.c.middle))).label("sigma"),
-        )
-        .select_from(base.join(middle, same))
-        .group_by(base.c.subject_type, base.c.subject_id)
+        select(*whose, (MAD_TO_SIGMA * median(func.abs(b.height - m.middle))).label("sigma"))
+        .where(_same(b, m))
+        .group_by(*whose)
         .subquery("spread")
     )
-    d, m, s = daily.c, middle.c, spread.c
+    d, s = daily.c, spread.c
     return (
         select(
             daily,
@@ -98,32 +115,46 @@ def _days(scope: Scope) -> Subquery:
             ((level - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)).label("z"),
             m.days.label("baseline_days"),
         )
-        .select_from(
-            daily.outerjoin(middle, and_(m.subject_type == d.subject_type, m.subject_id == d.subject_id)).outerjoin(
-                spread, and_(s.subject_type == d.subject_type, s.subject_id == d.subject_id)
-            )
-        )
-        .where(d.day >= scope.period.first_day)
+        .select_from(daily.outerjoin(middle, _same(m, d)).outerjoin(spread, _same(s, d)))
         .subquery("days")
     )
 
 
+def _same(one: Any, other: Any) -> ColumnElement[bool]:
+    """Whether two rows are of one subject and, where that is a group, of one level: an account has one past."""
+    of_level = or_(other.subject_type == "account", one.level_rank == other.level_rank)
+    return and_(one.subject_type == other.subject_type, one.subject_id == other.subject_id, of_level)
+
+
 def _daily(scope: Scope) -> Subquery:
-    """Successful requests by subject and day, for accounts and for groups, with the limits in force."""
-    u = scope.usage(account_day, baseline=True).c
-    g = scope.groups().c
-    limits = [name for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
-    accounts = select(
-        literal("account").label("subject_type"), u.account_id.label("subject_id"), u.tier, u.day,
-        func.sum(u.n_ok).label("n"), *(u[name] for name in limits),
-    ).group_by(u.account_id, u.tier, u.day, *(u[name] for name in limits))  # fmt: skip
-    groups = (
+    """Successful requests by subject, level and day of the period, with the limits in force."""
+    u = subject_levels(scope, account_day).c
+    key = [
+        u.subject_type, u.subject_id, u.tier, u.level, u.level_rank, u.day,
+        *(u[name] for name in u.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
+    ]  # fmt: skip
+    return select(*key, func.sum(u.n_ok).label("n")).group_by(*key).subquery("daily")
+
+
+def _baseline(scope: Scope) -> CTE:
+    """ln(1 + n) of the days before the period: of accounts, and of the accounts that a level counts in the period.
+
+    What these accounts did under another tier before is their past, too: whoever goes down a tier is no newcomer.
+    """
+    u, m, days = scope.usage(account_day, baseline=True).c, level_members(scope).c, account_day.c
+    accounts = (
         select(
-            literal("group").label("subject_type"), g.group_id.label("subject_id"), g.tier, account_day.c.day,
-            func.sum(account_day.c.n_ok).label("n"), *(g[name] for name in limits),
+            literal("account").label("subject_type"), u.account_id.label("subject_id"), literal(0).label("level_rank"),
+            u.day, func.sum(u.n_ok).label("n"),
         )
-        .where(account_day.c.account_id == g.account_id)
-        .where(account_day.c.day.between(scope.baseline_from, scope.period.last_day))
-        .group_by(g.group_id, g.tier, account_day.c.day, *(g[name] for name in limits))
+        .where(u.day < scope.period.first_day)
+        .group_by(u.account_id, u.day)
     )  # fmt: skip
-    return union_all(accounts, groups).subquery("daily")
+    groups = (
+        select(literal("group"), m.group_id, m.level_rank, days.day, func.sum(days.n_ok))
+        .where(days.account_id == m.account_id, days.day >= scope.baseline_from, days.day < scope.period.first_day)
+        .group_by(m.group_id, m.level_rank, days.day)
+    )
+    past = union_all(accounts, groups).subquery("past").c
+    height = func.ln(1.0 + cast(past.n, Float(53))).label("height")
+    return select(past.subject_type, past.subject_id, past.level_rank, height).where(past.n > 0).cte("baseline")

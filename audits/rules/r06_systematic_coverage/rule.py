@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Float, Integer, Select, Subquery, and_, ca
 
 from audits.rollups.account_topic_day import account_topic_day
 from audits.rules.base import Found
+from audits.rules.levels import counted, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -21,18 +22,20 @@ LIMITS = ("prompts_min", "topic_entropy_min", "unique_share_min", "single_turn_s
 def violations(scope: Scope) -> Select[Any]:
     """Accounts and groups with enough prompts, spread over the topics, unique, and single-turn.
 
-    Where a limit changes inside the period, each stretch is held against its own; the one with most is reported.
+    Where a limit changes inside the period, each stretch is held against its own; of a group's highest level, then of
+    its stretches, the one with most is reported.
     """
     f = _covering(scope).c
     most = func.row_number().over(
         partition_by=(f.subject_type, f.subject_id, f.tier),
-        order_by=(f.prompts.desc(), *(f[f"limit_{name}"] for name in LIMITS)),
+        order_by=(f.level_rank.desc(), f.prompts.desc(), *(f[f"limit_{name}"] for name in LIMITS)),
     )
     found = select(*f, most.label("place")).where(f.prompts >= f.limit_prompts_min).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
+        found.level.label("observed_level"),
         found.prompts.label("observed_prompts"),
         found.entropy.label("observed_topic_entropy"),
         found.unique_share.label("observed_unique_share"),
@@ -53,7 +56,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests with a topic, with their similarity digest and session."""
     e = usage_events.c
-    asked = and_(e.status_code < 400, e.topic_id.is_not(None), scope.in_tier(found), scope.under_limits(found))
+    asked = and_(e.status_code < 400, e.topic_id.is_not(None), counted(scope, found))
     return scope.events_of(found.account_ids, asked).add_columns(e.topic_id, e.prompt_simhash, e.session_id)
 
 
@@ -64,7 +67,7 @@ def _covering(scope: Scope) -> Subquery:
     answered = (e.status_code < 400, e.topic_id.is_not(None))
     r = scope.requests(scope.members_of(spread), *columns, where=answered)
     of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
-    a = scope.subject_usage(select(r, of_one.label("alone")).cte("asked")).c
+    a = subject_levels(scope, select(r, of_one.label("alone")).cte("asked")).c
     prompts, sessions = func.count(), func.count(a.session_id)
     f = (
         select(
@@ -104,7 +107,7 @@ def _spread(scope: Scope) -> Subquery:
         .where(t.day.between(scope.period.first_day, scope.period.last_day))
         .subquery("topics")
     )
-    u = scope.subject_usage(account_topic_day).c
+    u = subject_levels(scope, account_topic_day).c
     by_topic = (
         select(*_stretch(u), cast(func.sum(u.n_requests), Float(53)).label("n"))
         .where(u.topic_id.is_not(None))
@@ -125,4 +128,7 @@ def _spread(scope: Scope) -> Subquery:
 
 
 def _stretch(rows: Any) -> list[Any]:
-    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
+    return [
+        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
+        *(rows[f"limit_{name}"] for name in LIMITS),
+    ]  # fmt: skip

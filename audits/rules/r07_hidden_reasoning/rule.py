@@ -14,6 +14,7 @@ from sqlalchemy import Select, Subquery, and_, case, func, literal, or_, select,
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
+from audits.rules.levels import counted, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -25,20 +26,22 @@ REPLAY = and_(usage_events.c.status_code < 400, usage_events.c.reasoning_visibil
 def violations(scope: Scope) -> Select[Any]:
     """Accounts and groups with enough elicitation, by share and by number, or enough replays across sessions.
 
-    Where a limit changes inside the period, each stretch is held against its own; the worst one is reported.
+    Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
+    then of its stretches, the worst one is reported.
     """
     s = _stretches(scope).c
     asks = and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
     replays = and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
     worst = func.row_number().over(
         partition_by=(s.subject_type, s.subject_id, s.tier),
-        order_by=(s.asked.desc(), s.replays.desc(), *(s[f"limit_{name}"] for name in LIMITS)),
+        order_by=(s.level_rank.desc(), s.asked.desc(), s.replays.desc(), *(s[f"limit_{name}"] for name in LIMITS)),
     )
     found = select(*s, worst.label("place")).where(or_(asks, replays)).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
+        found.level.label("observed_level"),
         found.asked.label("observed_requests"),
         ratio(found.asked, found.scored).label("observed_share"),
         found.replays.label("observed_replays"),
@@ -64,15 +67,15 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     e = usage_events.c
     tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
     asks = and_(e.status_code < 400, e.cot_elicit_score >= tenth - 0.0005)
-    return scope.events_of(
-        found.account_ids, or_(asks, REPLAY), scope.in_tier(found), scope.under_limits(found)
-    ).add_columns(e.cot_elicit_score, e.reasoning_visibility, e.session_id)
+    return scope.events_of(found.account_ids, or_(asks, REPLAY), counted(scope, found)).add_columns(
+        e.cot_elicit_score, e.reasoning_visibility, e.session_id
+    )
 
 
 def _stretches(scope: Scope) -> Subquery:
     """Figures of each account and group, by tier and stretch of the period under the same limits."""
-    u, m = scope.subject_usage(account_score_day).c, scope.subject_usage(account_model_day).c
-    r = scope.subject_usage(scope.requests(_replayers(scope, m), usage_events.c.session_id, where=(REPLAY,))).c
+    u, m = subject_levels(scope, account_score_day).c, subject_levels(scope, account_model_day).c
+    r = subject_levels(scope, scope.requests(_replayers(scope, m), usage_events.c.session_id, where=(REPLAY,))).c
     asked = func.sum(u.n_ok).filter(u.cot_elicit_score_tenth >= u.limit_score_min * 10)
     none = literal(0)
     parts = union_all(
@@ -98,7 +101,10 @@ def _stretches(scope: Scope) -> Subquery:
 
 
 def _stretch(rows: Any) -> list[Any]:
-    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
+    return [
+        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
+        *(rows[f"limit_{name}"] for name in LIMITS),
+    ]  # fmt: skip
 
 
 def _replayers(scope: Scope, m: Any) -> Select[Any]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from audits.periods import utc_midnight
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
+from audits.rules.levels import of_level, subject_levels
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number, ratio
@@ -67,7 +68,8 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         which = and_(
             e.event_ts >= literal(utc_midnight(since)), e.event_ts < literal(utc_midnight(last + timedelta(days=1)))
         )
-    return scope.events_of(found.account_ids, ASKED, which, scope.in_tier(found), since=since).add_columns(
+    held = of_level(scope, found) if found.subject_type == "group" else scope.in_tier(found)
+    return scope.events_of(found.account_ids, ASKED, which, held, since=since).add_columns(
         e.top_logprobs, e.logit_bias_n
     )
 
@@ -83,7 +85,7 @@ def _unentitled(scope: Scope) -> Select[Any]:
             func.row_number().over(partition_by=(u.account_id, u.tier), order_by=(requests.desc(), listed(u.day)))
             .label("place"),
         )
-        .where(u.n_logprobs > 0, _denied(scope, u))
+        .where(u.n_logprobs > 0, _denied(scope, u.tier, u.day))
         .group_by(*stretch)
         .having(requests >= u.limit_unentitled_min)
         .subquery("stretches")
@@ -93,6 +95,7 @@ def _unentitled(scope: Scope) -> Select[Any]:
         s.account_id.label("subject_id"),
         s.tier,
         literal("entitlement").label("discriminator"),
+        s.tier.label("observed_level"),
         cast(s.requests, Float(53)).label("observed_requests"),
         cast(null(), Float(53)).label("observed_share"),
         cast(null(), String).label("observed_week_ends"),
@@ -103,15 +106,18 @@ def _unentitled(scope: Scope) -> Select[Any]:
 
 
 def _harvest(scope: Scope) -> Select[Any]:
-    """Subjects with seven days that end in the period, over the limit of the last of them; the busiest is reported."""
+    """Subjects with seven days that end in the period, over the limit of the last of them.
+
+    The busiest is reported, of a group those of its highest level.
+    """
     w = _weeks(scope).c
     busiest = func.row_number().over(
-        partition_by=(w.subject_type, w.subject_id, w.tier), order_by=(w.requests.desc(), w.day)
+        partition_by=(w.subject_type, w.subject_id, w.tier), order_by=(w.level_rank.desc(), w.requests.desc(), w.day)
     )
     over = and_(w.requests >= w.limit_requests_a_week, ratio(w.harvested, w.requests) >= w.limit_harvest_share_min)
     found = select(*w, busiest.label("place")).where(over).subquery("found").c
     return select(
-        found.subject_type, found.subject_id, found.tier, literal("bulk"), cast(found.requests, Float(53)),
+        found.subject_type, found.subject_id, found.tier, literal("bulk"), found.level, cast(found.requests, Float(53)),
         ratio(found.harvested, found.requests), cast(found.day, String), cast(null(), String),
         found.limit_requests_a_week, found.limit_harvest_share_min,
     ).where(found.place == 1)  # fmt: skip
@@ -121,9 +127,11 @@ def _weeks(scope: Scope) -> Subquery:
     """Of candidates, each seven days that end in the period: all requests, those with bias and next to no text."""
     e = usage_events.c
     asked = scope.requests(_candidates(scope), e.output_tokens, e.logit_bias_n, where=(ASKED,))
-    r = scope.subject_usage(asked, baseline=True).c
+    r = subject_levels(scope, asked, baseline=True).c
     short = r.output_tokens <= r.limit_short_output_tokens
-    key = (r.subject_type, r.subject_id, r.tier, r.day, *(r[f"limit_{name}"] for name in LIMITS))
+    key = (
+        r.subject_type, r.subject_id, r.tier, r.level, r.level_rank, r.day, *(r[f"limit_{name}"] for name in LIMITS)
+    )  # fmt: skip
     d = (
         select(
             *key,
@@ -131,13 +139,13 @@ def _weeks(scope: Scope) -> Subquery:
             func.count().filter(short, r.logit_bias_n > 0).label("harvested"),
             func.count().filter(short, r.logit_bias_n.is_(None)).label("unknown"),
         )
-        .where(~_denied(scope, r))
+        .where(~_denied(scope, r.level, r.day))
         .group_by(*key)
         .subquery("days")
     ).c
 
     def week(n: ColumnElement[Any]) -> ColumnElement[Any]:
-        who = (d.subject_type, d.subject_id, d.tier)
+        who = (d.subject_type, d.subject_id, d.tier, d.level)
         return func.sum(n).over(partition_by=who, order_by=day_number(d.day), range_=(-6, 0)).label(n.name)
 
     own = [d[column.name] for column in key]
@@ -147,20 +155,20 @@ def _weeks(scope: Scope) -> Subquery:
 
 def _candidates(scope: Scope) -> Select[Any]:
     """The accounts of subjects with as many such requests, in the period and the six days before, as a week's limit."""
-    m = scope.subject_usage(account_model_day, baseline=True).c
+    m = subject_levels(scope, account_model_day, baseline=True).c
     busy = (
         select(m.subject_type, m.subject_id)
-        .group_by(m.subject_type, m.subject_id, m.tier)
+        .group_by(m.subject_type, m.subject_id, m.tier, m.level)
         .having(func.sum(m.n_logprobs) >= func.min(m.limit_requests_a_week))
         .subquery("busy")
     )
     return scope.members_of(busy)
 
 
-def _denied(scope: Scope, u: Any) -> ColumnElement[bool]:
-    """Whether a row's tier may not have log-probabilities on the row's day."""
+def _denied(scope: Scope, tier: ColumnElement[str], day: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a tier may not have log-probabilities on a day."""
     denied: list[ColumnElement[bool]] = [
-        and_(u.tier == row.tier, u.day >= literal(row.from_day), u.day < literal(row.to_day) if row.to_day else true())
+        and_(tier == row.tier, day >= literal(row.from_day), day < literal(row.to_day) if row.to_day else true())
         for row in scope.book.entitlements(scope.baseline_from, scope.period.last_day)
         if (row.kind, row.value, row.allowed) == ("capability", "logprobs", False)
     ]

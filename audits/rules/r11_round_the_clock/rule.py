@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, Subquery, case, cast, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Float, Select, Subquery, case, cast, func, literal, select
 
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
+from audits.rules.levels import counted, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number, ratio
-from audits.warehouse.tables import usage_events
 
 LIMITS = ("active_hours_min", "days_min", "night_day_ratio_min", "hourly_variation_max", "requests_min")
 _COLUMNS = tuple(f"limit_{name}" for name in LIMITS)
-_KEY = ("subject_type", "subject_id", "tier", *_COLUMNS)
+_KEY = ("subject_type", "subject_id", "tier", "level", "level_rank", *_COLUMNS)
 WEEK = (-6, 0)
 HOURS_A_DAY = 24.0
 EIGHT, SIXTEEN = 8, 16  # hours of a day in thirds
@@ -27,13 +27,15 @@ EIGHT, SIXTEEN = 8, 16  # hours of a day in thirds
 def violations(scope: Scope) -> Select[Any]:
     """Subjects active in all hours on enough of some seven days, as much in their quiet hours as in their busy ones.
 
-    Where a limit changes inside the period, each stretch is held against its own; the one with most requests is shown.
+    Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
+    then of its stretches, the one with most requests is shown.
     """
     hours = _hours(scope)
     full, shape = _full_days(hours), _shape(hours)
     f, s = full.c, shape.c
     most = func.row_number().over(
-        partition_by=(s.subject_type, s.subject_id, s.tier), order_by=(s.n.desc(), *(s[name] for name in _COLUMNS))
+        partition_by=(s.subject_type, s.subject_id, s.tier),
+        order_by=(s.level_rank.desc(), s.n.desc(), *(s[name] for name in _COLUMNS)),
     )
     found = (
         select(*s, f.full_days, f.in_seven_days, most.label("place"))
@@ -50,6 +52,7 @@ def violations(scope: Scope) -> Select[Any]:
         found.subject_type,
         found.subject_id,
         found.tier,
+        found.level.label("observed_level"),
         found.n.label("observed_requests"),
         found.full_days.label("observed_full_days"),
         found.in_seven_days.label("observed_full_days_in_seven"),
@@ -72,23 +75,17 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """All requests of the subject in the period."""
-    e = usage_events.c
-    held = () if found.subject_type == "group" else (scope.in_tier(found), scope.under_limits(found))
-    return scope.events_of(found.account_ids, e.event_ts.is_not(None), *held)
+    """All requests of the subject in the period under the limits that the finding names."""
+    return scope.events_of(found.account_ids, counted(scope, found))
 
 
 def _hours(scope: Scope) -> Subquery:
     """Requests of accounts and of groups by UTC day and hour, with the limits in force."""
-    u, g = scope.usage(account_hour).c, scope.group_usage(account_hour).c
-    parts = [
-        select(
-            literal(kind).label("subject_type"), of.label("subject_id"), r.tier, r.day, r.hour,
-            func.sum(r.n_requests).label("n"), *(r[name] for name in _COLUMNS),
-        ).group_by(of, r.tier, r.day, r.hour, *(r[name] for name in _COLUMNS))
-        for kind, of, r in (("account", u.account_id, u), ("group", g.group_id, g))
-    ]  # fmt: skip
-    return union_all(*parts).subquery("hours")
+    u = subject_levels(scope, account_hour).c
+    key = [u[name] for name in _KEY]
+    return (
+        select(*key, u.day, u.hour, func.sum(u.n_requests).label("n")).group_by(*key, u.day, u.hour).subquery("hours")
+    )
 
 
 def _full_days(hours: Subquery) -> Subquery:

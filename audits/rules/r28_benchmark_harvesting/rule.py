@@ -30,6 +30,7 @@ from sqlalchemy import (
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
+from audits.rules.levels import counted, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -76,15 +77,18 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         turn = exists(select(other.event_id).where(same, other.status_code < 400, scope.in_period(other.event_ts)))
         of_pattern = e.prompt_template_hash == found.observed["template"]
         which = and_(of_pattern, e.n_choices >= found.limits["choices_min"], e.session_id.is_not(None), ~turn)
-    held = (scope.in_tier(found), scope.under_limits(found))
-    return scope.events_of(found.account_ids, e.status_code < 400, which, *held).add_columns(
+    return scope.events_of(found.account_ids, e.status_code < 400, which, counted(scope, found)).add_columns(
         e.benchmark_score, e.n_choices, e.prompt_template_hash, e.session_id
     )
 
 
 def _most(rows: Any, items: ColumnElement[Any], over: ColumnElement[bool]) -> Any:
-    """Of each subject's stretches that are over the limits the one with most items."""
-    order = (items.desc(), *(column for column in rows if column.name.startswith(("limit_", "prompt_template"))))
+    """Of each subject's stretches that are over the limits, of a group's highest level, the one with most items."""
+    order = (
+        rows.level_rank.desc(),
+        items.desc(),
+        *(column for column in rows if column.name.startswith(("limit_", "prompt_template"))),
+    )
     place = func.row_number().over(partition_by=(rows.subject_type, rows.subject_id, rows.tier), order_by=order)
     return select(*rows, place.label("place")).where(over).subquery("found").c
 
@@ -95,6 +99,7 @@ def _reported(found: Any, kind: str, share: ColumnElement[Any], template: Column
         found.subject_id,
         found.tier,
         literal(kind).label("discriminator"),
+        found.level.label("observed_level"),
         cast(found.hits, Float(53)).label("observed_requests"),
         share.label("observed_share"),
         template.label("observed_template"),
@@ -104,7 +109,7 @@ def _reported(found: Any, kind: str, share: ColumnElement[Any], template: Column
 
 def _scored(scope: Scope) -> Subquery:
     """Successful requests that were scored and those that scored as items, by subject, tier and stretch."""
-    u = scope.subject_usage(account_score_day).c
+    u = subject_levels(scope, account_score_day).c
     items = func.sum(u.n_ok).filter(u.benchmark_score_tenth >= u.limit_score_min * 10)
     return (
         select(*_stretch(u), items.label("hits"), func.sum(u.n_ok).label("scored"))
@@ -116,7 +121,7 @@ def _scored(scope: Scope) -> Subquery:
 
 def _patterns(scope: Scope) -> Subquery:
     """Single-turn items with several answers, by subject, tier, stretch and template: those known, those possible."""
-    u, e = scope.subject_usage(account_prompt_day).c, usage_events.c
+    u, e = subject_levels(scope, account_prompt_day).c, usage_events.c
     often = (
         select(u.subject_type, u.subject_id)
         .where(u.prompt_template_hash.is_not(None))
@@ -127,7 +132,7 @@ def _patterns(scope: Scope) -> Subquery:
     columns = (e.prompt_template_hash, e.n_choices, e.session_id)
     r = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
     of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
-    a = scope.subject_usage(select(r, of_one.label("of_one")).cte("asked")).c
+    a = subject_levels(scope, select(r, of_one.label("of_one")).cte("asked")).c
     several = a.n_choices >= a.limit_choices_min
     alone = and_(a.session_id.is_not(None), a.of_one)
     maybe = and_(or_(several, a.n_choices.is_(None)), or_(alone, a.session_id.is_(None)))
@@ -144,4 +149,7 @@ def _patterns(scope: Scope) -> Subquery:
 
 
 def _stretch(rows: Any) -> list[Any]:
-    return [rows.subject_type, rows.subject_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
+    return [
+        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
+        *(rows[f"limit_{name}"] for name in LIMITS),
+    ]  # fmt: skip
