@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.population import audited_accounts, audited_groups
+from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.tables import account_tiers, usage_events
 
@@ -50,12 +50,12 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
     return (
         select(
-            rollup, level.group_id, a.customer_id, level.tier, a.tier.label("member_tier"), level.level,
-            level.level_rank,
+            rollup, level.group_id, a.customer_id, level.tier,
+            func.coalesce(a.tier, UNASSIGNED).label("member_tier"), level.level, level.level_rank,
             *(c for c in limits.c if c.name.startswith("limit_")),
         )
         .select_from(
-            rollup.join(audited_accounts, held)
+            rollup.outerjoin(audited_accounts, held)  # use under no tier is use
             .join(audited_groups, g.account_id == r.account_id)
             .join(of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank)))
             .join(limits, in_force)

@@ -168,7 +168,7 @@ class Scope:
         """The tier of a rank: ``tier_at(func.max(rows.tier_rank))`` is the highest of several."""
         return case({number: tier.id for number, tier in enumerate(self.book.tiers)}, value=rank, else_=UNASSIGNED)
 
-    def members_of(self, subjects: Subquery) -> Select[Any]:
+    def members_of(self, subjects: FromClause) -> Select[Any]:
         """``account_id`` of the accounts that subjects (``subject_type``, ``subject_id``) consist of."""
         s, g = subjects.c, audited_groups.c
         members = union_all(

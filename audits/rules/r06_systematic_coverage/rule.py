@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, Select, Subquery, and_, cast, func, select, true
+from sqlalchemy import CTE, ColumnElement, Float, Integer, Select, Subquery, and_, cast, func, select, true
 
 from audits.rollups.account_topic_day import account_topic_day
 from audits.rules.base import Found
@@ -68,24 +68,25 @@ def _covering(scope: Scope) -> Subquery:
     r = scope.requests(scope.members_of(spread), *columns, where=answered)
     of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
     a = subject_levels(scope, select(r, of_one.label("alone")).cte("asked")).c
+    same = and_(*(one == other for one, other in zip(_stretch(a), _stretch(spread.c), strict=True)))
     prompts, sessions = func.count(), func.count(a.session_id)
     f = (
         select(
             *_stretch(a),
+            spread.c.entropy,
             prompts.label("prompts"),
             func.count(a.prompt_simhash).label("compared"),
             sessions.label("sessions"),
             ratio(func.count(a.prompt_simhash.distinct()), func.count(a.prompt_simhash)).label("unique_share"),
             ratio(sessions.filter(a.alone), sessions).label("single_share"),
         )
-        .group_by(*_stretch(a))
+        .where(same)
+        .group_by(*_stretch(a), spread.c.entropy)
         .subquery("figures")
     )
-    same = and_(*(of_all == of_spread for of_all, of_spread in zip(_stretch(f.c), _stretch(spread.c), strict=True)))
     least = scope.book.settings(scope.period.last_day).evaluable_share * f.c.prompts
     return (
-        select(f, spread.c.entropy)
-        .select_from(f.join(spread, same))
+        select(f)
         .where(
             f.c.compared >= least,
             f.c.sessions >= least,
@@ -96,7 +97,7 @@ def _covering(scope: Scope) -> Subquery:
     )
 
 
-def _spread(scope: Scope) -> Subquery:
+def _spread(scope: Scope) -> CTE:
     """Subjects, by tier and stretch, whose prompts are spread over the topics evenly enough.
 
     The entropy of an account is compared with the largest that all topics in use allow: ln of their number.
@@ -123,7 +124,7 @@ def _spread(scope: Scope) -> Subquery:
         select(*_stretch(h.c), share.label("entropy"))
         .select_from(h.join(topics, true()))  # adequacy: equivalent, because there is always one row of topics
         .where(share >= h.c.limit_topic_entropy_min)
-        .subquery("spread")
+        .cte("spread")
     )
 
 

@@ -123,27 +123,32 @@ def _patterns(scope: Scope) -> Subquery:
     """Single-turn items with several answers, by subject, tier, stretch and template: those known, those possible."""
     u, e = subject_levels(scope, account_prompt_day).c, usage_events.c
     often = (
-        select(u.subject_type, u.subject_id)
+        select(*_stretch(u), u.prompt_template_hash)
         .where(u.prompt_template_hash.is_not(None))
         .group_by(*_stretch(u), u.prompt_template_hash)
         .having(func.sum(u.n_requests) >= u.limit_items_min)
-        .subquery("often")
+        .cte("often")
     )
     columns = (e.prompt_template_hash, e.n_choices, e.session_id)
     r = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
     of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
-    a = subject_levels(scope, select(r, of_one.label("of_one")).cte("asked")).c
+    turns = select(r, of_one.label("of_one")).subquery("turns")
+    # What cannot count is left behind before each request is held against every level that it belongs to.
+    asked = select(turns).where(turns.c.prompt_template_hash.in_(select(often.c.prompt_template_hash)))
+    a = subject_levels(scope, asked.cte("asked")).c
+    key = [*_stretch(a), a.prompt_template_hash]
+    same = and_(*(one == other for one, other in zip(key, often.c, strict=True)))
     several = a.n_choices >= a.limit_choices_min
     alone = and_(a.session_id.is_not(None), a.of_one)
     maybe = and_(or_(several, a.n_choices.is_(None)), or_(alone, a.session_id.is_(None)))
     return (
         select(
-            *_stretch(a), a.prompt_template_hash,
+            *key,
             func.count().filter(several, alone).label("hits"),
             func.count().filter(maybe).label("possible"),
         )
-        .where(a.prompt_template_hash.is_not(None))
-        .group_by(*_stretch(a), a.prompt_template_hash)
+        .where(same)
+        .group_by(*key)
         .subquery("patterns")
     )  # fmt: skip
 
