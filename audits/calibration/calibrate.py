@@ -1,4 +1,4 @@
-"""From measurements of some weeks to a proposal: every limit at least as high as nearly all benign accounts reach."""
+"""From measurements of some weeks to a proposal: no limit lies within what nearly all benign accounts or groups do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 from sqlalchemy import Connection
 
-from audits.calibration.measure import Measurement, largest, measure
+from audits.calibration.measure import Measurement, furthest, measure
 from audits.calibration.pieces import pieces_for
 from audits.calibration.result import Calibration, LimitFigure
 from audits.errors import AuditsError
@@ -21,7 +21,7 @@ from audits.policy.edit import with_limit_from
 from audits.policy.kinds import KINDS
 from audits.rollups.state import days_not_rolled_up, newest_day
 from audits.rules.asking import first_day_of, prepare_asking
-from audits.rules.base import Rule
+from audits.rules.base import Measured, Rule
 from audits.warehouse import Warehouse
 from audits.warehouse.own import has_own_tables
 
@@ -60,7 +60,8 @@ def calibrate(
             asking = prepare_asking(connection, period, book, measured, [tier.id for tier in book.tiers])
             for rule in measured.values():
                 for limit in _limits_of(rule):
-                    values[rule.id, limit].append(measure(connection, asking, rule, limit))
+                    part = measure(connection, asking.scope(rule), asking.population, rule, limit)
+                    values[rule.id, limit].append(part)
     figures = [
         figure
         for (rule_id, limit), parts in values.items()
@@ -114,14 +115,19 @@ def _figures(
     rule: Rule, limit: str, parts: Sequence[Measurement], suspects: frozenset[str], book: Book, day: date
 ) -> Iterator[LimitFigure]:
     parameter = rule.spec.parameters[limit]
+    how = parameter.measured or Measured(by=limit)
     everyone = {member for part in parts for member in part.values}
-    benign = largest({m: v for m, v in part.values.items() if m[0] not in suspects} for part in parts)
+    suspect = {name for part in parts for name, accounts in part.accounts.items() if accounts & suspects}
+    parts_of_benign = ({m: v for m, v in part.values.items() if m[0] not in suspect} for part in parts)
+    benign = furthest(parts_of_benign, upper=how.upper)
     for row in book.limits(rule.id, day, day):
         now = row.values[limit]
         if not isinstance(now, int | float):
             continue
-        values = benign.get(row.tier, [])
-        percentile = round(float(np.quantile(values, QUANTILE)), 6) if values else None
+        # Whom the rule does not find even without an upper limit counts as at the limit, and lowers nothing.
+        values = [now if math.isinf(value) else value for value in benign.get(row.tier, [])]
+        quantile, stricter = (1 - QUANTILE, min) if how.upper else (QUANTILE, max)
+        percentile = round(float(np.quantile(values, quantile)), 6) if values else None
         yield LimitFigure(
             rule_id=rule.id,
             limit=limit,
@@ -129,21 +135,26 @@ def _figures(
             meaning=parameter.meaning,
             kind=parameter.type,
             now=now,
+            of=how.of,
+            upper=how.upper,
             percentile=percentile,
-            largest=max(values) if values else None,
-            accounts=len(values),
-            left_out=sum(tier == row.tier and account in suspects for account, tier in everyone),
-            proposed=now if percentile is None else max(now, _as_limit(percentile, parameter.type)),
+            furthest=stricter(values) if values else None,
+            measured=len(values),
+            left_out=sum(tier == row.tier and name in suspect for name, tier in everyone),
+            proposed=(
+                now if percentile is None else stricter(now, _as_limit(percentile, parameter.type, upper=how.upper))
+            ),
         )
 
 
-def _as_limit(value: float, kind: str) -> float:
-    """The value as a limit of its kind is written, rounded up: what benign accounts reach stays below it."""
+def _as_limit(value: float, kind: str, *, upper: bool) -> float:
+    """The value as a limit of its kind is written, rounded away from what benign accounts reach."""
+    rounded = math.floor if upper else math.ceil
     if KINDS[kind].whole:
-        return math.ceil(value)
-    raised = math.ceil(round(value * _SCALE, 3)) / _SCALE
+        return rounded(value)
+    figure = rounded(round(value * _SCALE, 3)) / _SCALE
     highest = KINDS[kind].high
-    return raised if highest is None else min(raised, highest)
+    return figure if highest is None else min(figure, highest)
 
 
 def _failures(values: Mapping[Key, Sequence[Measurement]]) -> list[str]:
@@ -167,13 +178,6 @@ def _proposal(
             values = {figure.tier: figure.proposed for figure in changed}
             proposed = with_limit_from(proposed, rule_id, limit, values, day, why)
             pieces.append(pieces_for(book, proposed, rule_id, limit, day))
-    few = sorted({figure.tier for figure in figures if figure.changed and figure.accounts < FEW})
-    notes = []
-    if few:
-        notes.append(
-            f"of {', '.join(few)} fewer than {FEW} accounts were measured, so that the percentile is little less than "
-            "the largest of them: look at that account before raising the limit to it"
-        )
     return Calibration(
         policy_version=book.digest,
         weeks=tuple(period.id for period in periods),
@@ -185,17 +189,33 @@ def _proposal(
         differences=tuple(str(change) for change in policy_changes(book, proposed) if change.field != "why"),
         pieces=tuple(pieces),
         failures=tuple(failures),
-        notes=tuple(notes),
+        notes=tuple(_notes(periods, figures)),
     )
+
+
+def _notes(periods: Sequence[Period], figures: Sequence[LimitFigure]) -> Iterator[str]:
+    few = sorted({(figure.tier, figure.of) for figure in figures if figure.changed and figure.measured < FEW})
+    for of, pairs in groupby(sorted(few, key=lambda pair: pair[1]), key=lambda pair: pair[1]):
+        yield (
+            f"of {', '.join(tier for tier, _ in pairs)} fewer than {FEW} {of}s were measured, so that the percentile "
+            f"is little else than the furthest of them: look at that {of} before moving the limit to it"
+        )
+    of_groups = [figure.measured for figure in figures if figure.of == "group"]
+    if of_groups and not any(of_groups):
+        yield (
+            "in these weeks there is no linked group, so that nothing was measured of groups; accounts of weeks that "
+            f"were never audited are linked by: audits backfill --from {periods[0]} --to {periods[-1]}"
+        )
 
 
 def _reason(periods: Sequence[Period], changed: Sequence[LimitFigure]) -> str:
     """Why the limit is what it is, for whoever has to defend it."""
     reached = "; ".join(
-        f"{figure.tier} {figure.percentile:,.10g} over {figure.accounts:,} accounts, was {figure.now:,.10g}"
+        f"{figure.tier} {figure.percentile:,.10g} over {figure.measured:,} {figure.of}s, was {figure.now:,.10g}"
         for figure in changed
     )
+    which = "0.5th" if changed[0].upper else "99.5th"
     return (
-        f"Calibrated: the 99.5th percentile of benign accounts in the {len(periods)} weeks {periods[0]} to "
+        f"Calibrated: the {which} percentile of benign {changed[0].of}s in the {len(periods)} weeks {periods[0]} to "
         f"{periods[-1]} ({reached})."
     )

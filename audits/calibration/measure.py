@@ -1,69 +1,106 @@
-"""What a rule measures of accounts that it does not find: it is asked with the limit in question at zero."""
+"""What a rule measures of accounts and groups that it does not find: it is asked without the limit in question."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from audits.rules.asking import Asking
-from audits.rules.base import Found, Rule
-from audits.rules.evaluate import evaluate
+from audits.rules.base import Found, Measured, Rule
+from audits.rules.evaluate import Population, evaluate
+from audits.rules.population import audited_groups
+from audits.rules.scope import Scope
 
 Member = tuple[str, str]
-"""An account under a tier."""
+"""An account or group under a tier."""
 
 _JUDGED = ("compliant", "violating")
+_LIFTED = 1e12
+"""An upper limit that hides nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One limit in one period: the measured value of every account that the rule could judge; 0 where it saw none."""
+    """One limit in one period: the measured value of every account or group that the rule could judge.
+
+    It is 0 where the rule saw none, and infinite under an upper limit. ``accounts`` are those that a subject consists
+    of.
+    """
 
     values: Mapping[Member, float]
+    accounts: Mapping[str, frozenset[str]]
     error: str = ""
 
 
-def measure(connection: Connection, asking: Asking, rule: Rule, limit: str) -> Measurement:
-    """The values that ``limit`` is compared with, of accounts; what groups do together is measured on no account."""
+def measure(connection: Connection, scope: Scope, population: Population, rule: Rule, limit: str) -> Measurement:
+    """The values that ``limit`` is compared with; what groups do together is measured on no account."""
     how = rule.spec.parameters[limit].measured
     if how is None:
         raise ValueError(f"{rule.id} does not say how {limit} is measured")
-    lowered = dict.fromkeys((limit, *how.without), 0)
-    scope = asking.scope(rule)
-    at_zero = tuple(replace(row, values={**row.values, **lowered}) for row in scope.limits)
-    evaluation = evaluate(connection, rule, replace(scope, limits=at_zero), asking.population)
+    open_to_all = {name: _open(rule, name) for name in (limit, *how.without)}
+    without = tuple(replace(row, values={**row.values, **open_to_all}) for row in scope.limits)
+    evaluation = evaluate(connection, rule, replace(scope, limits=without), population)
     judged = {(cell.customer_id, cell.tier) for cell in evaluation.cells if cell.verdict in _JUDGED}
     tiers = {row.tier for row in scope.limits}
-    everyone = {
-        (account.account_id, account.tier): 0.0
-        for account in asking.population.accounts
-        if account.used and account.tier in tiers and (account.customer_id, account.tier) in judged
+    accounts = {
+        (account.account_id, account.tier): frozenset((account.account_id,))
+        for account in population.accounts
+        if (account.used or not rule.spec.needs.usage)
+        and account.tier in tiers
+        and (account.customer_id, account.tier) in judged
     }
-    return Measurement(everyone | _of_accounts(evaluation.found, how.by, everyone), evaluation.error)
+    subjects = accounts if how.of == "account" else _groups(connection, {account for account, _ in accounts})
+    unseen = math.inf if how.upper else 0.0
+    seen = _seen(evaluation.found, how, subjects)
+    return Measurement(
+        dict.fromkeys(subjects, unseen) | seen, {name: of for (name, _), of in subjects.items()}, evaluation.error
+    )
 
 
-def largest(parts: Iterable[Mapping[Member, float]]) -> dict[str, list[float]]:
-    """Tier -> one value an account: the largest of all periods."""
-    most: dict[Member, float] = defaultdict(float)
+def furthest(parts: Iterable[Mapping[Member, float]], *, upper: bool) -> dict[str, list[float]]:
+    """Tier -> one value an account or group: the most suspicious of all periods."""
+    worst: dict[Member, float] = {}
     for values in parts:
         for member, value in values.items():
-            most[member] = max(most[member], value)
+            worst[member] = (min if upper else max)(value, worst.get(member, value))
     by_tier: dict[str, list[float]] = defaultdict(list)
-    for (_, tier), value in sorted(most.items()):
+    for (_, tier), value in sorted(worst.items()):
         by_tier[tier].append(value)
     return dict(by_tier)
 
 
-def _of_accounts(found: Sequence[Found], by: str, everyone: Mapping[Member, float]) -> dict[Member, float]:
+def _open(rule: Rule, limit: str) -> float:
+    how = rule.spec.parameters[limit].measured
+    return _LIFTED if how and how.upper else 0
+
+
+def _groups(connection: Connection, judged: set[str]) -> dict[Member, frozenset[str]]:
+    """The groups of which an account could be judged, with their accounts."""
+    g = audited_groups.c
+    members: dict[Member, set[str]] = defaultdict(set)
+    for row in connection.execute(select(g.group_id, g.tier, g.account_id)):
+        members[row.group_id, row.tier].add(row.account_id)
+    return {group: frozenset(accounts) for group, accounts in sorted(members.items()) if accounts & judged}
+
+
+def _seen(found: Sequence[Found], how: Measured, subjects: Mapping[Member, frozenset[str]]) -> dict[Member, float]:
+    """The value of each subject of which the rule tells one; what lower tiers of a group do is theirs."""
+    worse = min if how.upper else max
+    known = {name for name, _ in subjects}
     values: dict[Member, float] = {}
     for one in found:
-        value = one.observed.get(by)
-        if one.subject_type == "group" or not isinstance(value, int | float):
+        value = one.observed.get(how.by)
+        if (one.subject_type == "group") != (how.of == "group") or how.finding not in (None, one.discriminator):
             continue
-        for account in one.account_ids:
-            if (account, one.tier) in everyone:
-                values[account, one.tier] = max(float(value), values.get((account, one.tier), 0.0))
+        if not isinstance(value, int | float):
+            continue
+        if how.of == "group":
+            members = [(one.subject_id, str(one.observed.get("level", one.tier)))] if one.subject_id in known else []
+        else:
+            members = [(account, one.tier) for account in one.account_ids if (account, one.tier) in subjects]
+        for member in members:
+            values[member] = worse(float(value), values.get(member, float(value)))
     return values

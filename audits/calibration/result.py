@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LimitFigure:
-    """A limit of a tier: what the book says, what benign accounts reach, and what is proposed."""
+    """A limit of a tier: what the book says, what benign accounts or groups reach, and what is proposed."""
 
     rule_id: str
     limit: str
@@ -17,11 +17,13 @@ class LimitFigure:
     meaning: str
     kind: str
     now: float
-    percentile: float | None  # None where no account of the tier could be measured
-    largest: float | None
-    accounts: int  # that were measured
+    of: str  # account or group: whose values these are
+    upper: bool  # whether it is found up to the limit: then the percentile is the 0.5th, and the lower one decides
+    percentile: float | None  # None where none of the tier could be measured
+    furthest: float | None  # the largest value, under an upper limit the smallest
+    measured: int  # accounts or groups
     left_out: int  # of the tier, for an open or confirmed finding
-    proposed: float  # max(now, percentile), as the limit's kind is written
+    proposed: float  # max(now, percentile), under an upper limit min, as the limit's kind is written
 
     @property
     def changed(self) -> bool:

@@ -37,12 +37,18 @@ def calibrate(
         Path | None,
         typer.Option("--book", envvar="AUDITS_POLICY", help="Folder of the book; without it, the shipped one."),
     ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="ID", help="Rules to measure; without it, all.")
+    ] = None,
     form: Annotated[Form, typer.Option("--format", "-f")] = Form.table,
 ) -> None:
-    """Propose each limit as max(what the book says, the tier's 99.5th percentile of benign accounts).
+    """Propose each limit as max(what the book says, the tier's 99.5th percentile of benign accounts or groups).
 
-    Accounts with open or confirmed findings in the ledger are left out. Nothing is changed or recorded: the proposal is
-    printed in words and as YAML to paste. Exit code 1 where a rule could not be measured.
+    Of a limit up to which something is found it is the lower of the book's and the 0.5th percentile. Accounts with open
+    or confirmed findings in the ledger, and groups with such an account, are left out.
+
+    Nothing is changed or recorded: the proposal is printed in words and as YAML to paste. Exit code 1 where a rule
+    could not be measured.
     """
     from audits.calibration import calibrate as measure  # noqa: PLC0415 - keeps other commands quick
     from audits.calibration import suspected_accounts  # noqa: PLC0415
@@ -52,6 +58,9 @@ def calibrate(
 
     settings, last = Settings.from_env(), _day(until)
     law, rules = load_law(book)
+    if unknown := set(rule or ()) - rules.keys():
+        raise AuditsError(f"There is no rule {min(unknown)}.", where="--rule", fix=f"Name one of {', '.join(rules)}.")
+    rules = {key: one for key, one in rules.items() if not rule or key in rule}
     suspects: frozenset[str] = frozenset()
     if is_there(settings.ledger_url):
         with open_ledger(settings.ledger_url) as books, books.session() as session:
@@ -77,16 +86,18 @@ def _day(text: str | None) -> date | None:
 
 def _print(result: Calibration) -> None:
     out.print(
-        f"{len(result.weeks)} weeks, {result.first_day} to {result.last_day}. An account counts by its largest value."
+        f"{len(result.weeks)} weeks, {result.first_day} to {result.last_day}. "
+        "An account or group counts by its most suspicious week."
     )
-    out.print("Accounts with open or confirmed findings are left out.\n")
+    out.print("Accounts with open or confirmed findings, and groups with one, are left out.\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Limit and tier", no_wrap=True)
-    for name in ("Now", "P99.5", "Largest", "Accounts", "Left out", "Proposed"):
+    for name in ("Now", "P99.5", "Furthest", "Measured", "Left out", "Proposed"):
         table.add_column(name, justify="right", no_wrap=True)
     before = ""
     for one in result.figures:
-        limit = f"{one.rule_id} {one.limit}"
+        whose = " of groups" if one.of == "group" else ""
+        limit = f"{one.rule_id} {one.limit}{whose}{', P0.5' if one.upper else ''}"
         if limit != before:
             table.add_row(limit, style="bold")
         table.add_row(f"  {escape(one.tier)}", *_figures(one))
@@ -109,6 +120,6 @@ def _print(result: Calibration) -> None:
 def _figures(one: LimitFigure) -> list[str]:
     from reports.text import short  # noqa: PLC0415
 
-    reached = ("–", "–") if one.percentile is None else (short(one.percentile), short(one.largest or 0))
+    reached = ("–", "–") if one.percentile is None else (short(one.percentile), short(one.furthest or 0))
     proposed = f"[bold green]{one.proposed:,.10g}[/]" if one.changed else "as it is"
-    return [short(one.now), *reached, f"{one.accounts:,}", f"{one.left_out:,}", proposed]
+    return [short(one.now), *reached, f"{one.measured:,}", f"{one.left_out:,}", proposed]

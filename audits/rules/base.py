@@ -56,17 +56,26 @@ class Measured(BaseModel):
     """How a rule tells the value that a limit is compared with: it is asked with that limit at zero.
 
     ``by`` names the observed figure; limits in ``without`` are set to zero too, so that they hide nobody. What a rule
-    finds then is not a finding but a measurement, from which the limit can be calibrated.
+    finds then is not a finding but a measurement, from which the limit can be calibrated. An ``upper`` limit, up to
+    which something is found, is lifted instead of set to zero.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: str
     without: tuple[str, ...] = ()
+    of: Literal["account", "group"] = "account"  # whose figure it is: whose percentile is taken
+    finding: str | None = (
+        None  # the discriminator of the findings that have it, where others have one of that name, too
+    )
+    upper: bool = False
 
 
 class Parameter(BaseModel):
-    """A number that decides, by name; its values per tier and its reasons stand in the policy book."""
+    """A number that decides, by name; its values per tier and its reasons stand in the policy book.
+
+    Of a shipped rule each one says how it is ``measured`` or why no calibration may move it (``fixed``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -75,7 +84,14 @@ class Parameter(BaseModel):
         "severity", "flag", "words",
     ]  # fmt: skip
     meaning: str
-    measured: Measured | None = None  # for a limit above which something is found
+    measured: Measured | None = None
+    fixed: str | None = None
+
+    @model_validator(mode="after")
+    def _measured_or_fixed(self) -> Parameter:
+        if self.measured and self.fixed:
+            raise ValueError("what is measured is not fixed")
+        return self
 
 
 class RuleSpec(BaseModel):
@@ -113,6 +129,8 @@ class RuleSpec(BaseModel):
                 continue
             if how.by not in self.observed:
                 raise ValueError(f"{name} is measured by {how.by!r}, which is no observed figure")
+            if (how.of == "group") > ("group" in self.units) or (how.of == "account") > (self.units != ("group",)):
+                raise ValueError(f"{name} is measured of the {how.of}, which the rule does not judge")
             for limit in (name, *how.without):
                 if limit not in self.parameters or self.parameters[limit].type in ("severity", "flag", "words"):
                     raise ValueError(f"{name} is measured without {limit!r}, which is no parameter with a number")

@@ -89,6 +89,13 @@ def load_rule(folder: Path) -> Rule:
         raise AuditsError(
             f"The rule {spec.id} has no query.", where=str(folder), fix="Write rule.sql beside rule.yaml: one SELECT."
         )
+    if silent := [name for name, one in spec.parameters.items() if not (one.measured or one.fixed)]:
+        raise AuditsError(
+            f"{spec.id} does not say of {', '.join(silent)} whether a calibration may move it.",
+            where=str(folder / "rule.yaml"),
+            fix="Write `measured: {by: ...}` with the observed figure that the limit is held against, or `fixed:` with "
+            "the reason why what customers usually do says nothing about it.",
+        )
     module = importlib.import_module(f"audits.rules.{folder.name}.rule")
     return Rule(
         spec=spec,

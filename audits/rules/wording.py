@@ -6,7 +6,7 @@ import re
 import string
 from typing import Any
 
-from audits.rules.base import Found, Rule
+from audits.rules.base import Found, Parameter, Rule
 
 
 class _Words(string.Formatter):
@@ -50,6 +50,16 @@ def needs_of(rule: Rule) -> str:
     if rule.spec.baseline_days:
         parts.append(f"{rule.spec.baseline_days} days before the period")
     return ", ".join(parts) or "nothing beyond the accounts"
+
+
+def calibration_of(parameter: Parameter) -> str:
+    """How a calibration measures a limit, or why none may move it."""
+    if parameter.fixed:
+        return f"Not calibrated: {parameter.fixed[0].lower()}{parameter.fixed[1:]}"
+    if (how := parameter.measured) is None:
+        return ""
+    which = "at most the 0.5th" if how.upper else "at least the 99.5th"
+    return f"Calibrated to {which} percentile of benign {how.of}s."
 
 
 def value_of(value: Any) -> str:

@@ -27,6 +27,7 @@ from tests.backtest.world import NOW, OCTOBER, WEEKS, fill, prepared
 from tests.policy.books import edit
 
 LAST = date(2026, 10, 31)
+SPOKEN_OF = ("R01", "R17", "X01")
 BROKEN = """
 SELECT account_id AS subject_id, tier, CAST(MAX(account_id) AS BIGINT) AS observed_requests
 FROM account_day
@@ -45,13 +46,15 @@ def book(tmp_path: Path) -> Path:
 def measured(
     world: Settings, book: Path, suspects: frozenset[str] = frozenset(), weeks: int = 3, until: date | None = LAST
 ) -> Calibration:
+    law, rules = load_law(book)
+    few = {rule_id: rule for rule_id, rule in rules.items() if rule_id in SPOKEN_OF}
     with warehouse(world.warehouse_url) as source:
-        return calibrate(source, *load_law(book), suspects, weeks=weeks, until=until)
+        return calibrate(source, law, few, suspects, weeks=weeks, until=until)
 
 
 def figure(result: Calibration, rule: str, limit: str, tier: str) -> tuple[float, float | None, int, int, float]:
     [one] = [one for one in result.figures if (one.rule_id, one.limit, one.tier) == (rule, limit, tier)]
-    return one.now, one.percentile, one.accounts, one.left_out, one.proposed
+    return one.now, one.percentile, one.measured, one.left_out, one.proposed
 
 
 def test_proposes_the_percentile_where_it_is_above_the_book(world: Settings, book: Path) -> None:
@@ -177,7 +180,7 @@ def typed(environment: dict[str, str], *words: str | Path) -> str:
 
 
 def test_table_and_json(environment: dict[str, str], book: Path) -> None:
-    said = typed(environment, "--weeks", "3", "--book", book)
+    said = typed(environment, "--weeks", "3", "--book", book, "--rule", "R01")
     for words in (
         "2026-10-05 to 2026-10-25",
         "R01 build requests_a_day 15 -> 40 from 2026-11-01",
@@ -185,7 +188,7 @@ def test_table_and_json(environment: dict[str, str], book: Path) -> None:
         "tiers: {free: 500, build: 40, scale: 50_000, enterprise: 500_000}",
     ):
         assert words in said
-    data = json.loads(typed(environment, "--weeks", "3", "--book", book, "--format", "json"))
+    data = json.loads(typed(environment, "--weeks", "3", "--book", book, "--format", "json", "--rule", "R01"))
     assert data["effective_from"] == "2026-11-01"
     changed = [
         (one["rule_id"], one["limit"], one["tier"], one["proposed"]) for one in data["figures"] if one["changed"]
@@ -193,10 +196,19 @@ def test_table_and_json(environment: dict[str, str], book: Path) -> None:
     assert changed == [("R01", "requests_a_day", "build", 40)]
 
 
+def test_every_rule_is_measured_without_a_word(environment: dict[str, str], world: Settings, book: Path) -> None:
+    data = json.loads(typed(environment, "--weeks", "1", "--book", book, "--format", "json"))
+    assert data["failures"] == []
+    _, rules = load_law(book)
+    told = {(rule.id, name) for rule in rules.values() for name, one in rule.spec.parameters.items() if one.measured}
+    assert {(one["rule_id"], one["limit"]) for one in data["figures"]} == told
+    assert any("there is no linked group" in note for note in data["notes"])
+
+
 def test_the_ledger_decides_who_is_left_out_and_is_not_made_by_looking(
     environment: dict[str, str], world: Settings, book: Path
 ) -> None:
-    typed(environment, "--weeks", "3", "--book", book)
+    typed(environment, "--weeks", "3", "--book", book, "--rule", "R01")
     file = Path(environment["AUDITS_LEDGER_URL"].removeprefix("sqlite:///"))
     assert not file.exists()
     edit(book, "limits/R01.yaml", ("build: 15", "build: 35"))
@@ -204,9 +216,9 @@ def test_the_ledger_decides_who_is_left_out_and_is_not_made_by_looking(
         Settings(world.warehouse_url, environment["AUDITS_LEDGER_URL"], file.parent, book), OCTOBER, now=NOW
     )
     edit(book, "limits/R01.yaml", ("build: 35", "build: 15"))
-    data = json.loads(typed(environment, "--weeks", "3", "--book", book, "--format", "json"))
+    data = json.loads(typed(environment, "--weeks", "3", "--book", book, "--format", "json", "--rule", "R01"))
     [one] = [one for one in data["figures"] if (one["limit"], one["tier"]) == ("requests_a_day", "build")]
-    assert (one["left_out"], one["accounts"], one["proposed"]) == (1, 9, 30)
+    assert (one["left_out"], one["measured"], one["proposed"]) == (1, 9, 30)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +226,7 @@ def test_the_ledger_decides_who_is_left_out_and_is_not_made_by_looking(
     [
         (("--weeks", "0"), "0 weeks are no time to measure.", "8"),
         (("--until", "Friday"), "'Friday' is not a day.", "2026-10-31"),
+        (("--rule", "R99"), "There is no rule R99", "R01"),
         (("--until", "2027-02-01"), "are not all rolled up", "audits backfill --from 2026-W50 --to 2027-W04"),
     ],
 )

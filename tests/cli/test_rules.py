@@ -148,6 +148,10 @@ def test_pages_are_written_and_hold_hostile_text_as_text(book: Path, tmp_path: P
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in own
     page = (out / "R01.html").read_text()
     assert "500,000" in page
+    assert "Calibrated to at least the 99.5th percentile of benign accounts." in page
+    clock = (out / "R11.html").read_text()
+    assert "Calibrated to at most the 0.5th percentile of benign accounts." in clock
+    assert "Not calibrated: says what a day without rest is" in clock
     assert "four requests on a day, three allowed" in page
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     run("docs", out, "--book", book, "--at", "2026-10-31")

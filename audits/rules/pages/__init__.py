@@ -15,7 +15,7 @@ from audits.rules.base import Rule
 from audits.rules.cases import read_cases
 from audits.rules.operator_rule import RELATIONS, columns_of
 from audits.rules.operator_sql import BINDS, function_names
-from audits.rules.wording import needs_of, pattern_of, value_of
+from audits.rules.wording import calibration_of, needs_of, pattern_of, value_of
 
 MARKS = {"low": "○", "medium": "▲", "high": "■", "critical": "◆"}
 
@@ -59,6 +59,7 @@ def _of_rule(rule: Rule, book: Book, day: date) -> dict[str, Any]:
         "status": book.rule_status(rule.id, day),
         "limits": limits,
         "reasons": reasons,
+        "calibrated": {name: calibration_of(one) for name, one in rule.spec.parameters.items()},
         "clauses": book.clauses(rule.spec.families, day),
         "needs": needs_of(rule),
         "sentence": pattern_of(rule),

@@ -44,15 +44,15 @@ def violations(scope: Scope) -> Select[Any]:
     """
     moved = _moved(scope)
     m, after, before = moved.c, _after(scope, moved).c, _before(scope, moved).c
-    now, then = ratio(after.new, after.every), ratio(before.old, before.every)
+    share, earlier = ratio(after.new, after.every), ratio(before.old, before.every)
     highest = func.row_number().over(partition_by=(m.group_id, m.model), order_by=m.level_rank.desc())
     found = (
-        select(*m, now.label("now"), then.label("then"), highest.label("place"))
+        select(*m, share.label("share"), earlier.label("earlier"), highest.label("place"))
         .where(
             and_(after.group_id == m.group_id, after.level == m.level, after.model == m.model),
             and_(before.group_id == m.group_id, before.level == m.level, before.model == m.model),
-            now >= m.limit_share_min,
-            then >= m.limit_before_share_min,
+            share >= m.limit_share_min,
+            earlier >= m.limit_before_share_min,
         )
         .subquery("found")
     ).c
@@ -64,8 +64,8 @@ def violations(scope: Scope) -> Select[Any]:
         found.released_at.label("observed_released_at"),
         found.level.label("observed_level"),
         found.accounts.label("observed_accounts"),
-        found.now.label("observed_share"),
-        found.then.label("observed_share_of_predecessor_before"),
+        found.share.label("observed_share"),
+        found.earlier.label("observed_share_of_predecessor_before"),
         *(found[f"limit_{name}"] for name in LIMITS),
     ).where(found.place == 1)
 
