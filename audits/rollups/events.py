@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
-from sqlalchemy import Subquery, and_, cast, func, or_, select
+from sqlalchemy import Subquery, and_, cast, func, literal, select
 
 from audits.quality.quarantine import kept_events
 from audits.rollups.slices import account_slices
 from audits.warehouse.dialects import midnight
 from audits.warehouse.tables import Instant
+
+_FAR = literal(datetime(9999, 12, 31, tzinfo=UTC), Instant)
 
 
 def countable_events(
@@ -32,7 +34,8 @@ def countable_events(
             s.c.account_id == kept.c.account_id,
             s.c.day == kept.c.day,
             kept.c.event_ts >= s.c.slice_start,
-            or_(s.c.slice_end.is_(None), kept.c.event_ts < s.c.slice_end),
+            # a comparison, and no OR: an outer join on anything else compares every event with every slice
+            kept.c.event_ts < func.coalesce(s.c.slice_end, _FAR),
         ),
     )
     start = cast(func.coalesce(s.c.slice_start, midnight(kept.c.day)), Instant).label("slice_start")

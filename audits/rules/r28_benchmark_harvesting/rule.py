@@ -31,6 +31,7 @@ from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
 from audits.rules.levels import counted, subject_levels
+from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -132,20 +133,37 @@ def _patterns(scope: Scope) -> Subquery:
     columns = (e.prompt_template_hash, e.n_choices, e.session_id)
     r = scope.requests(scope.members_of(often), *columns, where=(e.status_code < 400,))
     of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
-    turns = select(r, of_one.label("of_one")).subquery("turns")
-    # What cannot count is left behind before each request is held against every level that it belongs to.
-    asked = select(turns).where(turns.c.prompt_template_hash.in_(select(often.c.prompt_template_hash)))
+    turned = select(r, of_one.label("of_one")).subquery("turns")
+    turns, tier = turned.c, audited_accounts.c
+    # What cannot count is left behind, and the rest is counted by account, day and tier, before it is held against
+    # every level that it belongs to.
+    held = and_(
+        tier.account_id == turns.account_id,
+        turns.slice_start >= tier.valid_from,
+        turns.slice_start < tier.valid_to,
+    )
+    kind = (turns.account_id, turns.day, turns.prompt_template_hash, turns.n_choices)
+    alone, unknown = and_(turns.session_id.is_not(None), turns.of_one), turns.session_id.is_(None)
+    asked = (
+        select(
+            *kind,
+            func.min(turns.slice_start).label("slice_start"),
+            func.count().filter(alone).label("alone"),
+            func.count().filter(or_(alone, unknown)).label("maybe_alone"),
+        )
+        .select_from(turned.outerjoin(audited_accounts, held))
+        .where(turns.prompt_template_hash.in_(select(often.c.prompt_template_hash)))
+        .group_by(*kind, tier.valid_from)
+    )
     a = subject_levels(scope, asked.cte("asked")).c
     key = [*_stretch(a), a.prompt_template_hash]
     same = and_(*(one == other for one, other in zip(key, often.c, strict=True)))
     several = a.n_choices >= a.limit_choices_min
-    alone = and_(a.session_id.is_not(None), a.of_one)
-    maybe = and_(or_(several, a.n_choices.is_(None)), or_(alone, a.session_id.is_(None)))
     return (
         select(
             *key,
-            func.count().filter(several, alone).label("hits"),
-            func.count().filter(maybe).label("possible"),
+            func.coalesce(func.sum(a.alone).filter(several), 0).label("hits"),
+            func.coalesce(func.sum(a.maybe_alone).filter(or_(several, a.n_choices.is_(None))), 0).label("possible"),
         )
         .where(same)
         .group_by(*key)
