@@ -11,6 +11,7 @@ from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import account_score_day
+from audits.rollups.events import countable_events
 from audits.warehouse import warehouse
 from tests.rows import REFERENCE, account, at, event, events, put, run_sql, together
 
@@ -111,6 +112,21 @@ def test_a_day_is_cut_where_a_tier_changes_inside_it(url):
     assert rows(url, select(d.slice_start, d.n_requests).order_by(d.slice_start)) == [
         (at("2026-10-05"), 1), (at("2026-10-05T12:30"), 2),
     ]  # fmt: skip
+
+
+def test_no_event_is_compared_with_the_slices_of_all_accounts(duckdb_warehouse):
+    """With an OR in its condition an outer join looks at every pair: hours, where a tier changes in most days."""
+    put(duckdb_warehouse, together(account("a"), REFERENCE, {"usage_events": events("a", "2026-10-05", 3)}))
+    built(duckdb_warehouse)
+    statement = select(func.count()).select_from(countable_events(FIRST, LAST, deduplicate=True, slices=True))
+    with warehouse(duckdb_warehouse) as opened, opened.begin() as connection:
+        options = {"schema_translate_map": connection.get_execution_options()["schema_translate_map"]}
+        text = statement.compile(
+            connection, compile_kwargs={"literal_binds": True}, render_schema_translate=True, **options
+        )
+        plan = str(connection.exec_driver_sql(f"EXPLAIN {text}").all())
+    assert "HASH_JOIN" in plan
+    assert "NL_JOIN" not in plan
 
 
 def test_a_tier_change_recorded_afterwards_cuts_the_day_anew(url):
