@@ -117,6 +117,7 @@ def test_a_day_is_cut_where_a_tier_changes_inside_it(url):
 def test_no_event_is_compared_with_the_slices_of_all_accounts(duckdb_warehouse):
     """With an OR in its condition an outer join looks at every pair: hours, where a tier changes in most days."""
     put(duckdb_warehouse, together(account("a"), REFERENCE, {"usage_events": events("a", "2026-10-05", 3)}))
+    run_sql(duckdb_warehouse, "UPDATE account_tiers SET valid_from = TIMESTAMPTZ '2026-10-05 12:00:01+00'")
     built(duckdb_warehouse)
     statement = select(func.count()).select_from(countable_events(FIRST, LAST, deduplicate=True, slices=True))
     with warehouse(duckdb_warehouse) as opened, opened.begin() as connection:
