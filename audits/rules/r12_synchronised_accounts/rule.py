@@ -12,6 +12,9 @@ days and, for i != j, over pairs of accounts:
 own far less; requests that one account sends in bursts lower it: the rule would rather miss than accuse. An hour is
 compared with those beside it, so that office hours, time zones and growth, which change slowly, move nobody, and the
 tier's own movement in an hour (an outage, a release) is taken out as its other active accounts show it.
+
+A group is judged whole and not once a level: who does not follow the others is left out whatever its tier, and the
+correlation is one of rates, which no large account can dilute.
 """
 
 from __future__ import annotations
