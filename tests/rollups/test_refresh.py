@@ -125,7 +125,7 @@ def test_no_event_is_compared_with_the_slices_of_all_accounts(duckdb_warehouse):
         text = statement.compile(
             connection, compile_kwargs={"literal_binds": True}, render_schema_translate=True, **options
         )
-        plan = str(connection.exec_driver_sql(f"EXPLAIN {text}").all())
+        plan = connection.exec_driver_sql(f"EXPLAIN {text}").all()[0][1]
     assert "HASH_JOIN" in plan
     assert "NL_JOIN" not in plan
 
