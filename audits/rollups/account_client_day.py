@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, select
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 account_client_day = Table(
@@ -29,9 +30,9 @@ def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account, key and client of the events."""
     e: Any = events.c
     grain = (
-        e.day, e.slice_start, e.account_id, e.api_key_hash, e.client_net_hash, e.ip_country, e.ip_asn, e.ip_type,
+        e.slice_start, e.account_id, e.api_key_hash, e.client_net_hash, e.ip_country, e.ip_asn, e.ip_type,
         e.user_agent_family,
     )  # fmt: skip
     return select(
-        *grain, func.count().label("n_requests"), func.count().filter(e.status_code < 400).label("n_ok")
+        day_of(events), *grain, func.count().label("n_requests"), func.count().filter(e.status_code < 400).label("n_ok")
     ).group_by(*grain)

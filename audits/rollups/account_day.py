@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 RECORDED = (
@@ -65,7 +66,7 @@ def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account and source of the events."""
     e: Any = events.c
     return select(
-        e.day,
+        day_of(events),
         e.slice_start,
         e.account_id,
         e.source_system,
@@ -84,4 +85,4 @@ def from_events(events: FromClause) -> Select[Any]:
         func.min(e.event_ts).label("first_event_ts"),
         func.max(e.event_ts).label("last_event_ts"),
         *(func.count(e[name]).label(f"known_{name}") for name in RECORDED),
-    ).group_by(e.day, e.slice_start, e.account_id, e.source_system)
+    ).group_by(e.slice_start, e.account_id, e.source_system)

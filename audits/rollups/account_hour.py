@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, FromClause, Select, SmallInteger, String, Table, func, select
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 account_hour = Table(
@@ -25,11 +26,11 @@ def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, hour and account of the events."""
     e: Any = events.c
     return select(
-        e.day,
+        day_of(events),
         e.slice_start,
         e.hour,
         e.account_id,
         func.count().label("n_requests"),
         func.count().filter(e.status_code < 400).label("n_ok"),
         func.sum(e.output_tokens).label("output_tokens"),
-    ).group_by(e.day, e.slice_start, e.hour, e.account_id)
+    ).group_by(e.slice_start, e.hour, e.account_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, FromClause, Select, String, Table, func, or_, select
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 account_prompt_day = Table(
@@ -25,9 +26,10 @@ account_prompt_day = Table(
 def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account, system prompt and template of the events that carry either."""
     e: Any = events.c
-    grain = (e.day, e.slice_start, e.account_id, e.system_prompt_hash, e.prompt_template_hash)
+    grain = (e.slice_start, e.account_id, e.system_prompt_hash, e.prompt_template_hash)
     return (
         select(
+            day_of(events),
             *grain,
             func.count().label("n_requests"),
             func.count().filter(e.finish_reason.in_(("refusal", "content_filter"))).label("n_refused"),

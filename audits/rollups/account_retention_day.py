@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, select
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 account_retention_day = Table(
@@ -24,9 +25,10 @@ account_retention_day = Table(
 def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account and length of retention of the events whose content was kept."""
     e: Any = events.c
-    grain = (e.day, e.slice_start, e.account_id, e.retention_days)
+    grain = (e.slice_start, e.account_id, e.retention_days)
     return (
         select(
+            day_of(events),
             *grain,
             func.count().label("n_stored"),
             func.min(e.event_ts).label("first_event_ts"),

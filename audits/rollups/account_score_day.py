@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
 )
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 SCORES = ("cot_elicit_score", "rubric_grade_score", "benchmark_score")
@@ -45,9 +46,10 @@ account_score_day = Table(
 def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account and combination of classes, of requests with any score."""
     e: Any = events.c
-    grain = (e.day, e.slice_start, e.account_id, *(tenth_of(e[name]).label(f"{name}_tenth") for name in SCORES))
+    grain = (e.slice_start, e.account_id, *(tenth_of(e[name]).label(f"{name}_tenth") for name in SCORES))
     return (
         select(
+            day_of(events),
             *grain,
             func.count().label("n_requests"),
             func.count().filter(e.status_code < 400).label("n_ok"),

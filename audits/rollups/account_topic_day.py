@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, or_, select
 
+from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
 account_topic_day = Table(
@@ -23,9 +24,9 @@ account_topic_day = Table(
 def from_events(events: FromClause) -> Select[Any]:
     """One row for each day, slice, account, topic and language of the events that carry either."""
     e: Any = events.c
-    grain = (e.day, e.slice_start, e.account_id, e.topic_id, e.lang)
+    grain = (e.slice_start, e.account_id, e.topic_id, e.lang)
     return (
-        select(*grain, func.count().label("n_requests"))
+        select(day_of(events), *grain, func.count().label("n_requests"))
         .where(or_(e.topic_id.is_not(None), e.lang.is_not(None)))
         .group_by(*grain)
     )

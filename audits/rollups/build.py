@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -41,9 +41,13 @@ ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
 )
 """Every rollup and how its rows come from a day's events: add one here and it is built, refreshed and dropped alike."""
 
-DAYS_AT_ONCE = 7
-"""Days in one statement: enough to spare the engine small scans, few enough to bound memory and what is lost when the
-warehouse goes away (what was finished is kept)."""
+ROWS_IN_STATEMENT = 2_000_000
+"""Source rows in one statement, of whole days: enough to spare the engine small scans, few enough that what it groups
+fits its caches."""
+
+ROWS_IN_TRANSACTION = 10_000_000
+"""Source rows in one transaction: enough to spare a column store small writes, which it makes again when the next come,
+few enough to bound memory and what is lost when the warehouse goes away (what was finished is kept)."""
 
 
 Blocked = Mapping[date, tuple[str, ...]]
@@ -59,7 +63,13 @@ class RefreshReport:
 
 def plan(connection: Connection, first: date, last: date, blocked: Blocked) -> dict[date, str]:
     """The days that a refresh of first..last would build, and why; nothing is changed."""
-    reasons = stale_days(connection, first, last, blocked)
+    return _reasons(connection, first, last, arrivals(connection, first, last), blocked)
+
+
+def _reasons(
+    connection: Connection, first: date, last: date, arrived: Mapping[date, Arrived], blocked: Blocked
+) -> dict[date, str]:
+    reasons = stale_days(connection, arrived, blocked)
     for day in sorted(changed_days(connection, first, last) - reasons.keys()):
         reasons[day] = "a tier or contract now changes at another time of this day"
     return dict(sorted(reasons.items()))
@@ -74,38 +84,58 @@ def refresh(
 ) -> RefreshReport:
     """Build the rollups of the days first..last that are missing or stale; days that are sound are not touched.
 
-    Each stretch of days is one transaction. ``progress`` is told (days done, days to do).
+    Each transaction takes several stretches of days. ``progress`` is told (days done, days to do).
     """
     with warehouse.begin() as connection:
-        reasons = plan(connection, first, last, blocked)
+        # Read before the rows: what arrives in between is seen as late by the next refresh, and not lost.
+        arrived = arrivals(connection, first, last)
+        reasons = _reasons(connection, first, last, arrived, blocked)
     done = 0
-    for stretch_first, stretch_last in _stretches(list(reasons), blocked):
+    for stretches in _transactions(_stretches({day: arrived[day] for day in reasons}, blocked)):
         with warehouse.begin() as connection:
-            _build(connection, stretch_first, stretch_last, blocked)
-        done += (stretch_last - stretch_first).days + 1
-        if progress:
-            progress(done, len(reasons))
+            for stretch in stretches:
+                _build(connection, stretch, blocked)
+                done += len(stretch)
+                if progress:
+                    progress(done, len(reasons))
     return RefreshReport(reasons)
 
 
-def _stretches(days: Sequence[date], blocked: Blocked) -> Iterator[tuple[date, date]]:
-    """Runs of adjacent days, none longer than ``DAYS_AT_ONCE``; a day with a blocked source stands alone."""
-    start = 0
-    for index in range(1, len(days) + 1):
-        apart = (
-            index == len(days)
-            or (days[index] - days[index - 1]).days > 1
-            or days[index] in blocked
-            or days[index - 1] in blocked
-        )
-        if apart or index - start == DAYS_AT_ONCE:
-            yield days[start], days[index - 1]
-            start = index
+def _stretches(arrived: Mapping[date, Arrived], blocked: Blocked) -> Iterator[dict[date, Arrived]]:
+    """Runs of adjacent days of no more than ``ROWS_IN_STATEMENT``; a day with a blocked source stands alone."""
+    run: dict[date, Arrived] = {}
+    for day, now in arrived.items():
+        if run and (
+            (day - max(run)).days > 1
+            or day in blocked
+            or max(run) in blocked
+            or _rows(run) + now.n_rows > ROWS_IN_STATEMENT
+        ):
+            yield run
+            run = {}
+        run[day] = now
+    if run:
+        yield run
 
 
-def _build(connection: Connection, first: date, last: date, blocked: Blocked) -> None:
-    # Read before the rows: what arrives in between is seen as late by the next refresh, and not lost.
-    arrived = arrivals(connection, first, last)
+def _transactions(stretches: Iterable[dict[date, Arrived]]) -> Iterator[list[dict[date, Arrived]]]:
+    """Stretches that are built together, of no more than ``ROWS_IN_TRANSACTION`` unless a single one has more."""
+    together: list[dict[date, Arrived]] = []
+    for stretch in stretches:
+        if together and sum(map(_rows, together)) + _rows(stretch) > ROWS_IN_TRANSACTION:
+            yield together
+            together = []
+        together.append(stretch)
+    if together:
+        yield together
+
+
+def _rows(stretch: Mapping[date, Arrived]) -> int:
+    return sum(now.n_rows for now in stretch.values())
+
+
+def _build(connection: Connection, arrived: Mapping[date, Arrived], blocked: Blocked) -> None:
+    first, last = min(arrived), max(arrived)
     find_duplicates(connection, arrived)
     duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
     _replace(connection, account_slices, select(expected_slices(first, last)), first, last)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import Subquery, and_, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, cast, func, literal, select
 
 from audits.quality.quarantine import kept_events
 from audits.rollups.slices import account_slices
-from audits.warehouse.dialects import midnight
+from audits.warehouse.dialects import midnight, utc_day
 from audits.warehouse.tables import Instant
 
 _FAR = literal(datetime(9999, 12, 31, tzinfo=UTC), Instant)
@@ -19,6 +20,8 @@ def countable_events(
     first: date, last: date, *, deduplicate: bool, slices: bool, without: Sequence[str] = ()
 ) -> Subquery:
     """All columns of ``usage_events`` plus ``day``, ``hour`` and ``slice_start``, for the days first..last.
+
+    What is grouped by ``slice_start`` needs no other key for the day, see :func:`day_of`.
 
     ``deduplicate`` and ``slices`` say whether any of these days has duplicate ids or a change inside a day; where none
     has, the statement stays a plain scan, which is most days and most of the speed. ``without`` names sources whose
@@ -40,3 +43,8 @@ def countable_events(
     )
     start = cast(func.coalesce(s.c.slice_start, midnight(kept.c.day)), Instant).label("slice_start")
     return select(kept, start).select_from(joined).subquery("events")
+
+
+def day_of(events: FromClause) -> ColumnElement[Any]:
+    """The day of a slice, which no slice leaves: grouping by slices alone is grouping by days, with a shorter key."""
+    return utc_day(events.c.slice_start).label("day")

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Date, String, Table, func, select
 
-from audits.warehouse.days import arrivals, days_between
+from audits.warehouse.days import Arrived, days_between
 from audits.warehouse.tables import Instant, audit_metadata
 
 VERSION = "2"
@@ -46,14 +46,12 @@ def newest_day(connection: Connection) -> date | None:
 
 
 def stale_days(
-    connection: Connection, first: date, last: date, blocked: Mapping[date, tuple[str, ...]]
+    connection: Connection, arrived: Mapping[date, Arrived], blocked: Mapping[date, tuple[str, ...]]
 ) -> dict[date, str]:
-    """The days of first..last whose rollups must be built, each with the reason in words, in order of day."""
-    built = {
-        row.day: row for row in connection.execute(select(rollup_days).where(rollup_days.c.day.between(first, last)))
-    }
+    """The days whose rollups must be built for what has arrived for them, each with the reason in words, in order."""
+    built = {row.day: row for row in connection.execute(select(rollup_days).where(rollup_days.c.day.in_(arrived)))}
     reasons: dict[date, str] = {}
-    for day, now in arrivals(connection, first, last).items():
+    for day, now in arrived.items():
         was = built.get(day)
         if was is None:
             reasons[day] = "not rolled up yet"
