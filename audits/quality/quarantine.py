@@ -52,7 +52,7 @@ def is_impossible(events: FromClause) -> ColumnElement[bool]:
 
 
 def find_duplicates(connection: Connection, arrived: Mapping[date, Arrived]) -> None:
-    """Record the event ids that appear more than once on a day, for a stretch of days with what arrived for each.
+    """Record the event ids that appear more than once on a day, of adjacent days with what arrived for each.
 
     Days that were searched since their rows last changed are left alone: two stages may both ask.
     """
@@ -60,26 +60,31 @@ def find_duplicates(connection: Connection, arrived: Mapping[date, Arrived]) -> 
         row.day: Arrived(row.n_rows, row.watermark)
         for row in connection.execute(select(duplicate_days).where(duplicate_days.c.day.in_(arrived)))
     }
-    days = sorted(day for day, now in arrived.items() if searched.get(day) != now)
-    if not days:
+    stale = [day for day, now in arrived.items() if searched.get(day) != now]
+    if not stale:
         return
+    first, last = min(stale), max(stale)
     e = usage_events
     day = utc_day(e.c.event_ts)
-    searched_rows = and_(within(e.c.event_ts, days[0], days[-1]), day.in_(days))
+    rows = within(e.c.event_ts, first, last)
     # First the ids alone, whatever their day: a narrow key for every row, and then days are told apart for few.
-    more_than_once = select(e.c.event_id).where(searched_rows).group_by(e.c.event_id).having(func.count() > 1)
+    more_than_once = select(e.c.event_id).where(rows).group_by(e.c.event_id).having(func.count() > 1)
     repeated = (
         select(day.label("day"), e.c.event_id, func.count().label("copies"))
-        .where(searched_rows, e.c.event_id.in_(more_than_once))
+        .where(rows, e.c.event_id.in_(more_than_once))
         .group_by(day, e.c.event_id)
         .having(func.count() > 1)
     )
     for table in (duplicate_events, duplicate_days):
-        connection.execute(delete(table).where(table.c.day.in_(days)))
+        connection.execute(delete(table).where(table.c.day.between(first, last)))
     connection.execute(duplicate_events.insert().from_select(["day", "event_id", "copies"], repeated))
     connection.execute(
         duplicate_days.insert(),
-        [{"day": day, "n_rows": arrived[day].n_rows, "watermark": arrived[day].watermark} for day in days],
+        [
+            {"day": day, "n_rows": now.n_rows, "watermark": now.watermark}
+            for day, now in arrived.items()
+            if first <= day <= last
+        ],
     )
 
 

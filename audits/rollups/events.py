@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause, Subquery, and_, cast, func, li
 
 from audits.quality.quarantine import kept_events
 from audits.rollups.slices import account_slices
-from audits.warehouse.dialects import midnight, utc_day
+from audits.warehouse.dialects import day_start, utc_day
 from audits.warehouse.tables import Instant
 
 _FAR = literal(datetime(9999, 12, 31, tzinfo=UTC), Instant)
@@ -29,7 +29,7 @@ def countable_events(
     """
     kept = kept_events(first, last, deduplicate=deduplicate, without=without)
     if not slices:
-        return select(kept, midnight(kept.c.day).label("slice_start")).subquery("events")
+        return select(kept, day_start(kept.c.event_ts).label("slice_start")).subquery("events")
     s = account_slices
     joined = kept.outerjoin(
         s,
@@ -41,7 +41,7 @@ def countable_events(
             kept.c.event_ts < func.coalesce(s.c.slice_end, _FAR),
         ),
     )
-    start = cast(func.coalesce(s.c.slice_start, midnight(kept.c.day)), Instant).label("slice_start")
+    start = cast(func.coalesce(s.c.slice_start, day_start(kept.c.event_ts)), Instant).label("slice_start")
     return select(kept, start).select_from(joined).subquery("events")
 
 

@@ -85,6 +85,23 @@ def _(element: midnight, compiler: Any, **kw: Any) -> str:
     return f"make_timestamptz(CAST(({day}) - DATE '1970-01-01' AS BIGINT) * {_US_PER_DAY})"
 
 
+class day_start(FunctionElement[Any]):  # noqa: N801
+    """The instant at which the UTC day of an instant begins: ``midnight(utc_day(...))`` without the way over a DATE."""
+
+    type = DateTime(timezone=True)
+    inherit_cache = True
+
+
+@compiles(day_start)
+def _(element: day_start, compiler: Any, **kw: Any) -> str:
+    return f"DATE_TRUNC('day', {compiler.process(element.clauses, **kw)}, 'UTC')"
+
+
+@compiles(day_start, "duckdb")
+def _(element: day_start, compiler: Any, **kw: Any) -> str:
+    return f"make_timestamptz(epoch_us({compiler.process(element.clauses, **kw)}) // {_US_PER_DAY} * {_US_PER_DAY})"
+
+
 class day_number(FunctionElement[Any]):  # noqa: N801
     """Days since 1970-01-01, so that window frames can count days (``range_=(-6, 0)`` is a week)."""
 

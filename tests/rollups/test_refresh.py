@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from audits.rollups import refresh
+from audits.rollups import ROLLUPS, refresh
 from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
@@ -31,6 +31,11 @@ def built(url: str) -> dict[date, str]:
 def rows(url: str, statement):
     with warehouse(url) as opened, opened.begin() as connection:
         return [tuple(row) for row in connection.execute(statement)]
+
+
+def own(url: str) -> str:
+    """Where the audit's own tables lie."""
+    return url if url.startswith("postgres") else url.replace("usage.duckdb", "usage.rollups.duckdb")
 
 
 def by_day(url: str):
@@ -89,6 +94,26 @@ def test_an_event_delivered_twice_counts_once(url):
     h, m = account_hour.c, account_model_day.c
     assert rows(url, select(func.sum(h.n_ok))) == [(5,)]
     assert rows(url, select(func.sum(m.n_ok))) == [(5,)]
+
+
+def test_an_id_that_is_used_on_two_days_is_two_requests(url):
+    used_again = [event(1, "a", "2026-10-05"), event(1, "a", "2026-10-06"), event(1, "a", "2026-10-06T09:00")]
+    put(url, together(account("a"), REFERENCE, {"usage_events": used_again}))
+    built(url)
+    assert by_day(url) == [(date(2026, 10, 5), "a", 1), (date(2026, 10, 6), "a", 1)]
+
+
+@pytest.mark.parametrize(("in_statement", "in_transaction"), [(1, 1), (1, 5), (5, 1)])
+def test_how_many_rows_are_taken_at_once_changes_no_rollup(url, monkeypatch, in_statement, in_transaction):
+    usage = [event(n, "a", f"2026-10-{1 + n % 9:02}T{n % 24:02}:00") for n in range(40)]
+    put(url, together(account("a"), REFERENCE, {"usage_events": [*usage, usage[3], usage[11]]}))
+    assert len(built(url)) == 31
+    at_once = [rows(url, select(table).order_by(*table.c)) for table, _ in ROLLUPS]
+    monkeypatch.setattr("audits.rollups.build.ROWS_IN_STATEMENT", in_statement)
+    monkeypatch.setattr("audits.rollups.build.ROWS_IN_TRANSACTION", in_transaction)
+    run_sql(own(url), "UPDATE audit.rollup_days SET version = 'another'")
+    assert len(built(url)) == 31
+    assert [rows(url, select(table).order_by(*table.c)) for table, _ in ROLLUPS] == at_once
 
 
 def test_rows_with_negative_tokens_are_left_out_of_every_rollup(url):
@@ -186,7 +211,6 @@ def test_a_blocked_source_is_left_out_of_its_day_and_comes_back_with_the_verdict
 def test_rollups_of_another_layout_are_built_anew(url):
     put(url, together(account("a"), REFERENCE, {"usage_events": events("a", "2026-10-05", 3)}))
     built(url)
-    own = url if url.startswith("postgres") else url.replace("usage.duckdb", "usage.rollups.duckdb")
-    run_sql(own, "ALTER TABLE audit.account_hour ADD COLUMN left_by_another_version INTEGER")
+    run_sql(own(url), "ALTER TABLE audit.account_hour ADD COLUMN left_by_another_version INTEGER")
     assert len(built(url)) == 31
     assert by_day(url) == [(date(2026, 10, 5), "a", 3)]
