@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, Subquery, case, cast, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Float, Select, Subquery, case, cast, func, literal, select
 
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
@@ -79,16 +79,14 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     return scope.events_of(found.account_ids, counted(scope, found))
 
 
-def _hours(scope: Scope) -> Subquery:
+def _hours(scope: Scope) -> CTE:
     """Requests of accounts and of groups by UTC day and hour, with the limits in force."""
     u = subject_levels(scope, account_hour).c
     key = [u[name] for name in _KEY]
-    return (
-        select(*key, u.day, u.hour, func.sum(u.n_requests).label("n")).group_by(*key, u.day, u.hour).subquery("hours")
-    )
+    return select(*key, u.day, u.hour, func.sum(u.n_requests).label("n")).group_by(*key, u.day, u.hour).cte("hours")
 
 
-def _full_days(hours: Subquery) -> Subquery:
+def _full_days(hours: CTE) -> Subquery:
     """By subject and limits: days with requests in enough hours, in all and in the seven days with most of them."""
     h = hours.c
     key = [h[name] for name in _KEY]
@@ -104,7 +102,7 @@ def _full_days(hours: Subquery) -> Subquery:
     )
 
 
-def _shape(hours: Subquery) -> Subquery:
+def _shape(hours: CTE) -> Subquery:
     """By subject and limits: requests, the quietest eight hours of the day against the busiest, and the variation.
 
     Which hours are night differs by time zone; a subject's own quietest eight no time zone can hide. Hours without any

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Select,
@@ -52,7 +53,9 @@ def violations(scope: Scope) -> Select[Any]:
     week = func.count().over(partition_by=key, order_by=day_number(j.day), range_=WEEK)
     excess = j.km - j.limit_km_per_hour_max * _hours(j)
     place = func.row_number().over(partition_by=key, order_by=(excess.desc(), j.event_ts, j.event_id))
-    weeks = select(*j, week.label("in_week"), place.label("place")).subquery("weeks")
+    weeks = select(*j, week.label("in_week"), place.label("place")).cte(
+        "weeks"
+    )  # read once, for the keys and for the ends of their journeys
     w = weeks.c
     longest = w.place == 1
     route = func.concat("from ", w.left_country, " to ", w.ip_country)
@@ -180,7 +183,7 @@ def _hours(s: Any) -> ColumnElement[Any]:
     return seconds_between(s.left_at, s.event_ts) / SECONDS_AN_HOUR
 
 
-def _candidates(scope: Scope) -> Subquery:
+def _candidates(scope: Scope) -> CTE:
     """Days of keys that were used from two countries within the time that a journey round half the Earth takes.
 
     Their requests are read one by one; nothing is decided here.
@@ -192,7 +195,7 @@ def _candidates(scope: Scope) -> Subquery:
         .where(u.ip_type.in_(DIRECT), u.ip_country.is_not(None), u.n_ok > 0)
         .where(u.api_key_hash.not_in(_declared()))
         .group_by(*key, u.day, u.ip_country)
-        .subquery("seen")
+        .cte("seen")
     )
     s = seen.c
     window: dict[str, Any] = {"partition_by": (s.account_id, s.api_key_hash), "order_by": (s.day, s.ip_country)}
@@ -204,7 +207,7 @@ def _candidates(scope: Scope) -> Subquery:
     return (
         select(s.account_id, s.api_key_hash, s.day, s.ip_country)
         .where(s.account_id == keys.account_id, s.api_key_hash == keys.api_key_hash)
-        .subquery("candidates")
+        .cte("candidates")
     )
 
 

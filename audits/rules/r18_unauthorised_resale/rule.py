@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Float,
     Numeric,
@@ -19,7 +20,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    exists,
     func,
     literal,
     or_,
@@ -34,7 +34,7 @@ from audits.rollups.account_topic_day import account_topic_day
 from audits.rules.base import Found
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio, utc_day
-from audits.warehouse.tables import contracts, customers, usage_events
+from audits.warehouse.tables import Instant, contracts, customers, usage_events
 
 LIMITS = (
     "signs_min", "sessions_a_day_min", "languages_min", "topic_entropy_quantile", "system_prompts_min",
@@ -109,8 +109,20 @@ def _in_force(dimension: Any, u: Any) -> ColumnElement[bool]:
 def _judged(scope: Scope, rollup: Table | Subquery) -> Any:
     """The rollup's rows of the period from times at which resale was not permitted."""
     u, c = scope.usage(rollup), contracts.c
-    permitted = exists(select(c.contract_id).where(c.resale_permitted, _in_force(c, u.c)))
-    return select(u).where(~permitted).subquery(f"judged_{rollup.name}").c
+    ends = func.coalesce(c.valid_to, literal(scope.period.end, Instant))
+    permitting = (
+        select(c.customer_id, c.valid_from, ends.label("valid_to")).where(c.resale_permitted).subquery("permit")
+    )
+    p = permitting.c
+    # Comparisons alone, and no row of it is wanted: the rollup flows past the few contracts and is not held meanwhile.
+    then = and_(p.customer_id == u.c.customer_id, p.valid_from <= u.c.slice_start, u.c.slice_start < p.valid_to)
+    return (
+        select(u)
+        .select_from(u.outerjoin(permitting, then))
+        .where(p.customer_id.is_(None))
+        .subquery(f"judged_{rollup.name}")
+        .c
+    )
 
 
 def _by_key(rows: Any) -> list[ColumnElement[Any]]:
@@ -159,7 +171,7 @@ def _signs(scope: Scope) -> Subquery:
     )  # fmt: skip
 
 
-def _use(scope: Scope) -> Subquery:
+def _use(scope: Scope) -> CTE:
     """Volume of each account, and what was recorded of it.
 
     ``..._told``: its requests from sources that record such a thing of anybody, so that none of it means none.
@@ -187,7 +199,7 @@ def _use(scope: Scope) -> Subquery:
         )
         .where(u.grain == "event", sources.source_system == u.source_system)
         .group_by(*_by_key(u))
-        .subquery("use")
+        .cte("use")
     )
 
 
@@ -212,7 +224,7 @@ def _homes(scope: Scope) -> Subquery:
     return select(*_by_key(u)).where(_in_force(c, u), c.country.is_not(None)).distinct().subquery("homes")
 
 
-def _sessions(scope: Scope, use: Subquery) -> Subquery:
+def _sessions(scope: Scope, use: CTE) -> Subquery:
     """Sessions a day of use, of accounts that name no end user though their source would record it.
 
     Read from single requests, of those accounts only whose requests could make enough sessions.
