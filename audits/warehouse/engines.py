@@ -34,6 +34,11 @@ STORAGE_VERSION = "v1.5.0"
 """Of the rollups' file: the oldest DuckDB that the product runs on. What DuckDB writes by default is for far older
 ones and takes half as long again."""
 
+OPTIONS = ("memory_limit", "threads")
+"""What a DuckDB URL may ask of the engine, as ``?memory_limit=4GB&threads=2``; else it takes most of the machine."""
+
+_OPTIONS_FIX = "Write duckdb:////path/usage.duckdb?memory_limit=4GB&threads=2, either one, or neither."
+
 LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing rollups into the same DuckDB file
 
 
@@ -187,12 +192,21 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool) -> Engine:
             where="setting AUDITS_WAREHOUSE_URL",
             fix="Check the path (an absolute path has four slashes: duckdb:////srv/usage.duckdb).",
         )
+    if strange := sorted(url.query.keys() - set(OPTIONS)):
+        raise AuditsError(
+            f"{strange[0]!r} is no option of a DuckDB warehouse.",
+            where="setting AUDITS_WAREHOUSE_URL",
+            fix=_OPTIONS_FIX,
+        )
     rollups = rollups_path(source, rollups_url)
     engine = create_engine("duckdb:///:memory:", poolclass=StaticPool)
 
     @event.listens_for(engine, "connect")
     def attach(connection: Any, _record: Any) -> None:
         connection.execute("SET TimeZone = 'UTC'")
+        # What does not fit into memory goes beside the rollups, which may be written, and not to wherever this runs.
+        connection.execute(f"SET temp_directory = {_quoted(f'{rollups.absolute()}.tmp')}")
+        _tune(connection, url)
         _attach(connection, source, "src", read_only=True)
         if write or rollups.is_file():
             _attach(connection, rollups, "rollups", read_only=not write)
@@ -202,13 +216,28 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool) -> Engine:
     )
 
 
+def _tune(connection: Any, url: URL) -> None:
+    for name, value in url.query.items():
+        try:
+            connection.execute(f"SET {name} = {_quoted(str(value))}")
+        except Exception as error:
+            raise AuditsError(
+                f"{value!r} is no {name} for DuckDB: {str(error).splitlines()[0]}",
+                where="setting AUDITS_WAREHOUSE_URL",
+                fix=_OPTIONS_FIX,
+            ) from error
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _attach(connection: Any, file: Path, name: str, *, read_only: bool) -> None:
-    quoted = str(file.absolute()).replace("'", "''")
     option = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
     waited, pause = 0.0, 0.1
     while True:
         try:
-            connection.execute(f"ATTACH '{quoted}' AS {name} ({option})")
+            connection.execute(f"ATTACH {_quoted(str(file.absolute()))} AS {name} ({option})")
             return
         except Exception as error:
             if "lock" not in str(error).lower():

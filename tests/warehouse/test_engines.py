@@ -50,6 +50,28 @@ def test_absent_tables_read_as_empty_and_absent_columns_as_null(url):
         assert connection.execute(select(models.c.predecessor, models.c.model)).all() == [(None, "m-1")]
 
 
+def test_a_duckdb_url_may_bound_memory_and_threads(duckdb_warehouse):
+    put(duckdb_warehouse, WORLD)
+    settings = text(
+        "SELECT current_setting('memory_limit'), current_setting('threads'), current_setting('temp_directory')"
+    )
+    with warehouse(f"{duckdb_warehouse}?memory_limit=64MiB&threads=1") as opened, opened.begin() as connection:
+        memory, threads, beside = connection.execute(settings).one()
+        assert (memory, threads) == ("64.0 MiB", 1)
+        assert beside == make_url(duckdb_warehouse).database.replace(".duckdb", ".rollups.duckdb.tmp")
+        most = connection.scalar(text("SELECT count(*) FROM (SELECT i FROM range(8000000) t(i) GROUP BY i)"))
+        assert most == 8_000_000  # more than fits: it goes to disk
+
+
+@pytest.mark.parametrize("option", ["memory_limit=much", "threads=0", "access_mode=read_only"])
+def test_what_a_duckdb_url_cannot_ask_for_is_said(duckdb_warehouse, option):
+    put(duckdb_warehouse, WORLD)
+    with pytest.raises(AuditsError) as told, warehouse(f"{duckdb_warehouse}?{option}"):
+        pass
+    assert option.split("=")[0] in told.value.what
+    assert "?memory_limit=4GB" in told.value.fix
+
+
 def test_stand_ins_hold_on_every_connection(url):
     run_sql(url, "DROP TABLE api_keys")
     with warehouse(url) as opened:
