@@ -12,15 +12,19 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     FromClause,
     Select,
+    String,
     Subquery,
     and_,
     case,
+    cast,
     exists,
     func,
     literal,
+    null,
     or_,
     select,
     union_all,
@@ -43,26 +47,38 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     """
     r: Any = rollup.c
     first = scope.baseline_from if baseline else scope.period.first_day
-    a, g, limits = audited_accounts.c, audited_groups.c, scope.limit_rows()
-    of_group = _levels(scope)
-    level = of_group.c
-    held = and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to)
-    in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
-    return (
-        select(
-            rollup, level.group_id, a.customer_id, level.tier,
-            func.coalesce(a.tier, UNASSIGNED).label("member_tier"), level.level, level.level_rank,
-            *(c for c in limits.c if c.name.startswith("limit_")),
+    limits = scope.limit_rows()
+    held, tops = _held_levels(scope), _levels(scope)
+    h, top = held.c, tops.c
+    a, g = audited_accounts.c, audited_groups.c
+
+    def rows(
+        level: Any, customer: ColumnElement[Any], member_tier: ColumnElement[Any], joined: FromClause
+    ) -> Select[Any]:
+        in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
+        return (
+            select(
+                rollup, level.group_id, customer.label("customer_id"), level.tier,
+                member_tier.label("member_tier"), level.level, level.level_rank,
+                *(c for c in limits.c if c.name.startswith("limit_")),
+            )
+            .select_from(joined.join(limits, in_force))
+            .where(r.day.between(first, scope.period.last_day))
+        )  # fmt: skip
+
+    then = and_(h.account_id == r.account_id, r.slice_start >= h.valid_from, r.slice_start < h.valid_to)
+    known = rows(h, h.customer_id, h.member_tier, rollup.join(held, then))
+    # use under no tier is use: it belongs to the whole group
+    nowhere = ~exists(
+        select(a.account_id).where(
+            a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to
         )
-        .select_from(
-            rollup.outerjoin(audited_accounts, held)  # use under no tier is use
-            .join(audited_groups, g.account_id == r.account_id)
-            .join(of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank)))
-            .join(limits, in_force)
-        )
-        .where(r.day.between(first, scope.period.last_day))
-        .subquery(f"levels_{rollup.description}")
-    )  # fmt: skip
+    )
+    whole = rollup.join(audited_groups, g.account_id == r.account_id).join(
+        tops, and_(top.group_id == g.group_id, top.level_rank == top.top_rank)
+    )
+    loose = rows(top, cast(null(), String), literal(UNASSIGNED), whole).where(nowhere)
+    return union_all(known, loose).subquery(f"levels_{rollup.description}")
 
 
 def subject_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
@@ -129,6 +145,28 @@ def uncounted(scope: Scope) -> Select[Any]:
         .group_by(u.account_id)
         .having(func.count(u.n_requests) == 0)
     )
+
+
+def _held_levels(scope: Scope) -> CTE:
+    """Every member with each tier that it held and each level that it belongs to meanwhile.
+
+    Worked out first and by itself: it is small, and left to the planner it was joined to everybody's use too early.
+    """
+    a, g, of_group = audited_accounts.c, audited_groups.c, _levels(scope)
+    level = of_group.c
+    return (
+        select(
+            g.account_id, a.valid_from, a.valid_to, a.customer_id, a.tier.label("member_tier"), level.group_id,
+            level.tier, level.level, level.level_rank,
+        )
+        .select_from(
+            audited_groups.join(audited_accounts, a.account_id == g.account_id).join(
+                of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank))
+            )
+        )
+        .cte()
+        .prefix_with("MATERIALIZED")
+    )  # fmt: skip
 
 
 def _rank(scope: Scope, unknown: ColumnElement[int]) -> ColumnElement[int]:

@@ -16,10 +16,10 @@ from sqlalchemy import (
     Select,
     Subquery,
     and_,
+    case,
     cast,
     func,
     literal,
-    or_,
     select,
     union_all,
 )
@@ -32,6 +32,7 @@ from audits.warehouse.dialects import median
 from audits.warehouse.tables import usage_events
 
 LIMITS = ("z_min", "factor_min", "requests_min", "days_min")
+ONE_PAST = -1  # of an account; a group has one for each level's rank
 MAD_TO_SIGMA = 1.4826  # of the normal distribution: 1 / its third quartile
 
 
@@ -97,7 +98,7 @@ def _days(scope: Scope) -> Subquery:
     """Each day of the period by subject and level, beside its baseline: n, usual, z, baseline_days and limits."""
     daily, base = _daily(scope), _baseline(scope)
     level, b = func.ln(1.0 + cast(daily.c.n, Float(53))), base.c
-    whose = (b.subject_type, b.subject_id, b.level_rank)
+    whose = (b.subject_type, b.subject_id, b.past_of)
     middle = select(*whose, median(b.height).label("middle"), func.count().label("days")).group_by(*whose).cte("middle")
     m = middle.c
     spread = (
@@ -121,9 +122,13 @@ def _days(scope: Scope) -> Subquery:
 
 
 def _same(one: Any, other: Any) -> ColumnElement[bool]:
-    """Whether two rows are of one subject and, where that is a group, of one level: an account has one past."""
-    of_level = or_(other.subject_type == "account", one.level_rank == other.level_rank)
-    return and_(one.subject_type == other.subject_type, one.subject_id == other.subject_id, of_level)
+    """Whether two rows are of one subject and, where that is a group, of one level: an account has one past.
+
+    Equal keys and no OR: an outer join on anything else compares every subject with every other.
+    """
+    return and_(
+        one.subject_type == other.subject_type, one.subject_id == other.subject_id, one.past_of == other.past_of
+    )
 
 
 def _daily(scope: Scope) -> Subquery:
@@ -133,7 +138,8 @@ def _daily(scope: Scope) -> Subquery:
         u.subject_type, u.subject_id, u.tier, u.level, u.level_rank, u.day,
         *(u[name] for name in u.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
     ]  # fmt: skip
-    return select(*key, func.sum(u.n_ok).label("n")).group_by(*key).subquery("daily")
+    past_of = case((u.subject_type == "account", ONE_PAST), else_=u.level_rank).label("past_of")
+    return select(*key, past_of, func.sum(u.n_ok).label("n")).group_by(*key).subquery("daily")
 
 
 def _baseline(scope: Scope) -> CTE:
@@ -144,7 +150,8 @@ def _baseline(scope: Scope) -> CTE:
     u, m, days = scope.usage(account_day, baseline=True).c, level_members(scope).c, account_day.c
     accounts = (
         select(
-            literal("account").label("subject_type"), u.account_id.label("subject_id"), literal(0).label("level_rank"),
+            literal("account").label("subject_type"), u.account_id.label("subject_id"),
+            literal(ONE_PAST).label("past_of"),
             u.day, func.sum(u.n_ok).label("n"),
         )
         .where(u.day < scope.period.first_day)
@@ -157,4 +164,4 @@ def _baseline(scope: Scope) -> CTE:
     )
     past = union_all(accounts, groups).subquery("past").c
     height = func.ln(1.0 + cast(past.n, Float(53))).label("height")
-    return select(past.subject_type, past.subject_id, past.level_rank, height).where(past.n > 0).cte("baseline")
+    return select(past.subject_type, past.subject_id, past.past_of, height).where(past.n > 0).cte("baseline")
