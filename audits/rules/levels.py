@@ -9,6 +9,7 @@ found without the others.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -16,15 +17,12 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Select,
-    String,
     Subquery,
     and_,
     case,
-    cast,
     exists,
     func,
     literal,
-    null,
     or_,
     select,
     union_all,
@@ -32,9 +30,12 @@ from sqlalchemy import (
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
+from audits.rules.population import FAR, UNASSIGNED, audited_accounts, audited_groups
 from audits.rules.scope import Scope
-from audits.warehouse.tables import account_tiers, usage_events
+from audits.warehouse.tables import Instant, account_tiers, usage_events
+
+_BEGINNING = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
+"""Of the time before an account's first tier."""
 
 
 def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
@@ -47,38 +48,19 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     """
     r: Any = rollup.c
     first = scope.baseline_from if baseline else scope.period.first_day
-    limits = scope.limit_rows()
-    held, tops = _held_levels(scope), _levels(scope)
-    h, top = held.c, tops.c
-    a, g = audited_accounts.c, audited_groups.c
-
-    def rows(
-        level: Any, customer: ColumnElement[Any], member_tier: ColumnElement[Any], joined: FromClause
-    ) -> Select[Any]:
-        in_force = and_(limits.c.tier == level.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
-        return (
-            select(
-                rollup, level.group_id, customer.label("customer_id"), level.tier,
-                member_tier.label("member_tier"), level.level, level.level_rank,
-                *(c for c in limits.c if c.name.startswith("limit_")),
-            )
-            .select_from(joined.join(limits, in_force))
-            .where(r.day.between(first, scope.period.last_day))
-        )  # fmt: skip
-
+    held, limits = _held_levels(scope), scope.limit_rows()
+    h = held.c
     then = and_(h.account_id == r.account_id, r.slice_start >= h.valid_from, r.slice_start < h.valid_to)
-    known = rows(h, h.customer_id, h.member_tier, rollup.join(held, then))
-    # use under no tier is use: it belongs to the whole group
-    nowhere = ~exists(
-        select(a.account_id).where(
-            a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to
+    in_force = and_(limits.c.tier == h.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
+    return (
+        select(
+            rollup, h.group_id, h.customer_id, h.tier, h.member_tier, h.level, h.level_rank,
+            *(c for c in limits.c if c.name.startswith("limit_")),
         )
-    )
-    whole = rollup.join(audited_groups, g.account_id == r.account_id).join(
-        tops, and_(top.group_id == g.group_id, top.level_rank == top.top_rank)
-    )
-    loose = rows(top, cast(null(), String), literal(UNASSIGNED), whole).where(nowhere)
-    return union_all(known, loose).subquery(f"levels_{rollup.description}")
+        .select_from(rollup.join(held, then).join(limits, in_force))
+        .where(r.day.between(first, scope.period.last_day))
+        .subquery(f"levels_{rollup.description}")
+    )  # fmt: skip
 
 
 def subject_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
@@ -101,16 +83,10 @@ def subject_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) 
 
 def level_members(scope: Scope) -> Subquery:
     """``group_id``, ``level``, ``level_rank`` and ``account_id`` of whom a level counts at any time of the period."""
-    a, g, of_group = audited_accounts.c, audited_groups.c, _levels(scope)
-    level = of_group.c
+    h = _held_levels(scope).c
     return (
-        select(level.group_id, level.level, level.level_rank, g.account_id)
-        .select_from(
-            audited_groups.join(audited_accounts, a.account_id == g.account_id).join(
-                of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank))
-            )
-        )
-        .where(a.valid_from < scope.period.end, a.valid_to > scope.period.start)
+        select(h.group_id, h.level, h.level_rank, h.account_id)
+        .where(h.valid_from < scope.period.end, h.valid_to > scope.period.start)
         .distinct()
         .subquery("members_of_levels")
     )
@@ -148,20 +124,22 @@ def uncounted(scope: Scope) -> Select[Any]:
 
 
 def _held_levels(scope: Scope) -> CTE:
-    """Every member with each tier that it held and each level that it belongs to meanwhile.
+    """Every member with each stretch of time and each level that it belongs to meanwhile.
 
     Worked out first and by itself: it is small, and left to the planner it was joined to everybody's use too early.
     """
-    a, g, of_group = audited_accounts.c, audited_groups.c, _levels(scope)
-    level = of_group.c
+    g, of_group, held = audited_groups.c, _levels(scope), _stretches()
+    level, h = of_group.c, held.c
+    known = h.tier.in_([tier.id for tier in scope.book.tiers])
+    rank = case((known, h.tier_rank), else_=level.top_rank)
     return (
         select(
-            g.account_id, a.valid_from, a.valid_to, a.customer_id, a.tier.label("member_tier"), level.group_id,
+            g.account_id, h.valid_from, h.valid_to, h.customer_id, h.tier.label("member_tier"), level.group_id,
             level.tier, level.level, level.level_rank,
         )
         .select_from(
-            audited_groups.join(audited_accounts, a.account_id == g.account_id).join(
-                of_group, and_(level.group_id == g.group_id, level.level_rank >= _rank(scope, level.top_rank))
+            audited_groups.join(held, h.account_id == g.account_id).join(
+                of_group, and_(level.group_id == g.group_id, level.level_rank >= rank)
             )
         )
         .cte()
@@ -169,10 +147,25 @@ def _held_levels(scope: Scope) -> CTE:
     )  # fmt: skip
 
 
-def _rank(scope: Scope, unknown: ColumnElement[int]) -> ColumnElement[int]:
-    """The rank of an account's tier; of one that the book does not know another."""
-    a = audited_accounts.c
-    return case((a.tier.in_([tier.id for tier in scope.book.tiers]), a.tier_rank), else_=unknown)
+def _stretches() -> Subquery:
+    """Members' tiers with the time between them: what was used under no tier is use, too."""
+    a, g = audited_accounts.c, audited_groups.c
+    next_from = func.lead(a.valid_from).over(partition_by=a.account_id, order_by=a.valid_from)
+    held = select(audited_accounts, func.coalesce(next_from, FAR).label("next_from")).subquery("held").c
+    nowhere = (literal(UNASSIGNED), literal(-1))
+    between = select(held.account_id, held.customer_id, *nowhere, held.valid_to, held.next_from)
+    before = (
+        select(
+            g.account_id, func.min(a.customer_id), *nowhere, _BEGINNING, func.coalesce(func.min(a.valid_from), FAR)
+        )
+        .select_from(audited_groups.outerjoin(audited_accounts, a.account_id == g.account_id))
+        .group_by(g.account_id)
+    )  # fmt: skip
+    return union_all(
+        select(a.account_id, a.customer_id, a.tier, a.tier_rank, a.valid_from, a.valid_to),
+        between.where(held.valid_to < held.next_from),
+        before,
+    ).subquery("stretches")
 
 
 def _levels(scope: Scope) -> Subquery:
