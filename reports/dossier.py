@@ -39,6 +39,7 @@ class Shared:
     """
 
     kind: str
+    title: str  # of the kind, in words
     digest: str
     members: tuple[int, ...]
     customers: int
@@ -148,8 +149,7 @@ def _member(one: Mapping[str, Any], names: Mapping[str, str]) -> Member:
 
 
 def _kind(one: Mapping[str, Any]) -> Kind:
-    known = BY_NAME.get(one["kind"])
-    return Kind(name=one["kind"], title=known.title if known else one["kind"], **{
+    return Kind(name=one["kind"], title=_title(one["kind"]), **{
         name: one[name] for name in ("joins", "values", "accounts", "recorded", "sharing", "together_without")
     })  # fmt: skip
 
@@ -157,6 +157,7 @@ def _kind(one: Mapping[str, Any]) -> Kind:
 def _shared(one: Mapping[str, Any]) -> Shared:
     return Shared(
         kind=one["kind"],
+        title=_title(one["kind"]),
         digest=one["digest"],
         members=tuple(one["members"]),
         customers=one["customers"],
@@ -166,6 +167,11 @@ def _shared(one: Mapping[str, Any]) -> Shared:
         first_seen=_day(one["first_seen"]),
         last_seen=_day(one["last_seen"]),
     )
+
+
+def _title(kind: str) -> str:
+    """A kind of evidence in words; one that an earlier version knew, as it was recorded."""
+    return BY_NAME[kind].title if kind in BY_NAME else kind
 
 
 def _day(value: str | None) -> date | None:

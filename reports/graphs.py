@@ -54,9 +54,10 @@ def links(dossier: Dossier, ident: str) -> Markup:
     parts += [element("circle", "account", cx=x, cy=y, r=size, fill=INK) for x, y in place.values()]
     for (x, y), value in zip(points, within, strict=True):
         parts.append(rect(x - 3, y - 3, 6, 6, STYLES[styles[value.kind]][0], f"value k{styles[value.kind]}"))
+    titles = {value.kind: value.title for value in values}
     words = "; ".join(
-        f"{text.counted(sum(value.kind == kind for value in values), 'shared value')} of the kind "
-        f"{kind.replace('_', ' ')}, on {text.counted(len(_members(values, kind)), 'account')}"
+        f"{titles[kind]}: {text.counted(sum(value.kind == kind for value in values), 'shared value')} "
+        f"on {text.counted(len(_members(values, kind)), 'account')}"
         for kind in styles
     )
     return figure(ident, WIDTH, "Accounts and the values that they share", words + ".", parts)

@@ -65,9 +65,7 @@ class Measured(BaseModel):
     by: str
     without: tuple[str, ...] = ()
     of: Literal["account", "group"] = "account"  # whose figure it is: whose percentile is taken
-    finding: str | None = (
-        None  # the discriminator of the findings that have it, where others have one of that name, too
-    )
+    finding: str | None = None  # discriminator of the findings that have it, where others have a figure so named, too
     upper: bool = False
 
 

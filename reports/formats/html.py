@@ -10,7 +10,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from audits.linkage.kinds import BY_NAME
 from audits.periods import Kind
 from reports import charts, graphs, text
 from reports.dossier import Dossier
@@ -116,7 +115,6 @@ def environment() -> Environment:
         "plural": lambda kind: f"{kind}s".capitalize(),
         "fate": FATES.__getitem__,
         "sentence": lambda words: words[:1].upper() + words[1:],
-        "evidence": lambda kind: BY_NAME[kind].title if kind in BY_NAME else kind,
         "subject": lambda finding: subject_of(finding.subject_type, finding.subject_id, finding.customers),
         "held": lambda status: HELD.get(status, status),
         "decided": lambda word: DECISIONS.get(word, word),

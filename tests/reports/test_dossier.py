@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from audits.ledger.models import GroupDossier
 from reports import render_tier
 from tests.reports.conftest import runs_of
-from tests.reports.world import GROUP, HOSTILE
+from tests.reports.people import HOSTILE
+from tests.reports.world import GROUP
 
 PAGE = f"2026-10/r2/build/group-{GROUP}.html"
 
@@ -76,7 +77,7 @@ def test_a_prompt_of_all_is_a_ring_and_a_card_of_some_a_square(rendered: Path) -
     drawing = text[text.index('aria-labelledby="links-chart-t') :].split("</svg>")[0]
     assert drawing.count('class="account"') == 59
     assert len(re.findall(r'class="value k\d"', drawing)) == 8
-    assert "8 shared values of the kind payment instrument, on 59 accounts" in drawing
+    assert "payment instrument: 8 shared values on 59 accounts" in drawing
 
 
 def test_thousands_of_accounts_are_drawn_and_listed_in_part_and_it_is_said(session: Session, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from reports.build import build_tier_report
 from reports.formats import html
 from tests.reports.conftest import runs_of
-from tests.reports.world import HOSTILE
+from tests.reports.people import HOSTILE
 
 PAGES = (
     "index.html", "2026-10/r1/index.html", "2026-10/r2/index.html",

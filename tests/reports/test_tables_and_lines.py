@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from audits.ledger.read import findings_of
 from reports.formats import csv as tables
 from reports.formats import jsonl
-from tests.reports.world import HOSTILE
+from tests.reports.people import HOSTILE
 
 BUILD = "2026-10/r2/build"
 

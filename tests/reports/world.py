@@ -20,65 +20,12 @@ from audits.ledger.models import Decision, Run
 from audits.ledger.record import Audit, CellTally, Finding, finding_id, record
 from audits.periods import Period, between
 from tests.reports.book import RULES, TIERS, VERSIONS, small_book
+from tests.reports.linked import dossier
+from tests.reports.people import Customer, people
 
-HOSTILE = (
-    '<script>document.title="owned"</script>',
-    '"><img src=x onerror="document.title=\'owned\'">',
-    "=cmd|'/C calc'!A0",
-    "  +SUM(A1:A9)",
-    "@import url(https://evil.example/x.css)",
-    "\u202egnp.exe txet",
-    "Line\nbreak\tand \x07 bell",
-    "Ünïcode GmbH & Co. KG 🦊👩‍💻",
-    "'; DROP TABLE runs; --",
-    "{{ 7*7 }}{% raw %}",
-    "</style></title><svg onload=alert(1)>",
-    "A" + "very" * 40 + "LongNameWithoutAnySpace",
-    "javascript:alert(1)",
-    "شركة الاختبار",
-    "-2+3 Ltd",
-)
-_FIRST = (
-    "North",
-    "Blue",
-    "Harbour",
-    "Silver",
-    "Oak",
-    "Lumen",
-    "Cobalt",
-    "Meridian",
-    "Juniper",
-    "Granite",
-    "Willow",
-    "Atlas",
-)
-_LAST = (
-    "wind",
-    " Analytics",
-    " Labs",
-    "field",
-    " Robotics",
-    " & Sons",
-    " Health",
-    " Freight",
-    "gate",
-    " Studio",
-    " Media",
-)
-_KIND = (" Ltd", " GmbH", " Inc.", " SA", "", " BV")
-_TIER_SHARE = (("free", 180), ("build", 120), ("scale", 45), ("enterprise", 15))
 GROUP = "G-7K2"
 FIRST, LAST = Period.parse("2025-10"), Period.parse("2026-10")
 NOT_AUDITED = Period.parse("2026-03")
-
-
-@dataclass
-class Customer:
-    id: str
-    name: str
-    tier: str
-    accounts: list[str]
-    level: float  # usual requests a day
 
 
 @dataclass
@@ -91,23 +38,6 @@ class Month:
     late_rows: bool = False
     tiers: tuple[str, ...] = TIERS
     findings: list[Finding] = field(default_factory=list)
-
-
-def people() -> list[Customer]:
-    random = Random(7)
-    tiers = [tier for tier, count in _TIER_SHARE for _ in range(count)]
-    customers = []
-    for number, tier in enumerate(tiers):
-        name = f"{random.choice(_FIRST)}{random.choice(_LAST)}{random.choice(_KIND)}"
-        accounts = [f"a-{number:04d}-{n}" for n in range(1 + (number % 7 == 0) + (tier == "enterprise") * 3)]
-        level = {"free": 20, "build": 400, "scale": 6000, "enterprise": 60_000}[tier] * math.exp(random.gauss(0, 0.7))
-        customers.append(Customer(f"c-{number:04d}", name, tier, accounts, level))
-    for number, name in enumerate(HOSTILE):
-        customers[180 + number].name = name
-    customers[303].name = '<b onmouseover="document.title=1">Quote "&" Co</b>'
-    customers[203].name = "Northwind Ltd"
-    customers[204].name = "Harbour Analytics GmbH"
-    return customers
 
 
 def audit_of(month: Month) -> Audit:
@@ -149,51 +79,6 @@ def audit_of(month: Month) -> Audit:
             for one in findings if one.subject_type == "group"
         ],
     )  # fmt: skip
-
-
-def dossier(period: Period, account_ids: tuple[str, ...]) -> dict[str, Any]:
-    """What a group's accounts share: one prompt all of them, cards by eights, and what else they would not choose."""
-    first = period.first_day
-    members = [
-        {
-            "account_id": account if number else HOSTILE[0], "customer_id": f"c-{number:04d}" if number else HOSTILE[1],
-            "tier": "build", "opened_at": f"{first - timedelta(days=60 - number // 3)}T09:30:00+00:00",
-            "banned_at": f"{first + timedelta(days=9)}T00:00:00+00:00" if number % 9 == 0 else None, "closed_at": None,
-            "first_used": (first - timedelta(days=number % 12)).isoformat(),
-            "last_used": (period.last_day - timedelta(days=number % 3)).isoformat(),
-            "requests": 9000 - 31 * number, "output_tokens": 2_250_000 - 7750 * number,
-        }
-        for number, account in enumerate(account_ids)
-    ]  # fmt: skip
-
-    def value(kind: str, digest: str, its: range, *, joins: bool = True, parties: int = 1) -> dict[str, Any]:
-        return {
-            "kind": kind, "digest": digest, "members": list(its), "customers": len(its), "parties": parties,
-            "bits": 8.4, "joins": joins, "first_seen": f"{first}T00:00:00+00:00",
-            "last_seen": f"{period.last_day}T23:59:59+00:00",
-        }  # fmt: skip
-
-    def kind(
-        name: str, values: int, accounts: int, recorded: int | None, without: int, *, joins: bool = True
-    ) -> dict[str, Any]:
-        return {
-            "kind": name, "values": values, "accounts": accounts, "joins": joins, "recorded": recorded,
-            "sharing": accounts, "together_without": without,
-        }  # fmt: skip
-
-    many = len(members)
-    values = [value("system_prompt", "5f0e9a", range(many)), value("prompt_template", HOSTILE[1], range(3, many))]
-    values += [value("payment_instrument", f"card{n}", range(n, many, 8)) for n in range(8)]
-    values += [value("signup_burst", "burst", range(0, many, 5), joins=False, parties=2)]
-    return {
-        "since": (first - timedelta(days=28)).isoformat(), "causes": ["instrument", "prompt"], "members": members,
-        "kinds": [
-            kind("system_prompt", 1, many, many, many), kind("prompt_template", 1, many - 3, many, many),
-            kind("payment_instrument", 8, many, many, many), kind("signup_burst", 1, 13, 60, many, joins=False),
-            kind("synchronised", 0, 0, None, many, joins=False), kind("signup_device", 0, 0, 60, many, joins=False),
-        ],
-        "values": values, "values_in_all": len(values),
-    }  # fmt: skip
 
 
 def fill(session: Session) -> list[Run]:
