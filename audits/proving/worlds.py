@@ -42,7 +42,7 @@ class NamedWorld:
 
 
 def _campaign(kind: str, accounts: int, per_day: float, **facts: object) -> Campaign:
-    """At work for eighteen days from the month's first on, so that the day on which it is found says something."""
+    """At work from the month's first on at the latest, so that the day on which it is found says something."""
     base = Campaign(kind=kind, accounts=accounts, per_day=per_day, first_day=_FIRST, days=18)
     return replace(base, **facts)  # type: ignore[arg-type]
 
@@ -64,7 +64,17 @@ def _world(seed: int, customers: int, **facts: object) -> WorldSpec:
         seed=seed, start=_START, days=_DAYS, customers=customers, volume=0.002, variation=0.2, traced=0.5,
         release_day=55, hostile_names=False,
     )  # fmt: skip
-    return replace(base, **facts)  # type: ignore[arg-type]
+    world = replace(base, **facts)  # type: ignore[arg-type]
+    return replace(world, campaigns=tuple(_apart(number, one) for number, one in enumerate(world.campaigns)))
+
+
+def _apart(number: int, campaign: Campaign) -> Campaign:
+    """Each campaign begins and ends on days of its own.
+
+    Several that sign up in one week, begin at one midnight and end at another are one operation to any reader.
+    """
+    earlier, later = 5 * number % 9, 3 * number % 7
+    return replace(campaign, first_day=(campaign.first_day or 0) - earlier, days=(campaign.days or 0) + earlier + later)
 
 
 _ALL = (
@@ -118,15 +128,15 @@ _ALL = (
         _world(
             3102, 4600, volume=0.0018, variation=0.3, release_day=51,
             campaigns=(
-                _campaign("mixed", 60, 260, share=0.5),
-                _campaign("mixed", 50, 250, share=0.25, prompts="five-fold", hands_over=False),
-                _campaign("mixed", 120, 100, share=0.25, cards=5, devices=4, signup="slow"),
-                _campaign("mixed", 30, 420, share=0.25, addresses="residential", cards=4, devices=3, hands_over=False),
-                _campaign("mixed", 300, 40, share=0.25, prompts="paraphrased", cards=8),
-                _campaign("mixed", 60, 220, share=0.1, hands_over=False),
-                _campaign("mixed", 110, 120, share=0.1, signup="slow", cards=4, devices=4),
-                _campaign("mixed", 250, 48, share=0.1, prompts="paraphrased", cards=6, hands_over=False),
-                _campaign("mixed", 70, 200, share=0.05, prompts="five-fold"),
+                _campaign("mixed", 60, 390, share=0.5),
+                _campaign("mixed", 50, 375, share=0.25, prompts="five-fold", hands_over=False),
+                _campaign("mixed", 120, 150, share=0.25, cards=5, devices=4, signup="slow"),
+                _campaign("mixed", 30, 630, share=0.25, addresses="residential", cards=4, devices=3, hands_over=False),
+                _campaign("mixed", 300, 60, share=0.25, prompts="paraphrased", cards=8),
+                _campaign("mixed", 60, 330, share=0.1, hands_over=False),
+                _campaign("mixed", 110, 180, share=0.1, signup="slow", cards=4, devices=4),
+                _campaign("mixed", 250, 72, share=0.1, prompts="paraphrased", cards=6, hands_over=False),
+                _campaign("mixed", 70, 300, share=0.05, prompts="five-fold"),
             ),
             lookalikes=_harmless(),
         ),
