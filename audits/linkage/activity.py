@@ -162,6 +162,8 @@ def _inside_values(evidence: Evidence, party: Ints, left: Residuals, params: Par
             members = mover[start:end]
             least = params.z_least if OWN[evidence.kind[value[start]]] else params.z_inside
             floor = np.select([size[members] >= params.crowd, size[members] > 1], [params.z_across, params.z_inside])
+            if end - start > params.hub_from(n):  # so many are compared that a common holiday or shift is found
+                least, floor = params.z_across, np.maximum(floor, params.z_across)
             rows = left.left[left.row[members]]
             yield from (members[some] for some in _movements(rows, left.scale, least, floor, params))
 

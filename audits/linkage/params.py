@@ -54,5 +54,9 @@ class Params:
     hub_share: float = 0.02  # shares from which a value is reported as a hub
     hub_parties: int = 20
 
+    def hub_from(self, parties: int) -> float:
+        """Parties beyond which a value is a hub, among so many in all."""
+        return max(self.hub_parties, self.hub_share * parties)
+
 
 DEFAULT = Params()

@@ -118,7 +118,7 @@ def _edges(
     group_of = np.full(len(evidence.account_ids), -1, np.int64)
     for number, group in enumerate(grouping.groups):
         group_of[group] = number
-    few = counted.parties <= max(params.hub_parties, params.hub_share * grouping.parties)
+    few = counted.parties <= params.hub_from(grouping.parties)
     told = (group_of[evidence.account] >= 0) & (few[evidence.value] | grouping.joined.joins)
     rows = np.flatnonzero(told)
     stars = evidence.value[rows] * len(names) + group_of[evidence.account[rows]]
@@ -202,7 +202,7 @@ def _hubs(grouping: Grouping, digests: list[str], params: Params) -> list[Row]:
     limit = np.where(
         STRONG[evidence.kind],
         strong_limit(grouping.parties, params),
-        max(params.hub_parties, params.hub_share * grouping.parties),
+        params.hub_from(grouping.parties),
     )
     used = np.zeros(len(evidence.kind), bool)
     used[evidence.value[grouping.joined.joins]] = True
