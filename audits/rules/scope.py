@@ -177,18 +177,21 @@ class Scope:
         ).subquery("members")
         return select(members.c.account_id)
 
-    def requests(self, among: Select[Any], *columns: ColumnElement[Any], where: Iterable[ColumnElement[bool]]) -> CTE:
+    def requests(
+        self, among: Select[Any] | Iterable[str], *columns: ColumnElement[Any], where: Iterable[ColumnElement[bool]]
+    ) -> CTE:
         """Single requests of some accounts in the shape of a rollup, for :meth:`usage` and :mod:`audits.rules.levels`.
 
-        For what no rollup holds, and then for candidates only: ``among`` selects their ``account_id``. As in the
-        rollups, impossible rows are left out and a request that was delivered again is there once.
+        For what no rollup holds, and then for candidates only: ``among`` selects their ``account_id``, or is
+        them. As in the rollups, impossible rows are left out and a request that was delivered again is there once.
         """
+        held = among if isinstance(among, Select) else sorted(among)
         e, day = usage_events.c, utc_day(usage_events.c.event_ts)
         since = literal(utc_midnight(self.baseline_from))
         return (
             select(e.event_id, day.label("day"), e.event_ts.label("slice_start"), e.account_id, *columns)
             .where(e.event_ts >= since, e.event_ts < literal(self.period.end), ~is_impossible(usage_events))
-            .where(e.account_id.in_(among), *where)
+            .where(e.account_id.in_(held), *where)
             .distinct()
             .cte("requests")  # read once, for accounts and for groups
         )

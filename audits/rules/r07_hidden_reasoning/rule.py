@@ -1,15 +1,21 @@
 """R07: requests that ask for the model's hidden reasoning, or replay its signatures in other sessions.
 
-Whether replays belong to several sessions is read from single requests, of subjects with enough replays only: an agent
-that hands the model its own signatures within one session does what the service asks for.
+An agent that hands the model its own signatures within a session does what the service asks for, in however many
+sessions. A signature was carried over where the session's first successful request is a replay already: nothing in the
+session can have made it. Then all replays of the session count, for it goes on with what it began with. How sessions
+began is read from single requests, of accounts with replays in subjects with enough of them only.
+
+A session that was seen before the period is judged in the period in which it began: how it began lies beyond what is
+read now, and its first request of this period says nothing of that. A session is one account's, whatever its name.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, Subquery, and_, case, func, literal, null, or_, select, union_all
 
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import account_score_day
@@ -19,24 +25,22 @@ from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
+REPLAY, BEFORE = "signature_replay", "before the period"
 LIMITS = ("score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min")
-REPLAY = and_(usage_events.c.status_code < 400, usage_events.c.reasoning_visibility == "signature_replay")
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts and groups with enough elicitation, by share and by number, or enough replays across sessions.
+    """Accounts and groups with enough elicitation, by share and by number, or enough carried-over replays.
 
     Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
     then of its stretches, the worst one is reported.
     """
     s = _stretches(scope).c
-    asks = and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
-    replays = and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
     worst = func.row_number().over(
         partition_by=(s.subject_type, s.subject_id, s.tier),
         order_by=(s.level_rank.desc(), s.asked.desc(), s.replays.desc(), *(s[f"limit_{name}"] for name in LIMITS)),
     )
-    found = select(*s, worst.label("place")).where(or_(asks, replays)).subquery("found").c
+    found = select(*s, worst.label("place")).where(or_(_asks(s), _carried_over(s))).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
@@ -54,49 +58,57 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts with enough replays, alone or as a group, of which nobody knows whether they span several sessions."""
+    """Accounts, alone or as a group, that might have carried over enough replays; nobody knows how sessions began."""
     s = _stretches(scope).c
-    unknown = and_(s.replays >= s.limit_replays_min, s.sessions < s.limit_replay_sessions_min, s.sessionless > 0)
-    subjects = select(s.subject_type, s.subject_id).where(unknown).subquery("unknown")
-    reason = literal("not recorded: session_id of the replays").label("reason")
+    might = and_(s.unknown > 0, s.replays + s.unknown >= s.limit_replays_min)
+    subjects = select(s.subject_type, s.subject_id).where(might, ~_carried_over(s)).subquery("unknown")
+    reason = literal("not recorded: session_id of the replays, or how their sessions began").label("reason")
     return scope.members_of(subjects).add_columns(reason)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that scored as elicitation, and the replays."""
+    """The successful requests that scored as elicitation, and the replays of sessions that began with one."""
     e = usage_events.c
     tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
     asks = and_(e.status_code < 400, e.cot_elicit_score >= tenth - 0.0005)
-    return scope.events_of(found.account_ids, or_(asks, REPLAY), counted(scope, found)).add_columns(
+    r = _replays(scope, found.account_ids).c
+    carried_over = e.event_id.in_(select(r.event_id).where(r.began == REPLAY))
+    return scope.events_of(found.account_ids, or_(asks, carried_over), counted(scope, found)).add_columns(
         e.cot_elicit_score, e.reasoning_visibility, e.session_id
     )
 
 
 def _stretches(scope: Scope) -> Subquery:
     """Figures of each account and group, by tier and stretch of the period under the same limits."""
-    u, m = subject_levels(scope, account_score_day).c, subject_levels(scope, account_model_day).c
-    r = subject_levels(scope, scope.requests(_replayers(scope, m), usage_events.c.session_id, where=(REPLAY,))).c
-    asked = func.sum(u.n_ok).filter(u.cot_elicit_score_tenth >= u.limit_score_min * 10)
-    none = literal(0)
+    a = _scored(scope)
+    r = subject_levels(scope, _replays(scope, _replayers(scope, a))).c
+    carried_over, unknown, none = r.began == REPLAY, r.began.is_(None), literal(0)
     parts = union_all(
-        select(*_stretch(u), asked.label("asked"), func.sum(u.n_ok).label("scored"),
-               none.label("replays"), none.label("sessions"), none.label("sessionless"))
-        .where(u.cot_elicit_score_tenth.is_not(None))
-        .group_by(*_stretch(u)),
-        select(*_stretch(m), none, none, func.sum(m.n_signature_replay), none, none).group_by(*_stretch(m)),
+        select(*_stretch(a.c), a.c.asked, a.c.scored,
+               none.label("replays"), none.label("sessions"), none.label("unknown")),
         # By account: sessions of two accounts are two, whatever their names.
-        select(*_stretch(r), none, none, none, func.count(r.session_id.distinct()),
-               func.count().filter(r.session_id.is_(None)))
+        select(*_stretch(r), none, none, func.count().filter(carried_over),
+               func.count(r.session_id.distinct()).filter(carried_over), func.count().filter(unknown))
         .group_by(*_stretch(r), r.account_id),
     ).subquery("parts").c  # fmt: skip
-    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "sessionless")]
     key = _stretch(parts)
-    by_kind = {"account": parts.limit_requests_min, "group": parts.limit_group_requests_min}
-    least = func.max(case(by_kind, value=parts.subject_type)).label("limit_requests")
+    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "unknown")]
     return (
-        select(*key, least, *(func.sum(figure).label(figure.name) for figure in figures))
+        select(*key, _limit_requests(parts), *(func.sum(figure).label(figure.name) for figure in figures))
         .group_by(*key)
         .subquery("stretches")
+    )
+
+
+def _scored(scope: Scope) -> CTE:
+    """Of each stretch the successful requests that were scored, and those that asked for hidden reasoning."""
+    u = subject_levels(scope, account_score_day).c
+    asked = func.sum(u.n_ok).filter(u.cot_elicit_score_tenth >= u.limit_score_min * 10)
+    return (
+        select(*_stretch(u), _limit_requests(u), asked.label("asked"), func.sum(u.n_ok).label("scored"))
+        .where(u.cot_elicit_score_tenth.is_not(None))
+        .group_by(*_stretch(u))
+        .cte("scored")
     )
 
 
@@ -107,12 +119,55 @@ def _stretch(rows: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def _replayers(scope: Scope, m: Any) -> Select[Any]:
-    """The accounts of subjects with enough replays for their sessions to matter."""
+def _limit_requests(rows: Any) -> ColumnElement[Any]:
+    """The least number of requests that applies, to an account or to a group."""
+    by_kind = {"account": rows.limit_requests_min, "group": rows.limit_group_requests_min}
+    return func.max(case(by_kind, value=rows.subject_type)).label("limit_requests")
+
+
+def _replayers(scope: Scope, scored: CTE) -> Select[Any]:
+    """The accounts with replays of subjects of which replays are told: that have enough of them, or ask enough."""
+    m = subject_levels(scope, account_model_day).c
     busy = (
         select(m.subject_type, m.subject_id)
         .group_by(*_stretch(m))
         .having(func.sum(m.n_signature_replay) >= m.limit_replays_min)
-        .subquery("busy")
     )
-    return scope.members_of(busy)
+    told = union_all(busy, select(scored.c.subject_type, scored.c.subject_id).where(_asks(scored.c))).subquery("told")
+    d = account_model_day.c
+    replaying = select(d.account_id).where(
+        d.n_signature_replay > 0,  # adequacy: equivalent, it only saves work
+        d.day.between(scope.period.first_day, scope.period.last_day),  # adequacy: equivalent, it only saves work
+    )
+    members = scope.members_of(told).subquery("members_of_told").c
+    return select(members.account_id).where(members.account_id.in_(replaying))
+
+
+def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
+    """Replays of some accounts, in the shape of a rollup, with what their session ``began`` with.
+
+    That is what is recorded of the visibility of its first successful request; ``BEFORE`` if that was made before the
+    period, NULL if nobody knows it.
+    """
+    e = usage_events.c
+    rows = scope.requests(accounts, e.session_id, e.reasoning_visibility, where=(e.status_code < 400,)).c
+    session = (rows.account_id, rows.session_id)
+    first_at = func.min(rows.slice_start).over(partition_by=session)
+    first = func.first_value(rows.reasoning_visibility).over(
+        partition_by=session, order_by=(rows.slice_start, rows.event_id)
+    )
+    began = case(
+        (rows.session_id.is_(None), null()), (first_at < literal(scope.period.start), BEFORE), else_=first
+    ).label("began")
+    every = select(*rows, began).subquery("every").c
+    return select(*every).where(every.reasoning_visibility == REPLAY).cte("replays")
+
+
+def _asks(s: Any) -> ColumnElement[bool]:
+    """Whether a stretch has enough requests for hidden reasoning, by number and by share."""
+    return and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
+
+
+def _carried_over(s: Any) -> ColumnElement[bool]:
+    """Whether a stretch has enough replays, of enough sessions."""
+    return and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)

@@ -129,7 +129,14 @@ def test_a_campaigns_own_signal_is_in_its_rows(world: Built, kind: str, measure:
         ),
         ("R02", "(SELECT max(n) / median(n) FROM (SELECT count(*) AS n FROM e GROUP BY event_ts::DATE))", 5),
         ("R07", "(SELECT avg((cot_elicit_score >= 0.8)::INT) FROM e WHERE event_ts >= DATE '2026-10-10')", 0.25),
-        ("R07-replay", "(SELECT count(*) FROM e WHERE reasoning_visibility = 'signature_replay')", 20),
+        (
+            "R07-replay",  # in sessions that begin with a replay: what others replay can be their own
+            """(SELECT sum(replays) FROM (
+                SELECT count(*) FILTER (reasoning_visibility = 'signature_replay') AS replays FROM e
+                WHERE status_code = 200 AND session_id IS NOT NULL GROUP BY session_id
+                HAVING arg_min(reasoning_visibility, event_ts) = 'signature_replay'))""",
+            20,
+        ),
         ("R08", "(SELECT count(*) FROM e WHERE top_logprobs > 0)", 100),
         ("R14", "(SELECT count(*) FROM e WHERE ip_country IN ('CN', 'RU', 'BY') AND ip_type <> 'vpn')", 20),
         (
