@@ -1,4 +1,9 @@
-"""R26: an instrument that unrelated accounts share, many declines, a chargeback, an instrument from elsewhere."""
+"""R26: an instrument that unrelated accounts share, many declines, a chargeback, an instrument from elsewhere.
+
+A family with one card at home, or a small company with one in the office, shares its network as well: what nearly all
+holders of an instrument work from is a place where people know each other, unless it is a hosting, VPN or Tor network.
+Such sharing is a note, not a suspicion.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Float,
     Select,
     String,
+    Subquery,
     and_,
     case,
     cast,
@@ -21,6 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import SEVERITIES, Found
 from audits.rules.customers import held_records, open_accounts, together
 from audits.rules.listed import listed
@@ -31,7 +39,10 @@ from audits.warehouse.tables import account_payments, accounts, payment_events
 
 SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "chargeback", "country mismatch"
 TRIED = ("charge", "decline")
-LIMITS = ("accounts_min", "charges_min", "declines_share_min", "chargebacks_min")
+LIMITS = ("accounts_min", "charges_min", "declines_share_min", "chargebacks_min", "household_share_min")
+NOWHERE = ("hosting", "vpn", "tor")  # networks that are no place in which people are together
+AT_ONE_PLACE = "nearly all of them work from one network, as a household or an office does"
+ANYWHERE = "nothing shows that they are one household or office"
 NOT_OFFERED = ("unsupported", "sanctioned")
 
 
@@ -102,6 +113,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 def _risk(
     kind: str, count: Any, subject: tuple[Any, Any], limits: Mapping[str, Any], *,
     unit: Any = None, attempts: Any = None, severity: Any = None, countries: Any = None,
+    household_share: Any = None, place: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """One row's columns; ``subject`` is the account or group and its tier, what a kind of risk lacks is NULL."""
     nothing, none = cast(null(), Float(53)), cast(null(), String)
@@ -116,20 +128,15 @@ def _risk(
         (nothing if attempts is None else cast(attempts, Float(53))).label("observed_attempts"),
         (nothing if attempts is None else ratio(count, attempts)).label("observed_share"),
         (none if countries is None else countries).label("observed_countries"),
+        (nothing if household_share is None else cast(household_share, Float(53))).label("observed_household_share"),
+        (none if place is None else place).label("observed_place"),
         *(cast(limits.get(name, null()), Float(53)).label(f"limit_{name}") for name in LIMITS),
     )
 
 
 def _shared(scope: Scope) -> Select[Any]:
     """Accounts whose instrument other customers use as well; accounts of one customer are one."""
-    a, g, p, o = open_accounts(scope), scope.groups(), account_payments.c, owners()
-    holders = (
-        select(p.instrument_hash, func.count(func.coalesce(o.c.customer_id, p.account_id).distinct()).label("parties"))
-        .select_from(account_payments.outerjoin(o, o.c.account_id == p.account_id))
-        .where(_in_period(scope), or_(o.c.closed_at.is_(None), o.c.closed_at > literal(scope.period.start)))
-        .group_by(p.instrument_hash)
-        .subquery("holders")
-    ).c
+    a, g, p, i = open_accounts(scope), scope.groups(), account_payments.c, _instruments(scope).c
     # Linked accounts are one finding: a card that a pool of forty shares is one thing to decide about, not forty.
     held = and_(p.account_id == a.c.account_id, _in_force(a.c.valid_from, a.c.valid_to))
     with_instrument = a.join(account_payments, held)  # adequacy: equivalent, because others have no holders
@@ -138,16 +145,62 @@ def _shared(scope: Scope) -> Select[Any]:
             case((g.c.group_id.is_(None), "account"), else_="group").label("unit"),
             func.coalesce(g.c.group_id, a.c.account_id).label("subject"),
             func.coalesce(g.c.tier, a.c.tier).label("tier"),
-            holders.parties,
+            i.parties,
+            i.household_share,
+            case((i.household_share >= a.c.limit_household_share_min, "low"), else_="medium").label("severity"),
             a.c.limit_accounts_min,
+            a.c.limit_household_share_min,
         )
         .select_from(with_instrument.outerjoin(g, g.c.account_id == a.c.account_id))
-        .where(holders.instrument_hash == p.instrument_hash, holders.parties >= a.c.limit_accounts_min)
+        .where(i.instrument_hash == p.instrument_hash, i.parties >= a.c.limit_accounts_min)
         .subquery("sharing")
     ).c
-    subject, limits = (sharing.subject, sharing.tier), {"accounts_min": sharing.limit_accounts_min}
-    return select(*_risk(SHARED, func.max(sharing.parties), subject, limits, unit=sharing.unit)).group_by(
-        sharing.unit, *subject, sharing.limit_accounts_min
+    subject, severity = (sharing.subject, sharing.tier), sharing.severity
+    limits = {name: sharing[f"limit_{name}"] for name in ("accounts_min", "household_share_min")}
+    least, place = func.min(sharing.household_share), case((severity == "low", AT_ONE_PLACE), else_=ANYWHERE)
+    figures = {"unit": sharing.unit, "severity": severity, "household_share": least, "place": place}
+    return select(*_risk(SHARED, func.max(sharing.parties), subject, limits, **figures)).group_by(
+        sharing.unit, *subject, severity, *limits.values()
+    )
+
+
+def _instruments(scope: Scope) -> Subquery:
+    """Each instrument with its parties in the period, and the share of them that one place is known to be common to."""
+    h, n = _holders(scope), account_client_day.c
+    at_network = (
+        select(h.c.instrument_hash, func.count(h.c.party.distinct()).label("parties"))
+        .where(n.account_id == h.c.account_id, n.day.between(scope.period.first_day, scope.period.last_day))
+        .where(n.n_ok > 0, n.client_net_hash.is_not(None), n.ip_type.not_in(NOWHERE))
+        .group_by(h.c.instrument_hash, n.client_net_hash)
+        .subquery("at_network")
+    ).c
+    largest = (
+        select(at_network.instrument_hash, func.max(at_network.parties).label("parties"))
+        .group_by(at_network.instrument_hash)
+        .subquery("largest")
+    )
+    every = (
+        select(h.c.instrument_hash, func.count(h.c.party.distinct()).label("parties"))
+        .group_by(h.c.instrument_hash)
+        .subquery("every")
+    )
+    known = ratio(largest.c.parties, every.c.parties)
+    share = func.coalesce(known, 0.0)  # adequacy: equivalent, because a tenth more or less of nothing is nothing
+    return (
+        select(every.c.instrument_hash, every.c.parties, share.label("household_share"))
+        .select_from(every.outerjoin(largest, largest.c.instrument_hash == every.c.instrument_hash))
+        .subquery("instruments")
+    )
+
+
+def _holders(scope: Scope) -> CTE:
+    """The accounts that held an instrument in the period and the party that each belongs to: its customer."""
+    p, o = account_payments.c, owners()
+    return (
+        select(p.instrument_hash, p.account_id, func.coalesce(o.c.customer_id, p.account_id).label("party"))
+        .select_from(account_payments.outerjoin(o, o.c.account_id == p.account_id))
+        .where(_in_period(scope), or_(o.c.closed_at.is_(None), o.c.closed_at > literal(scope.period.start)))
+        .cte("holders")
     )
 
 
