@@ -35,6 +35,12 @@ def duckdb_warehouse(tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(params=["duckdb", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The URL of a warehouse without rows, of either kind: what must be the same on both engines is asked on both."""
+    return str(request.getfixturevalue("duckdb_warehouse" if request.param == "duckdb" else "postgres_url"))
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of an empty database, made for one test on this worker's own PostgreSQL server (superuser, no password).

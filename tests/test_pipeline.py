@@ -44,15 +44,10 @@ def small_world() -> dict[str, list[dict[str, object]]]:
     )
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
-def warehouse_url(request) -> str:
-    return request.getfixturevalue("duckdb_warehouse" if request.param == "duckdb" else "postgres_url")
-
-
 @pytest.fixture
-def settings(warehouse_url: str, tmp_path: Path) -> Settings:
-    put(warehouse_url, small_world())
-    return settings_for(warehouse_url, tmp_path)
+def settings(url: str, tmp_path: Path) -> Settings:
+    put(url, small_world())
+    return settings_for(url, tmp_path)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from audits.rules.asking import Asking, prepare_asking
 from audits.rules.base import SEVERITIES, Found, Rule
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
+from audits.rules.links import explanations
 from audits.rules.wording import summary_of
 
 Person = tuple[str, str]
@@ -94,8 +95,9 @@ def _ask_all(connection: Connection, asking: Asking, law: Law, rule_ids: Sequenc
     sides = {rule_id: _ask(connection, asking, law, rule_id) for rule_id in rule_ids}
     evaluations = [side.evaluation for side in sides.values() if side.evaluation]
     active = {rule_id for rule_id, side in sides.items() if side.status == "active"}
-    combination = law.book.settings(asking.period.last_day).combination
-    combined = {one.rule.id: one for one in combine(evaluations, combination, active)}
+    settings = law.book.settings(asking.period.last_day)
+    links = explanations(connection, asking.period, settings.open_links)
+    combined = {one.rule.id: one for one in combine(evaluations, settings.combination, active, links)}
     return {rule_id: replace(side, evaluation=combined.get(rule_id)) for rule_id, side in sides.items()}
 
 

@@ -22,6 +22,7 @@ from audits.rules.asking import first_day_of, prepare_asking
 from audits.rules.base import Rule
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
+from audits.rules.links import explanations
 from audits.rules.population import Account, audited_accounts
 from audits.warehouse import Warehouse
 
@@ -45,7 +46,9 @@ def assemble(
     evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
     statuses = {one.rule.id: publication_status(one, book, period.last_day, asking.groups) for one in evaluations}
     active = {rule_id for rule_id, status in statuses.items() if status == "active"}
-    evaluations = combine(evaluations, book.settings(period.last_day).combination, active)
+    settings = book.settings(period.last_day)
+    links = explanations(connection, period, settings.open_links)
+    evaluations = combine(evaluations, settings.combination, active, links)
     findings = make_findings(
         connection,
         warehouse,

@@ -30,7 +30,7 @@ def _kind(name: str, title: str, *causes: str, **traits: bool) -> Kind:
 KINDS = (
     _kind("payment_instrument", "payment instrument", "instrument", strong=True),
     _kind("signup_device", "sign-up device", "device", strong=True),
-    _kind("phone", "telephone", "phone", strong=True),
+    _kind("phone", "telephone", "phone"),
     _kind("api_key", "API key used by both", "key", strong=True),
     _kind("signup_address", "sign-up address", "place"),
     _kind("signup_network", "sign-up network", "place"),

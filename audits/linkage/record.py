@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, and_, delete, func, select
 from audits.linkage.against import against
 from audits.linkage.evidence import PROVEN, STRONG, Evidence, Ints
 from audits.linkage.grouping import Grouping
+from audits.linkage.holders import holders
 from audits.linkage.identity import name_groups
 from audits.linkage.joining import strong_limit
 from audits.linkage.kinds import KINDS
@@ -59,7 +60,9 @@ def record(
     digests = evidence.digests()
     edges = _edges(connection, period, since, grouping, names, digests, params)
     _insert(connection, group_edges, (key | row for row in edges))
-    _insert(connection, linkage_groups, (key | row for row in _summaries(grouping, names)))
+    held = holders(connection, period, since, grouping)
+    summaries = zip(_summaries(grouping, names), held, strict=True)
+    _insert(connection, linkage_groups, (key | row | shares for row, shares in summaries))
     _insert(connection, linkage_against, (key | row for row in against(connection, period, grouping, names)))
     hubs = _hubs(grouping, digests, params)
     _insert(connection, linkage_hubs, (key | row for row in hubs))

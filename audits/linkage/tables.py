@@ -28,6 +28,12 @@ linkage_groups = Table(
     Column("customers", Integer, nullable=False),
     Column("kinds", String, nullable=False),  # of the evidence that joined it, comma-separated
     Column("causes", String, nullable=False),  # what these kinds come from; two or more are independent of each other
+    # Shares of its accounts, see :mod:`audits.linkage.holders`:
+    Column("one_network", Float, nullable=False),  # that work from the network that most of them have in common
+    Column("one_instrument", Float, nullable=False),  # that the instrument pays for that pays for most
+    Column("possession", Float, nullable=False),  # that share an instrument, a device or a key with another customer
+    Column("circles", Float, nullable=False),  # that still do without the widest-shared value of each of these kinds
+    Column("disposable", Float, nullable=False),  # that were opened with throw-away mail
 )
 """One row a group: a class joined by place and mail alone reads otherwise than batches of shared cards."""
 

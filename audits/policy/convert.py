@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audits.policy.entries import Entry
-from audits.policy.rows import Clause, Combination, PolicyException, Subscription
+from audits.policy.rows import Clause, Combination, OpenLinks, PolicyException, Subscription
 from audits.policy.timeline import FOREVER
 
 
@@ -50,3 +50,10 @@ def combination_of(entry: Entry | None) -> Combination | None:
         return None
     f = entry.fields
     return Combination(f["families_min"], f["severity_from"], tuple(tuple(kin) for kin in f["alike"]))
+
+
+def open_links_of(entry: Entry | None) -> OpenLinks | None:
+    """What explains a link harmlessly, or None where the book lets nothing do so."""
+    if entry is None:
+        return None
+    return OpenLinks(float(entry.fields["holder_share_min"]), float(entry.fields["tied_share_min"]))

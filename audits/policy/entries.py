@@ -60,8 +60,8 @@ def _entries_of(kind: str, listing: str, data: Mapping[str, Any], row: dict[str,
             yield entry(("settings",), rest)
         case "standing":
             yield entry(("standing", row["severity"]), rest)
-        case "combination":
-            yield entry(("combination",), rest)
+        case "combination" | "open_links":
+            yield entry((listing,), rest)
         case "clauses":
             pack = str(data.get("pack", ""))
             yield entry(("clause", pack, row["family"], row["document"], row["section"]), rest)

@@ -100,6 +100,24 @@ _BOOK = FileKind(
                 "When findings from behaviour make a subject critical together; left out: never",
                 required=False,
             ),
+            "open_links": Field(
+                Each(
+                    Record(
+                        {
+                            "holder_share_min": Field(
+                                _SHARE, "Share of a group's accounts on one network or instrument that may explain it"
+                            ),
+                            "tied_share_min": Field(
+                                _SHARE, "Share of accounts tied by cards, devices or keys of several that it does not"
+                            ),
+                            **_DATED,
+                            "why": _WHY,
+                        }
+                    )
+                ),
+                "When something harmless would explain why accounts are linked; left out: never",
+                required=False,
+            ),
         }
     ),
     mark="settings",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from audits.policy.convert import clause_of, combination_of, exception_of, subscription_of
+from audits.policy.convert import clause_of, combination_of, exception_of, open_links_of, subscription_of
 from audits.policy.entries import Entry, Key, entries
 from audits.policy.errors import PolicyError
 from audits.policy.limits import kept, limit_rows
@@ -163,6 +163,7 @@ class Book:
             },
             quality=self.quality(day),
             combination=combination_of(self._on(("combination",), day)),
+            open_links=open_links_of(self._on(("open_links",), day)),
         )
 
     def quality(self, day: date) -> dict[str, QualityLimit]:

@@ -100,6 +100,14 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenLinks:
+    """When something harmless would explain why the accounts of a group are linked."""
+
+    holder_share_min: float  # of the accounts on one network or one instrument: it may be a class, an office, an agency
+    tied_share_min: float  # of the accounts that share cards, devices or keys in smaller circles: it is none of these
+
+
+@dataclass(frozen=True, slots=True)
 class BookSettings:
     """The settings of the audit as a whole on one day."""
 
@@ -112,6 +120,7 @@ class BookSettings:
     standing: Mapping[str, StandingRule]  # by severity
     quality: Mapping[str, QualityLimit]  # by name of the limit
     combination: Combination | None = None  # None: nothing from behaviour is ever critical
+    open_links: OpenLinks | None = None  # None: no link lowers a severity
 
 
 @dataclass(frozen=True, slots=True)

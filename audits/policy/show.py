@@ -49,6 +49,7 @@ _ORDER = {
     "entitlement": (1, 0),
     "clause": (2, 0),
     "combination": (3, 1),
+    "open_links": (3, 2),
     "standing": (3, 0),
     "settings": (4, 0),
 }
@@ -83,6 +84,10 @@ def _rows(entry: Entry, tier: str) -> list[ShownRow]:
             alike = "; ".join(" with ".join(kin) for kin in f["alike"]) or "none"
             said = f"{f['families_min']} families from {f['severity_from']} on; alike: {alike}"
             named = [("critical", "by agreement", said)]
+        case "open_links":
+            holder, tied = f["holder_share_min"], f["tied_share_min"]
+            said = f"{holder:.0%} on one network or instrument, less than {tied:.0%} in smaller circles"
+            named = [("links", "in the open", said)]
         case "standing":
             named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]
         case _:

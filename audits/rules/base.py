@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 Unit = Literal["account", "group", "key", "customer", "network"]
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["draft", "shadow", "active", "retired"]
+Explanation = Literal["open", "loose"]
+"""What would explain a group's link: one network or payer in the open, or that few accounts share a possession."""
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
 
@@ -105,6 +107,7 @@ class RuleSpec(BaseModel):
     signal: str  # signal family: findings of one family never confirm each other
     basis: Literal["behaviour", "record"]  # inferred from behaviour, or a fact on record
     severity: Severity
+    explained: dict[Explanation, Severity] = {}  # the most that a group is found at whose link something explains
     version: int = Field(ge=1)
     status: Status = "active"
     needs: Needs = Needs()
@@ -149,6 +152,7 @@ class Found:
     observed: Mapping[str, Any]
     limits: Mapping[str, Any]
     agreeing: tuple[str, ...] = ()  # rules of other signal families that make it critical, in words
+    explained: str = ""  # what makes it less than the rule alone would say, in words
 
 
 @dataclass(frozen=True, slots=True)

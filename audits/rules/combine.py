@@ -1,7 +1,8 @@
 """Severity by agreement: what one rule infers from behaviour is high at most, what several infer alike is critical.
 
 A rule looks in one way, and every way of looking has its harmless look-alikes. Only where findings of different signal
-families meet on one subject is suspicion strong enough to recommend a suspension. Facts on record stay as they are.
+families meet on one subject is suspicion strong enough to recommend a suspension. What would explain the link of a
+group's accounts lowers what rests on that link, before anything agrees. Facts on record stay as they are.
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from audits.policy import Combination
-from audits.rules.base import SEVERITIES, Found, Rule, Severity
+from audits.rules.base import SEVERITIES, Explanation, Found, Rule, Severity
 from audits.rules.evaluate import Evaluation
+from audits.rules.links import Explained
 
 Subject = tuple[str, str]
+NOTHING_EXPLAINED: Explained = {}
 _MOST_ALONE: Severity = "high"
 
 
 def combine(
-    evaluations: Sequence[Evaluation], terms: Combination | None, published: Collection[str]
+    evaluations: Sequence[Evaluation],
+    terms: Combination | None,
+    published: Collection[str],
+    links: Explained = NOTHING_EXPLAINED,
 ) -> list[Evaluation]:
-    """The same evaluations with severities as agreement makes them.
+    """The same evaluations with severities as agreement makes them, and what explains a group's link.
 
     Only ``published`` rules have a say: what is held back from readers must not move what they read. What takes part
     in an agreement becomes critical and names the others; a rule that says critical by itself says high instead.
     """
+    evaluations = [_explained(evaluation, links) for evaluation in evaluations]
     voices = _voices(evaluations, terms, published) if terms else {}
     return [
         evaluation
@@ -39,6 +46,20 @@ def combine(
         )
         for evaluation in evaluations
     ]
+
+
+def _explained(evaluation: Evaluation, links: Explained) -> Evaluation:
+    if not (most := evaluation.rule.spec.explained):
+        return evaluation
+    return replace(evaluation, found=tuple(_lowered(one, most, links) for one in evaluation.found))
+
+
+def _lowered(one: Found, most: Mapping[Explanation, Severity], links: Explained) -> Found:
+    reasons = links.get(one.subject_id, {}) if one.subject_type == "group" else {}
+    telling = sorted((SEVERITIES.index(most[reason]), reason) for reason in reasons if reason in most)
+    if not telling or SEVERITIES.index(one.severity) <= telling[0][0]:
+        return one
+    return replace(one, severity=SEVERITIES[telling[0][0]], explained=reasons[telling[0][1]])
 
 
 def _voices(

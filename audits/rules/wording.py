@@ -32,6 +32,8 @@ def summary_of(rule: Rule, found: Found) -> str:
     if found.agreeing:
         said += f" Raised to critical, because other signals on the same {found.subject_type} agree: "
         said += f"{'; '.join(found.agreeing)}."
+    if found.explained:
+        said += f" Held at {found.severity}, because {found.explained}."
     return said
 
 

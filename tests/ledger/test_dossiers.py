@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from audits import pipeline
@@ -31,11 +30,6 @@ def three_on_a_card(**of_first: Any) -> dict[str, list[Row]]:
     use = [*events("m1", "2026-10-05", 20), *events("m2", "2026-10-06", 30), *events("m2", "2026-10-07", 5)]
     others = [row for n in range(30) for row in events(f"s{n}", "2026-10-05", 2)]
     return together(*trio, *strangers, REFERENCE, {"account_payments": cards, "usage_events": use + others})
-
-
-@pytest.fixture(params=["duckdb", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("duckdb_warehouse" if request.param == "duckdb" else "postgres_url"))
 
 
 def dossiers(url: str, folder: Path, rows: dict[str, list[Row]]) -> list[dict[str, Any]]:

@@ -20,7 +20,6 @@ STRONG = {
         *(together(account(name), paid(name, "card")) for name in TRIO)
     ),
     "signup_device": lambda: together(*(account(name, signup_device_hash="dev") for name in TRIO)),
-    "phone": lambda: together(*(account(name, phone_hash="tel") for name in TRIO)),
     "api_key": lambda: together(*(together(account(name), used(name, api_key_hash="key-a1")) for name in TRIO)),
 }  # fmt: skip
 
@@ -36,6 +35,7 @@ def test_a_strong_link_joins_by_itself(url, kind):
 # What accounts may share that is weak: how it comes about, by columns of the account or of its requests.
 PLACE = {"signup_net_hash": "net"}
 WEAK = {
+    "phone": ({"phone_hash": "tel"}, {}),
     "signup_address": ({"signup_ip_hash": "ip"}, {}),
     "signup_network": (PLACE, {}),
     "client_network": ({}, {"client_net_hash": "net"}),
@@ -68,6 +68,7 @@ def test_a_weak_link_alone_joins_nobody(url, kind):
     "kinds",
     [
         ("signup_network", "email_domain"),
+        ("phone", "disposable_mail"),
         ("signup_address", "prompt_template"),
         ("client_network", "system_prompt"),
         ("signup_burst", "email_domain"),

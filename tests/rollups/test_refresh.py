@@ -18,11 +18,6 @@ from tests.rows import REFERENCE, account, at, event, events, put, run_sql, toge
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
-def url(request) -> str:
-    return request.getfixturevalue("duckdb_warehouse" if request.param == "duckdb" else "postgres_url")
-
-
 def built(url: str) -> dict[date, str]:
     with warehouse(url, write=True) as opened:
         return refresh(opened, FIRST, LAST).built

@@ -15,6 +15,7 @@ from audits.rules.base import SEVERITIES, Found, Rule
 from audits.rules.catalogue import load_rules
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation
+from audits.rules.links import Explained
 from audits.rules.wording import summary_of
 
 RULES = load_rules()
@@ -112,6 +113,45 @@ def test_the_summary_says_what_agreed():
         "Much was used. Raised to critical, because other signals on the same group agree: "
         "R05 Template repetition (content); R12 Synchronised accounts (rhythm)."
     )
+
+
+CLASS: Explained = {"g1": {"open": "one network has them", "loose": "they share no card"}}
+LOOSE: Explained = {"g1": {"loose": "they share no card"}}
+
+
+def lowered(*evaluations: Evaluation, links: Explained) -> list[str]:
+    published = {one.rule.id for one in evaluations}
+    return [one.severity for made in combine(evaluations, SHIPPED, published, links) for one in made.found]
+
+
+def test_what_one_network_or_payer_explains_is_never_above_medium_and_confirms_nothing():
+    assert lowered(says("R04", found()), says("R05", found()), links=CLASS) == ["medium", "medium"]
+    assert lowered(says("R10", found()), says("R12", found()), links=CLASS) == ["low", "low"]
+
+
+def test_a_timetable_explains_rhythm_and_no_volume():
+    assert lowered(says("R12", found()), says("R04", found()), links=LOOSE) == ["medium", "high"]
+    three = says("R04", found()), says("R05", found()), says("R12", found())
+    assert lowered(*three, links=LOOSE) == ["critical", "critical", "medium"]
+
+
+def test_what_a_rule_sees_without_the_link_is_not_explained_by_it():
+    assert lowered(says("R07", found()), says("R08", found()), links=CLASS) == ["critical", "critical"]
+
+
+def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():
+    assert lowered(says("R04", found(subject="g2")), says("R02", found("account", "g1", "medium")), links=CLASS) == [
+        "high",
+        "medium",
+    ]
+    (one,) = combine([says("R04", found(severity="low"))], SHIPPED, {"R04"}, CLASS)[0].found
+    assert one == found(severity="low")
+
+
+def test_the_summary_says_what_lowered_it():
+    rule = of_signal("X01", "volume", summary="Much was used.", explained={"open": "medium"})
+    (one,) = combine([says(rule, found())], SHIPPED, {"X01"}, CLASS)[0].found
+    assert summary_of(rule, one) == "Much was used. Held at medium, because one network has them."
 
 
 def test_the_shipped_book_names_signal_families_that_rules_have():

@@ -1,0 +1,96 @@
+"""What holds each group: one network or one payer in the open, or cards, devices and keys in several circles.
+
+A class behind one network and an agency's clients on one card are linked as rightly as a pool is. But who wants several
+accounts to pass for strangers deals out cards and devices in small batches; a school, an office or an agency does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, case, func, select
+
+from audits.linkage.evidence import KIND_NO, STRONG, Evidence, Flags, Ints
+from audits.linkage.grouping import Grouping
+from audits.linkage.sightings import shared_values
+from audits.periods import Period
+from audits.rollups.account_client_day import account_client_day
+
+NETWORKS = ("client_network", "signup_network")
+"""Where accounts work; where that is not recorded of a group, where they were opened."""
+FOR_HIRE = ("hosting", "vpn", "tor")
+"""Addresses that anybody may rent: no roof that people share."""
+
+
+def holders(connection: Connection, period: Period, since: date, grouping: Grouping) -> Iterator[dict[str, float]]:
+    """For each group, in order, the columns of ``linkage_groups`` that are shares of its accounts."""
+    evidence = grouping.evidence
+    rented = np.zeros(len(evidence.kind), bool)
+    rented[_rented(connection, period, since)] = True
+    sizes = np.array([len(group) for group in grouping.groups], np.int64)
+    group_of = np.full(len(evidence.account_ids), -1, np.int64)
+    for number, group in enumerate(grouping.groups):
+        group_of[group] = number
+    rows = np.flatnonzero(group_of[evidence.account] >= 0)
+    rows = rows[_ties(group_of[evidence.account[rows]], rows, evidence)]
+    of, value, account = group_of[evidence.account[rows]], evidence.value[rows], evidence.account[rows]
+    kind = evidence.kind[value]
+
+    def share(which: Any) -> Any:
+        """Accounts of each group on any of some ties, as a share of the group."""
+        accounts = np.unique(np.column_stack([of[which], account[which]]), axis=0)
+        return np.bincount(accounts[:, 0], minlength=len(sizes)) / np.maximum(sizes, 1)
+
+    def widest(which: Any) -> tuple[Any, Any]:
+        """Accounts on the widest value among some ties, as a share of each group; the ties of that value."""
+        at = np.flatnonzero(which)
+        pairs, star, n = np.unique(
+            np.column_stack([of[at], value[at]]), axis=0, return_inverse=True, return_counts=True
+        )
+        order = np.lexsort((pairs[:, 1], -n, pairs[:, 0]))
+        first = order[np.r_[True, np.diff(pairs[order, 0]) != 0]] if len(order) else order
+        held = np.zeros(len(sizes))
+        held[pairs[first, 0]] = n[first] / sizes[pairs[first, 0]]
+        chosen = np.zeros(len(rows), bool)
+        chosen[at] = np.isin(star.reshape(-1), first)
+        return held, chosen
+
+    works, opened = (widest((kind == KIND_NO[name]) & ~rented[value])[0] for name in NETWORKS)
+    seen_at_work = np.bincount(of[kind == KIND_NO["client_network"]], minlength=len(sizes)) > 0
+    possession = STRONG[kind]
+    widest_of_kind = np.zeros(len(rows), bool)
+    for strong in np.flatnonzero(STRONG):
+        widest_of_kind |= widest(kind == strong)[1]
+    figures = {
+        "one_network": np.where(seen_at_work, works, opened),
+        "one_instrument": widest(kind == KIND_NO["payment_instrument"])[0],
+        "possession": share(possession),
+        "circles": share(possession & ~widest_of_kind),
+        "disposable": share(kind == KIND_NO["disposable_mail"]),
+    }
+    for number in range(len(sizes)):
+        yield {name: round(float(column[number]), 4) for name, column in figures.items()}
+
+
+def _ties(group: Ints, rows: Ints, evidence: Evidence) -> Flags:
+    """Which of some rows of evidence have a value that at least two customers of the same group share."""
+    star = group * len(evidence.kind) + evidence.value[rows]
+    pairs = np.unique(np.column_stack([star, evidence.customer[evidence.account[rows]]]), axis=0)[:, 0]
+    stars, customers = np.unique(pairs, return_counts=True)
+    return np.isin(star, stars[customers > 1])
+
+
+def _rented(connection: Connection, period: Period, since: date) -> Ints:
+    """Numbers of the networks from which most requests came by hosting, VPN or Tor addresses."""
+    v, c = shared_values.c, account_client_day.c
+    for_hire = func.sum(case((c.ip_type.in_(FOR_HIRE), c.n_requests), else_=0))
+    rows = connection.execute(
+        select(v.value_no - 1)
+        .where(v.kind.in_(NETWORKS), c.client_net_hash == v.value, c.day.between(since, period.last_day))
+        .group_by(v.value_no)
+        .having(2 * for_hire > func.sum(c.n_requests))
+    )
+    return np.array([number for (number,) in rows], np.int64)

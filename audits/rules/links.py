@@ -1,0 +1,51 @@
+"""What would explain harmlessly that the accounts of a group are linked, as far as their evidence says.
+
+Group rules infer from accounts acting as one that somebody hides behind them. Where people only share a roof or a
+payer, and nobody hides it, the same figures are those of a class, an office or an agency: such findings are no more
+than ``explained`` in the rule's description allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from audits.linkage.tables import linkage_groups
+from audits.periods import Period
+from audits.policy import OpenLinks
+from audits.rules.base import Explanation
+
+Explained = Mapping[str, Mapping[Explanation, str]]
+"""group -> what explains its link, in words."""
+
+
+def explanations(connection: Connection, period: Period, terms: OpenLinks | None) -> Explained:
+    """What explains the groups of a period by the book's terms; a group that nothing explains is left out."""
+    if terms is None:
+        return {}
+    g = linkage_groups.c
+    rows = connection.execute(select(linkage_groups).where(g.period == period.id).order_by(g.group_id))
+    told = {row.group_id: _explained(row, terms) for row in rows}
+    return {group_id: reasons for group_id, reasons in told.items() if reasons}
+
+
+def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
+    reasons: dict[Explanation, str] = {}
+    if row.possession < terms.tied_share_min:
+        reasons["loose"] = (
+            f"of its accounts {row.possession:.0%} share a payment instrument, a device or a key, and people of one "
+            f"timetable move alike as well"
+        )
+    if max(row.circles, row.disposable) >= terms.tied_share_min:
+        return reasons
+    apart = f"and only {row.circles:.0%} of them share cards, devices or keys in smaller circles"
+    if row.one_network >= terms.holder_share_min:
+        reasons["open"] = (
+            f"{row.one_network:.0%} of its accounts work from one network, like a class or an office, {apart}"
+        )
+    elif row.one_instrument >= terms.holder_share_min:
+        payer = f"one instrument pays for {row.one_instrument:.0%} of its accounts, like an agency's"
+        reasons["open"] = f"{payer}, {apart}"
+    return reasons

@@ -1,0 +1,78 @@
+"""How much of a group one network or one instrument holds, and how much hangs together in smaller circles."""
+
+import pytest
+
+from tests.linkage.small import linked, paid, signed_up, strangers
+from tests.rows import events, together
+
+PRESENT = ("one_network", "one_instrument", "possession", "circles", "disposable")
+
+
+def shares(found):
+    """The columns of the only group."""
+    (summary,) = found.summaries
+    return {name: summary[name] for name in PRESENT}
+
+
+def works(name: str, net: str, ip_type: str | None = "corporate"):
+    """Three requests from a network, and three from home."""
+    return {
+        "usage_events": events(name, "2026-10-06", 3, client_net_hash=net, ip_type=ip_type)
+        + events(name, "2026-10-07", 3, client_net_hash=f"home-{name}", ip_type="residential")
+    }
+
+
+def students(n: int, nets: int = 1, ip_type: str | None = "corporate"):
+    """Opened within nine minutes in one place under one organisation's mail, working from so many networks."""
+    one = {"email_domain": "campus.example", "signup_net_hash": "campus"}
+    return [together(signed_up(f"s{i}", i % 9, **one), works(f"s{i}", f"net{i % nets}", ip_type)) for i in range(n)]
+
+
+def test_a_class_works_from_one_network_and_shares_nothing_else(url):
+    assert shares(linked(url, strangers(), *students(20))) == {
+        "one_network": 1, "one_instrument": 0, "possession": 0, "circles": 0, "disposable": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ip_type", ["hosting", "vpn", "tor"])
+def test_a_rented_network_is_no_roof(url, ip_type):
+    assert shares(linked(url, strangers(), *students(20, ip_type=ip_type)))["one_network"] == 0
+
+
+def test_where_requests_name_no_network_that_of_sign_up_counts(url):
+    one = {"email_domain": "campus.example", "signup_net_hash": "campus"}
+    group = [signed_up(f"s{i}", i % 9, **one) for i in range(20)]
+    assert shares(linked(url, strangers(), *group))["one_network"] == 1
+
+
+def test_who_signed_up_in_one_place_and_works_in_many_has_no_roof(url):
+    assert shares(linked(url, strangers(), *students(20, nets=4)))["one_network"] == 0.25
+
+
+def test_one_card_for_all_is_one_payer_and_no_circle(url):
+    clients = [together(signed_up(f"c{i}", 100 * i), paid(f"c{i}", "agency")) for i in range(12)]
+    assert shares(linked(url, strangers(), *clients)) == {
+        "one_network": 0, "one_instrument": 1, "possession": 1, "circles": 0, "disposable": 0,
+    }  # fmt: skip
+
+
+def test_cards_in_small_batches_are_circles(url):
+    """Four cards of three accounts, chained by devices that two accounts of neighbouring batches share."""
+    rows = []
+    for i in range(12):
+        device = {"signup_device_hash": f"d{(i + 1) // 3}"} if i % 3 in (0, 2) else {}
+        rows.append(together(signed_up(f"c{i}", 100 * i, **device), paid(f"c{i}", f"card{i // 3}")))
+    found = shares(linked(url, strangers(), *rows))
+    assert found["one_instrument"] == 0.25
+    assert found["possession"] == 1
+    assert found["circles"] == pytest.approx(10 / 12, abs=1e-4)  # the others of the widest card, but for its two ends
+
+
+def test_throw_away_mail_is_told(url):
+    one = {"email_domain": "tempbox.example", "email_disposable": True, "signup_net_hash": "exit"}
+    found = shares(linked(url, strangers(), *(signed_up(f"s{i}", i % 9, **one) for i in range(10))))
+    assert found["disposable"] == 1
+
+
+def test_a_world_without_groups_has_no_summaries(url):
+    assert linked(url, strangers(20)).summaries == []

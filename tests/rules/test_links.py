@@ -1,0 +1,62 @@
+"""Which links something harmless would explain, by the terms of the policy book."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import insert
+
+from audits.linkage.tables import linkage_groups
+from audits.periods import Period
+from audits.policy import load_book
+from audits.policy.rows import OpenLinks
+from audits.rules.links import explanations
+from audits.warehouse import warehouse
+from tests.rows import account, put
+
+WEEK = Period.parse("2026-W41")
+SHIPPED = load_book().settings(date(2026, 10, 31)).open_links
+POOL = {"one_network": 0.1, "one_instrument": 0.1, "possession": 1.0, "circles": 0.9, "disposable": 0.0}
+
+
+def told(url, terms=SHIPPED, **shares):
+    """What explains a group with the shares of a pool but for these."""
+    row = {"group_id": "g", "accounts": 20, "customers": 20, "kinds": "", "causes": ""} | POOL | shares
+    put(url, account("a"))
+    with warehouse(url, write=True) as opened, opened.begin() as connection:
+        connection.execute(insert(linkage_groups), [row | {"period": WEEK.id}, row | POOL | {"period": "2026-W40"}])
+        return explanations(connection, WEEK, terms)
+
+
+@pytest.mark.parametrize(
+    ("shares", "reasons"),
+    [
+        ({}, set()),
+        ({"one_network": 0.8, "circles": 0.49}, {"open"}),
+        ({"one_network": 0.79, "circles": 0.49}, set()),
+        ({"one_network": 0.8, "circles": 0.5}, set()),
+        ({"one_instrument": 1.0, "circles": 0.0}, {"open"}),
+        ({"one_instrument": 1.0, "circles": 0.0, "disposable": 0.5}, set()),
+        ({"possession": 0.49, "circles": 0.0}, {"loose"}),
+        ({"possession": 0.5, "circles": 0.0}, set()),
+        ({"one_network": 0.97, "possession": 0.0, "circles": 0.0}, {"open", "loose"}),
+    ],
+)
+def test_one_holder_explains_what_no_smaller_circles_tie(url, shares, reasons):
+    assert set(told(url, **shares).get("g", ())) == reasons
+
+
+def test_a_book_without_the_section_explains_nothing(url):
+    assert told(url, None, one_network=1.0, circles=0.0) == {}
+
+
+def test_the_operator_s_shares_decide(url):
+    assert set(told(url, OpenLinks(0.1, 1.0))["g"]) == {"open"}
+
+
+def test_words_give_the_figures(url):
+    said = told(url, one_network=0.97, possession=0.25, circles=0.1)["g"]
+    assert said["open"] == (
+        "97% of its accounts work from one network, like a class or an office, and only 10% of them share cards, "
+        "devices or keys in smaller circles"
+    )
+    assert said["loose"].startswith("of its accounts 25% share")
