@@ -70,6 +70,17 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Holders:
+    """What holds the accounts, as shares of them, see :mod:`audits.linkage.holders`."""
+
+    one_network: float
+    one_instrument: float
+    possession: float
+    circles: float
+    disposable: float
+
+
+@dataclass(frozen=True, slots=True)
 class Dossier:
     """Everything that the page of a group says."""
 
@@ -80,6 +91,7 @@ class Dossier:
     chart: Chart | None  # the joint volume over the largest single ones
     since: date  # the day from which use is known
     causes: tuple[str, ...]
+    holders: Holders | None  # of a dossier that was kept before they were measured: None
     members: tuple[Member, ...]  # busiest first
     kinds: tuple[Kind, ...]  # those that join first
     values: tuple[Shared, ...]
@@ -125,6 +137,7 @@ def _dossier(subject: Subject, content: Mapping[str, Any], heading: Heading) -> 
         chart=next((chart for chart in drawn if chart.members), drawn[0] if drawn else None),
         since=date.fromisoformat(content["since"]),
         causes=tuple(content["causes"]),
+        holders=Holders(**content["holders"]) if "holders" in content else None,
         members=tuple(_member(one, names) for one in content["members"]),
         kinds=tuple(_kind(one) for one in content["kinds"]),
         values=tuple(_shared(one) for one in content["values"]),

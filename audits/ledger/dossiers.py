@@ -19,6 +19,7 @@ from audits.rollups.account_day import account_day
 from audits.rules.population import audited_accounts
 from audits.warehouse.tables import Instant, accounts
 
+HOLDERS = ("one_network", "one_instrument", "possession", "circles", "disposable")
 VALUES_KEPT = 80
 """Shared values that a dossier lists, those first that joined most accounts; the counts by kind are of all."""
 
@@ -28,27 +29,28 @@ def make_dossiers(
 ) -> list[Mapping[str, Any]]:
     """A row for each of the groups: ``group_id`` and ``content`` as JSON has it, the same for the same evidence.
 
-    ``content``: ``since``, the day from which use is known; ``causes``; ``members`` with their dates and what they
-    used; ``kinds`` of evidence with what speaks for and against the group; ``values`` that members share, each with
-    the numbers of its ``members`` in that list.
+    ``content``: ``since``, the day from which use is known; ``causes``; ``holders``, shares of the accounts as
+    ``linkage_groups`` has them; ``members`` with their dates and what they used; ``kinds`` of evidence with what speaks
+    for and against the group; ``values`` that members share, each with the numbers of its ``members`` in that list.
     """
     members = _members(connection, period, since, groups)
     kinds, edges = _kinds(connection, period, groups), _edges(connection, period, groups)
     e = linkage_groups.c
     rows = connection.execute(
-        select(e.group_id, e.causes).where(e.period == period.id, e.group_id.in_(sorted(groups))).order_by(e.group_id)
+        select(linkage_groups).where(e.period == period.id, e.group_id.in_(sorted(groups))).order_by(e.group_id)
     )
     return [
         {
-            "group_id": group,
+            "group_id": row.group_id,
             "content": {
                 "since": since.isoformat(),
-                "causes": causes.split(",") if causes else [],
-                "members": members[group],
-                **_evidence(members[group], kinds[group], edges[group]),
+                "causes": row.causes.split(",") if row.causes else [],
+                "holders": {name: getattr(row, name) for name in HOLDERS},
+                "members": members[row.group_id],
+                **_evidence(members[row.group_id], kinds[row.group_id], edges[row.group_id]),
             },
         }
-        for group, causes in rows
+        for row in rows
     ]
 
 

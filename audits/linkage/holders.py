@@ -15,6 +15,7 @@ from sqlalchemy import Connection, case, func, select
 
 from audits.linkage.evidence import KIND_NO, STRONG, Evidence, Flags, Ints
 from audits.linkage.grouping import Grouping
+from audits.linkage.params import Params
 from audits.linkage.sightings import shared_values
 from audits.periods import Period
 from audits.rollups.account_client_day import account_client_day
@@ -25,7 +26,9 @@ FOR_HIRE = ("hosting", "vpn", "tor")
 """Addresses that anybody may rent: no roof that people share."""
 
 
-def holders(connection: Connection, period: Period, since: date, grouping: Grouping) -> Iterator[dict[str, float]]:
+def holders(
+    connection: Connection, period: Period, since: date, grouping: Grouping, params: Params
+) -> Iterator[dict[str, float]]:
     """For each group, in order, the columns of ``linkage_groups`` that are shares of its accounts."""
     evidence = grouping.evidence
     rented = np.zeros(len(evidence.kind), bool)
@@ -44,31 +47,25 @@ def holders(connection: Connection, period: Period, since: date, grouping: Group
         accounts = np.unique(np.column_stack([of[which], account[which]]), axis=0)
         return np.bincount(accounts[:, 0], minlength=len(sizes)) / np.maximum(sizes, 1)
 
-    def widest(which: Any) -> tuple[Any, Any]:
-        """Accounts on the widest value among some ties, as a share of each group; the ties of that value."""
-        at = np.flatnonzero(which)
-        pairs, star, n = np.unique(
-            np.column_stack([of[at], value[at]]), axis=0, return_inverse=True, return_counts=True
-        )
-        order = np.lexsort((pairs[:, 1], -n, pairs[:, 0]))
-        first = order[np.r_[True, np.diff(pairs[order, 0]) != 0]] if len(order) else order
-        held = np.zeros(len(sizes))
-        held[pairs[first, 0]] = n[first] / sizes[pairs[first, 0]]
-        chosen = np.zeros(len(rows), bool)
-        chosen[at] = np.isin(star.reshape(-1), first)
-        return held, chosen
+    pairs, star, n = np.unique(np.column_stack([of, value]), axis=0, return_inverse=True, return_counts=True)
+    width = n / sizes[pairs[:, 0]]  # of each value in its group, as a share of the group's accounts
 
-    works, opened = (widest((kind == KIND_NO[name]) & ~rented[value])[0] for name in NETWORKS)
+    def widest(which: Any) -> Any:
+        """Accounts on the widest value among some ties, as a share of each group."""
+        held = np.zeros(len(sizes))
+        chosen = np.unique(star.reshape(-1)[which])
+        np.maximum.at(held, pairs[chosen, 0], width[chosen])
+        return held
+
+    works, opened = (widest((kind == KIND_NO[name]) & ~rented[value]) for name in NETWORKS)
     seen_at_work = np.bincount(of[kind == KIND_NO["client_network"]], minlength=len(sizes)) > 0
     possession = STRONG[kind]
-    widest_of_kind = np.zeros(len(rows), bool)
-    for strong in np.flatnonzero(STRONG):
-        widest_of_kind |= widest(kind == strong)[1]
+    small = width[star.reshape(-1)] <= params.circle_share
     figures = {
         "one_network": np.where(seen_at_work, works, opened),
-        "one_instrument": widest(kind == KIND_NO["payment_instrument"])[0],
+        "one_instrument": widest(kind == KIND_NO["payment_instrument"]),
         "possession": share(possession),
-        "circles": share(possession & ~widest_of_kind),
+        "circles": share(possession & small),
         "disposable": share(kind == KIND_NO["disposable_mail"]),
     }
     for number in range(len(sizes)):

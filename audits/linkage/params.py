@@ -51,6 +51,7 @@ class Params:
     held_accounts: int = 100  # ... but not in a small world, where two accounts are two per cent
     stands_share: float = 0.8  # it stands if so many of its accounts stay together
     stands_part: int = 3  # ... or each shares another value with as many of them, more than a couple does
+    circle_share: float = 0.25  # of a group: a pool deals cards out in small batches, an agency works on a few machines
     hub_share: float = 0.02  # shares from which a value is reported as a hub
     hub_parties: int = 20
 

@@ -60,7 +60,7 @@ def record(
     digests = evidence.digests()
     edges = _edges(connection, period, since, grouping, names, digests, params)
     _insert(connection, group_edges, (key | row for row in edges))
-    held = holders(connection, period, since, grouping)
+    held = holders(connection, period, since, grouping, params)
     summaries = zip(_summaries(grouping, names), held, strict=True)
     _insert(connection, linkage_groups, (key | row | shares for row, shares in summaries))
     _insert(connection, linkage_against, (key | row for row in against(connection, period, grouping, names)))

@@ -32,7 +32,7 @@ linkage_groups = Table(
     Column("one_network", Float, nullable=False),  # that work from the network that most of them have in common
     Column("one_instrument", Float, nullable=False),  # that the instrument pays for that pays for most
     Column("possession", Float, nullable=False),  # that share an instrument, a device or a key with another customer
-    Column("circles", Float, nullable=False),  # that still do without the widest-shared value of each of these kinds
+    Column("circles", Float, nullable=False),  # that do so in circles of a quarter of the group at most
     Column("disposable", Float, nullable=False),  # that were opened with throw-away mail
 )
 """One row a group: a class joined by place and mail alone reads otherwise than batches of shared cards."""

@@ -56,6 +56,15 @@ def test_one_card_for_all_is_one_payer_and_no_circle(url):
     }  # fmt: skip
 
 
+def test_one_card_and_two_devices_are_an_agency_s_and_no_circles(url):
+    clients = [
+        together(signed_up(f"c{i}", 100 * i, signup_device_hash=f"d{i % 2}"), paid(f"c{i}", "agency"))
+        for i in range(12)
+    ]
+    found = shares(linked(url, strangers(), *clients))
+    assert (found["one_instrument"], found["circles"]) == (1, 0)
+
+
 def test_cards_in_small_batches_are_circles(url):
     """Four cards of three accounts, chained by devices that two accounts of neighbouring batches share."""
     rows = []
@@ -65,7 +74,7 @@ def test_cards_in_small_batches_are_circles(url):
     found = shares(linked(url, strangers(), *rows))
     assert found["one_instrument"] == 0.25
     assert found["possession"] == 1
-    assert found["circles"] == pytest.approx(10 / 12, abs=1e-4)  # the others of the widest card, but for its two ends
+    assert found["circles"] == 1
 
 
 def test_throw_away_mail_is_told(url):
