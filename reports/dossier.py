@@ -74,8 +74,10 @@ class Holders:
     """What holds the accounts, as shares of them, see :mod:`audits.linkage.holders`."""
 
     one_network: float
+    one_domain: float
     one_instrument: float
     possession: float
+    several: float
     circles: float
     disposable: float
 

@@ -1,4 +1,4 @@
-"""What holds each group: one network or one payer in the open, or cards, devices and keys in several circles.
+"""What holds each group: one network, organisation or payer in the open, or cards, devices and keys in small circles.
 
 A class behind one network and an agency's clients on one card are linked as rightly as a pool is. But who wants several
 accounts to pass for strangers deals out cards and devices in small batches; a school, an office or an agency does not.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, case, func, select
 
-from audits.linkage.evidence import KIND_NO, STRONG, Evidence, Flags, Ints
+from audits.linkage.evidence import KIND_NO, STRONG, Evidence, Flags, Floats, Ints
 from audits.linkage.grouping import Grouping
 from audits.linkage.params import Params
 from audits.linkage.sightings import shared_values
@@ -39,6 +39,8 @@ def holders(
         group_of[group] = number
     rows = np.flatnonzero(group_of[evidence.account] >= 0)
     rows = rows[_ties(group_of[evidence.account[rows]], rows, evidence)]
+    few = (grouping.counted.parties <= params.hub_from(grouping.parties))[evidence.value[rows]]
+    rows = rows[few | grouping.joined.joins[rows]]  # what everybody shares, like a mail provider, holds nobody
     of, value, account = group_of[evidence.account[rows]], evidence.value[rows], evidence.account[rows]
     kind = evidence.kind[value]
 
@@ -48,28 +50,38 @@ def holders(
         return np.bincount(accounts[:, 0], minlength=len(sizes)) / np.maximum(sizes, 1)
 
     pairs, star, n = np.unique(np.column_stack([of, value]), axis=0, return_inverse=True, return_counts=True)
+    star = star.reshape(-1)
     width = n / sizes[pairs[:, 0]]  # of each value in its group, as a share of the group's accounts
 
     def widest(which: Any) -> Any:
         """Accounts on the widest value among some ties, as a share of each group."""
         held = np.zeros(len(sizes))
-        chosen = np.unique(star.reshape(-1)[which])
+        chosen = np.unique(star[which])
         np.maximum.at(held, pairs[chosen, 0], width[chosen])
         return held
 
     works, opened = (widest((kind == KIND_NO[name]) & ~rented[value]) for name in NETWORKS)
     seen_at_work = np.bincount(of[kind == KIND_NO["client_network"]], minlength=len(sizes)) > 0
     possession = STRONG[kind]
-    small = width[star.reshape(-1)] <= params.circle_share
+    widest_possession = _widest_star(pairs, width, np.unique(star[possession]))
     figures = {
         "one_network": np.where(seen_at_work, works, opened),
+        "one_domain": widest(kind == KIND_NO["email_domain"]),
         "one_instrument": widest(kind == KIND_NO["payment_instrument"]),
         "possession": share(possession),
-        "circles": share(possession & small),
+        "several": share(possession & ~np.isin(star, widest_possession)),
+        "circles": share(possession & (width[star] <= params.circle_share)),
         "disposable": share(kind == KIND_NO["disposable_mail"]),
     }
     for number in range(len(sizes)):
         yield {name: round(float(column[number]), 4) for name, column in figures.items()}
+
+
+def _widest_star(pairs: Ints, width: Floats, stars: Ints) -> Ints:
+    """Of each group's stars the one with most accounts, the first by number where several have."""
+    order = stars[np.lexsort((stars, -width[stars], pairs[stars, 0]))]
+    firsts: Ints = order[np.r_[True, np.diff(pairs[order, 0]) != 0][: len(order)]]
+    return firsts
 
 
 def _ties(group: Ints, rows: Ints, evidence: Evidence) -> Flags:

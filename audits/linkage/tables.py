@@ -30,8 +30,10 @@ linkage_groups = Table(
     Column("causes", String, nullable=False),  # what these kinds come from; two or more are independent of each other
     # Shares of its accounts, see :mod:`audits.linkage.holders`:
     Column("one_network", Float, nullable=False),  # that work from the network that most of them have in common
+    Column("one_domain", Float, nullable=False),  # that have mail of the same organisation
     Column("one_instrument", Float, nullable=False),  # that the instrument pays for that pays for most
     Column("possession", Float, nullable=False),  # that share an instrument, a device or a key with another customer
+    Column("several", Float, nullable=False),  # that do so by another value than the one that most share
     Column("circles", Float, nullable=False),  # that do so in circles of a quarter of the group at most
     Column("disposable", Float, nullable=False),  # that were opened with throw-away mail
 )

@@ -105,7 +105,8 @@ _BOOK = FileKind(
                     Record(
                         {
                             "holder_share_min": Field(
-                                _SHARE, "Share of a group's accounts on one network or instrument that may explain it"
+                                _SHARE,
+                                "Share of a group's accounts on one network, domain or instrument that may explain it",
                             ),
                             "tied_share_min": Field(
                                 _SHARE, "Share of accounts tied by cards, devices or keys of several that it does not"

@@ -103,7 +103,7 @@ class Combination:
 class OpenLinks:
     """When something harmless would explain why the accounts of a group are linked."""
 
-    holder_share_min: float  # of the accounts on one network or one instrument: it may be a class, an office, an agency
+    holder_share_min: float  # of the accounts on one network, domain or instrument: maybe a class, an office, an agency
     tied_share_min: float  # of the accounts that share cards, devices or keys in smaller circles: it is none of these
 
 

@@ -86,7 +86,7 @@ def _rows(entry: Entry, tier: str) -> list[ShownRow]:
             named = [("critical", "by agreement", said)]
         case "open_links":
             holder, tied = f["holder_share_min"], f["tied_share_min"]
-            said = f"{holder:.0%} on one network or instrument, less than {tied:.0%} in smaller circles"
+            said = f"{holder:.0%} on one network, domain or instrument, less than {tied:.0%} in smaller circles"
             named = [("links", "in the open", said)]
         case "standing":
             named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]

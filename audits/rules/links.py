@@ -38,14 +38,22 @@ def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
             f"of its accounts {row.possession:.0%} share a payment instrument, a device or a key, and people of one "
             f"timetable move alike as well"
         )
-    if max(row.circles, row.disposable) >= terms.tied_share_min:
+    if row.disposable >= terms.tied_share_min:
         return reasons
-    apart = f"and only {row.circles:.0%} of them share cards, devices or keys in smaller circles"
-    if row.one_network >= terms.holder_share_min:
-        reasons["open"] = (
-            f"{row.one_network:.0%} of its accounts work from one network, like a class or an office, {apart}"
-        )
-    elif row.one_instrument >= terms.holder_share_min:
-        payer = f"one instrument pays for {row.one_instrument:.0%} of its accounts, like an agency's"
-        reasons["open"] = f"{payer}, {apart}"
+    roof, organisation, payer = (
+        f"{row.one_network:.0%} of its accounts work from one network",
+        f"{row.one_domain:.0%} of its accounts have one organisation's mail",
+        f"one instrument pays for {row.one_instrument:.0%} of its accounts",
+    )
+    for holder, share, tied in (
+        (roof, row.one_network, row.several),
+        (organisation, row.one_domain, row.several),
+        (payer, row.one_instrument, row.circles),  # an agency has more machines than one
+    ):
+        if share >= terms.holder_share_min and tied < terms.tied_share_min:
+            apart = "no card, device or key" if tied == 0 else f"only for {tied:.0%} a card, device or key"
+            reasons["open"] = (
+                f"{holder} and {apart} ties them in circles: a class, an office or an agency looks like this"
+            )
+            break
     return reasons

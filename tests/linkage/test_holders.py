@@ -5,7 +5,7 @@ import pytest
 from tests.linkage.small import linked, paid, signed_up, strangers
 from tests.rows import events, together
 
-PRESENT = ("one_network", "one_instrument", "possession", "circles", "disposable")
+PRESENT = ("one_network", "one_domain", "one_instrument", "possession", "circles", "disposable")
 
 
 def shares(found):
@@ -30,7 +30,7 @@ def students(n: int, nets: int = 1, ip_type: str | None = "corporate"):
 
 def test_a_class_works_from_one_network_and_shares_nothing_else(url):
     assert shares(linked(url, strangers(), *students(20))) == {
-        "one_network": 1, "one_instrument": 0, "possession": 0, "circles": 0, "disposable": 0,
+        "one_network": 1, "one_domain": 1, "one_instrument": 0, "possession": 0, "circles": 0, "disposable": 0,
     }  # fmt: skip
 
 
@@ -49,10 +49,22 @@ def test_who_signed_up_in_one_place_and_works_in_many_has_no_roof(url):
     assert shares(linked(url, strangers(), *students(20, nets=4)))["one_network"] == 0.25
 
 
+def test_a_mail_provider_is_no_organisation(url):
+    """A group on one network and two prompts, whose mail is that of everybody."""
+    mail = {"email_domain": "mail.example"}
+    everybody = [signed_up(f"x{i}", 60 + 20 * i, **mail) for i in range(200)]
+    group = [
+        together(signed_up(f"s{i}", i % 9, signup_net_hash="campus", **mail), works(f"s{i}", "campus"))
+        for i in range(9)
+    ]
+    found = shares(linked(url, *everybody, *group))
+    assert (found["one_network"], found["one_domain"]) == (1, 0)
+
+
 def test_one_card_for_all_is_one_payer_and_no_circle(url):
     clients = [together(signed_up(f"c{i}", 100 * i), paid(f"c{i}", "agency")) for i in range(12)]
     assert shares(linked(url, strangers(), *clients)) == {
-        "one_network": 0, "one_instrument": 1, "possession": 1, "circles": 0, "disposable": 0,
+        "one_network": 0, "one_domain": 0, "one_instrument": 1, "possession": 1, "circles": 0, "disposable": 0,
     }  # fmt: skip
 
 

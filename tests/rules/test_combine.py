@@ -124,19 +124,25 @@ def lowered(*evaluations: Evaluation, links: Explained) -> list[str]:
     return [one.severity for made in combine(evaluations, SHIPPED, published, links) for one in made.found]
 
 
-def test_what_one_network_or_payer_explains_is_never_above_medium_and_confirms_nothing():
-    assert lowered(says("R04", found()), says("R05", found()), links=CLASS) == ["medium", "medium"]
+def test_what_one_network_or_payer_explains_is_low_and_confirms_nothing():
+    assert lowered(says("R04", found()), says("R05", found()), links=CLASS) == ["low", "low"]
     assert lowered(says("R10", found()), says("R12", found()), links=CLASS) == ["low", "low"]
 
 
-def test_a_timetable_explains_rhythm_and_no_volume():
-    assert lowered(says("R12", found()), says("R04", found()), links=LOOSE) == ["medium", "high"]
-    three = says("R04", found()), says("R05", found()), says("R12", found())
+def test_what_is_asked_for_is_medium_although_one_network_explains_the_link():
+    assert lowered(says("R07", found()), says("R22", found()), says("R05", found()), links=CLASS) == [
+        "medium", "medium", "low",
+    ]  # fmt: skip
+
+
+def test_a_timetable_explains_shared_limits_and_no_volume():
+    assert lowered(says("R10", found()), says("R04", found()), links=LOOSE) == ["medium", "high"]
+    three = says("R04", found()), says("R05", found()), says("R10", found())
     assert lowered(*three, links=LOOSE) == ["critical", "critical", "medium"]
 
 
 def test_what_a_rule_sees_without_the_link_is_not_explained_by_it():
-    assert lowered(says("R07", found()), says("R08", found()), links=CLASS) == ["critical", "critical"]
+    assert lowered(says("R08", found()), says("R19", found()), links=CLASS) == ["critical", "critical"]
 
 
 def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():

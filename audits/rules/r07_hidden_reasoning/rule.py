@@ -26,7 +26,10 @@ from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
 REPLAY, BEFORE = "signature_replay", "before the period"
-LIMITS = ("score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min")
+LIMITS = (
+    "score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min",
+    "replay_sessions_share_min",
+)  # fmt: skip
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -49,11 +52,13 @@ def violations(scope: Scope) -> Select[Any]:
         found.asked.label("observed_requests"),
         ratio(found.asked, found.scored).label("observed_share"),
         found.replays.label("observed_replays"),
+        ratio(found.sessions, found.begun).label("observed_replay_sessions_share"),
         found.limit_score_min,
         found.limit_share_min,
         found.limit_requests,
         found.limit_replays_min,
         found.limit_replay_sessions_min,
+        found.limit_replay_sessions_share_min,
     ).where(found.place == 1)
 
 
@@ -72,7 +77,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
     asks = and_(e.status_code < 400, e.cot_elicit_score >= tenth - 0.0005)
     r = _replays(scope, found.account_ids).c
-    carried_over = e.event_id.in_(select(r.event_id).where(r.began == REPLAY))
+    carried_over = e.event_id.in_(select(r.event_id).where(r.began == REPLAY, r.reasoning_visibility == REPLAY))
     return scope.events_of(found.account_ids, or_(asks, carried_over), counted(scope, found)).add_columns(
         e.cot_elicit_score, e.reasoning_visibility, e.session_id
     )
@@ -82,17 +87,18 @@ def _stretches(scope: Scope) -> Subquery:
     """Figures of each account and group, by tier and stretch of the period under the same limits."""
     a = _scored(scope)
     r = subject_levels(scope, _replays(scope, _replayers(scope, a))).c
-    carried_over, unknown, none = r.began == REPLAY, r.began.is_(None), literal(0)
+    replay, none = r.reasoning_visibility == REPLAY, literal(0)
+    session, known = func.count(r.session_id.distinct()), r.began.is_not(None)
     parts = union_all(
         select(*_stretch(a.c), a.c.asked, a.c.scored,
-               none.label("replays"), none.label("sessions"), none.label("unknown")),
+               none.label("replays"), none.label("sessions"), none.label("begun"), none.label("unknown")),
         # By account: sessions of two accounts are two, whatever their names.
-        select(*_stretch(r), none, none, func.count().filter(carried_over),
-               func.count(r.session_id.distinct()).filter(carried_over), func.count().filter(unknown))
+        select(*_stretch(r), none, none, func.count().filter(r.began == REPLAY, replay),
+               session.filter(r.began == REPLAY), session.filter(known), func.count().filter(~known, replay))
         .group_by(*_stretch(r), r.account_id),
     ).subquery("parts").c  # fmt: skip
     key = _stretch(parts)
-    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "unknown")]
+    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "begun", "unknown")]
     return (
         select(*key, _limit_requests(parts), *(func.sum(figure).label(figure.name) for figure in figures))
         .group_by(*key)
@@ -126,7 +132,10 @@ def _limit_requests(rows: Any) -> ColumnElement[Any]:
 
 
 def _replayers(scope: Scope, scored: CTE) -> Select[Any]:
-    """The accounts with replays of subjects of which replays are told: that have enough of them, or ask enough."""
+    """The accounts with replays of subjects of which replays are told: that have enough of them, or ask enough.
+
+    Of a group only the sessions of these accounts are compared: those who replay nothing hide nobody.
+    """
     m = subject_levels(scope, account_model_day).c
     busy = (
         select(m.subject_type, m.subject_id)
@@ -136,31 +145,30 @@ def _replayers(scope: Scope, scored: CTE) -> Select[Any]:
     told = union_all(busy, select(scored.c.subject_type, scored.c.subject_id).where(_asks(scored.c))).subquery("told")
     d = account_model_day.c
     replaying = select(d.account_id).where(
-        d.n_signature_replay > 0,  # adequacy: equivalent, it only saves work
-        d.day.between(scope.period.first_day, scope.period.last_day),  # adequacy: equivalent, it only saves work
+        d.n_signature_replay > 0, d.day.between(scope.period.first_day, scope.period.last_day)
     )
     members = scope.members_of(told).subquery("members_of_told").c
     return select(members.account_id).where(members.account_id.in_(replaying))
 
 
 def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
-    """Replays of some accounts, in the shape of a rollup, with what their session ``began`` with.
+    """Replays and sessions' first requests of some accounts, in the shape of a rollup, with what these ``began`` with.
 
-    That is what is recorded of the visibility of its first successful request; ``BEFORE`` if that was made before the
-    period, NULL if nobody knows it.
+    That is what is recorded of the visibility of a session's first successful request; ``BEFORE`` if that was made
+    before the period, NULL if nobody knows it.
     """
     e = usage_events.c
     rows = scope.requests(accounts, e.session_id, e.reasoning_visibility, where=(e.status_code < 400,)).c
     session = (rows.account_id, rows.session_id)
     first_at = func.min(rows.slice_start).over(partition_by=session)
-    first = func.first_value(rows.reasoning_visibility).over(
-        partition_by=session, order_by=(rows.slice_start, rows.event_id)
-    )
+    in_time = (rows.slice_start, rows.event_id)
+    first = func.first_value(rows.reasoning_visibility).over(partition_by=session, order_by=in_time)
     began = case(
         (rows.session_id.is_(None), null()), (first_at < literal(scope.period.start), BEFORE), else_=first
     ).label("began")
-    every = select(*rows, began).subquery("every").c
-    return select(*every).where(every.reasoning_visibility == REPLAY).cte("replays")
+    place = func.row_number().over(partition_by=session, order_by=in_time).label("place")
+    every = select(*rows, began, place).subquery("every").c
+    return select(*every).where(or_(every.reasoning_visibility == REPLAY, every.place == 1)).cte("replays")
 
 
 def _asks(s: Any) -> ColumnElement[bool]:
@@ -169,5 +177,9 @@ def _asks(s: Any) -> ColumnElement[bool]:
 
 
 def _carried_over(s: Any) -> ColumnElement[bool]:
-    """Whether a stretch has enough replays, of enough sessions."""
-    return and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
+    """Whether a stretch has enough replays, of enough sessions and enough of all that began in it."""
+    return and_(
+        s.replays >= s.limit_replays_min,
+        s.sessions >= s.limit_replay_sessions_min,
+        ratio(s.sessions, s.begun) >= s.limit_replay_sessions_share_min,
+    )

@@ -41,7 +41,8 @@ SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "char
 TRIED = ("charge", "decline")
 LIMITS = ("accounts_min", "charges_min", "declines_share_min", "chargebacks_min", "household_share_min")
 NOWHERE = ("hosting", "vpn", "tor")  # networks that are no place in which people are together
-AT_ONE_PLACE = "nearly all of them work from one network, as a household or an office does"
+TOGETHER = 2  # one alone shares no place with anybody
+AT_ONE_PLACE = "most of them work from one network, as a household or an office does"
 ANYWHERE = "nothing shows that they are one household or office"
 NOT_OFFERED = ("unsupported", "sanctioned")
 
@@ -165,13 +166,23 @@ def _shared(scope: Scope) -> Select[Any]:
 
 
 def _instruments(scope: Scope) -> Subquery:
-    """Each instrument with its parties in the period, and the share of them that one place is known to be common to."""
+    """Each instrument with its parties in the period, and the share of them that work from one place.
+
+    Of all that are known to work anywhere: who is idle, or uses a rented server, says nothing of where people sit. A
+    place is one that at least two have in common.
+    """
     h, n = _holders(scope), account_client_day.c
-    at_network = (
-        select(h.c.instrument_hash, func.count(h.c.party.distinct()).label("parties"))
+    seen = (
+        select(h.c.instrument_hash, h.c.party, n.client_net_hash)
         .where(n.account_id == h.c.account_id, n.day.between(scope.period.first_day, scope.period.last_day))
         .where(n.n_ok > 0, n.client_net_hash.is_not(None), n.ip_type.not_in(NOWHERE))
-        .group_by(h.c.instrument_hash, n.client_net_hash)
+        .distinct()
+        .cte("seen")
+    )
+    at_network = (
+        select(seen.c.instrument_hash, func.count().label("parties"))
+        .group_by(seen.c.instrument_hash, seen.c.client_net_hash)
+        .having(func.count() >= TOGETHER)
         .subquery("at_network")
     ).c
     largest = (
@@ -179,16 +190,25 @@ def _instruments(scope: Scope) -> Subquery:
         .group_by(at_network.instrument_hash)
         .subquery("largest")
     )
+    placed = (
+        select(seen.c.instrument_hash, func.count(seen.c.party.distinct()).label("parties"))
+        .group_by(seen.c.instrument_hash)
+        .subquery("placed")
+    )
     every = (
         select(h.c.instrument_hash, func.count(h.c.party.distinct()).label("parties"))
         .group_by(h.c.instrument_hash)
         .subquery("every")
     )
-    known = ratio(largest.c.parties, every.c.parties)
+    known = ratio(largest.c.parties, placed.c.parties)
     share = func.coalesce(known, 0.0)  # adequacy: equivalent, because a tenth more or less of nothing is nothing
     return (
         select(every.c.instrument_hash, every.c.parties, share.label("household_share"))
-        .select_from(every.outerjoin(largest, largest.c.instrument_hash == every.c.instrument_hash))
+        .select_from(
+            every.outerjoin(largest, largest.c.instrument_hash == every.c.instrument_hash).outerjoin(
+                placed, placed.c.instrument_hash == every.c.instrument_hash
+            )
+        )
         .subquery("instruments")
     )
 
