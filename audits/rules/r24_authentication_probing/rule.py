@@ -1,6 +1,7 @@
 """R24: somebody tries keys: many that do not exist, many failures, or a success after a row of failures.
 
-One key that expired is a forgotten setting, however often it is tried: its failures count nowhere.
+One key that expired is a forgotten setting, however often it is tried: its failures count nowhere. Nor does any single
+key that fails make a success of others' keys a guess: whoever guesses tries several.
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ def _guesses(scope: Scope) -> Subquery:
         .where(strict.day == utc_day(first.at))
         .group_by(*entered)
         .having(_failures(f.outcome, f.api_key_hash, literal(1)) >= strict.limit_failures_before_success)
+        .having(or_(func.count(f.api_key_hash.distinct()) > FORGOTTEN, func.count(f.api_key_hash) == 0))
         .subquery("guessed")
     ).c
     place = func.row_number().over(partition_by=guessed.client_net_hash, order_by=(guessed.at, guessed.account_id))
