@@ -18,6 +18,7 @@ from audits.policy.names import FAMILIES
 from reports.changes import burdened, read_earlier, since_period, since_revision
 from reports.coverage import Cells
 from reports.files import dossier_name
+from reports.members import list_with_groups
 from reports.model import (
     SEVERITIES,
     Clause,
@@ -58,7 +59,7 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
     findings = [finding_of(found, words, past) for found, past in zip(recorded, pasts, strict=True)]
     coverage = cells.coverage(words)
     dossiers = set(session.scalars(select(GroupDossier.group_id).where(GroupDossier.run_id == run.id)))
-    shared, by_customer = _grouped(findings, audited, dossiers)
+    shared, by_customer = list_with_groups(*_grouped(findings, audited, dossiers))
     everyone = {customer.customer_id for customer in audited}
     weighed = burdened(everything, everyone, book, period.last_day)
     return TierReport(

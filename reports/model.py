@@ -167,11 +167,27 @@ class Subject:
     requests: int | None  # in the period; None where nobody counted them for this subject
     findings: tuple[Finding, ...]
     dossier: str = ""  # the page, beside the report, that says why a group's accounts belong together
+    members: tuple[MemberFindings, ...] = ()  # of a group: what is listed with it, gravest first
+    listed: tuple[tuple[Finding, str], ...] = ()  # the part of ``findings`` listed with a group, and the group's id
+
+    @property
+    def in_full(self) -> tuple[Finding, ...]:
+        """What is told here in full: all but what a linked group lists."""
+        listed = {finding.id for finding, _ in self.listed}
+        return tuple(finding for finding in self.findings if finding.id not in listed)
 
     @property
     def open(self) -> tuple[Finding, ...]:
         """What nobody has decided yet."""
         return tuple(finding for finding in self.findings if finding.status.word == "open")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFindings:
+    """What one rule found of a group's members each by itself: the rule is told once, then every finding has a row."""
+
+    rows: tuple[tuple[Finding, Subject], ...]  # with whom the decision is about
+    clauses: tuple[Clause, ...]  # all that are cited; a row that cites fewer says which
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ DECISIONS_FIRST = 12
 MEMBERS_SHOWN, VALUES_SHOWN = 200, 40
 """Rows of a dossier's tables: those first that count most; a group may have thousands of accounts."""
 
+ROWS_OPEN = 20
+"""Findings of a group's members that stand open in their table; of more than a screen's the table folds away."""
+
 LONGEST_QUERY = 2000
 """Characters of a query that a page shows: a group of thousands of accounts has a query of hundreds of thousands."""
 
@@ -44,6 +47,7 @@ def tier_page(report: TierReport) -> str:
             since=since,
             before=since.period.title if since else "",
             first=DECISIONS_FIRST,
+            rows_open=ROWS_OPEN,
             longest_query=LONGEST_QUERY,
         )
     )
@@ -138,7 +142,7 @@ def _severities(findings: Iterable[Finding]) -> Counter[str]:
 
 def _drawn_before(finding: Finding, subject: Subject) -> bool:
     """Whether the same chart stands already with an earlier finding of the subject."""
-    earlier = subject.findings[: subject.findings.index(finding)]
+    earlier = subject.in_full[: subject.in_full.index(finding)]
     return finding.chart is not None and any(
         other.chart and (other.chart.values, other.chart.days) == (finding.chart.values, finding.chart.days)
         and finding.chart.limit in {None, other.chart.limit}

@@ -11,6 +11,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
+from audits.ledger import open_ledger
+from reports import render_tier
+from tests.reports.crowd import each, revise
+
 pytestmark = pytest.mark.browser
 
 PAGES = (
@@ -39,6 +43,16 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         yield context.new_page()
+
+
+@pytest.fixture(scope="module")
+def crowded(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report's page in which a group lists thirty keys of its members, folded away, and six accounts."""
+    folder = tmp_path_factory.mktemp("crowded")
+    shutil.copy(filled, folder / "ledger.sqlite")
+    with open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger, ledger.session() as session:
+        run = revise(session, lambda group: [*each(group, 30), *each(group, 6, "R20", "account")])
+        return render_tier(session, run.id, "build", folder / "out")[0]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -70,6 +84,50 @@ def test_nothing_scrolls_sideways(browser: Browser, rendered: Path, name: str, w
         page = context.new_page()
         page.goto((rendered / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1000, 1280])
+def test_a_group_s_members_fit_every_width(browser: Browser, crowded: Path, width: int) -> None:
+    with browser.new_context(viewport={"width": width, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(crowded.as_uri())
+        page.locator("details:has(.members) summary").click()
+        assert page.locator(".members tbody tr").last.is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_address_of_a_folded_finding_opens_its_table_at_its_row(page: Page, crowded: Path) -> None:
+    page.goto(crowded.as_uri())
+    folded = page.locator("details:has(.members)")
+    row = folded.locator("tbody tr", has_text="k-0023")
+    assert not row.is_visible()
+    page.goto(f"{crowded.as_uri()}#{row.get_attribute('id')}")
+    assert row.is_visible()
+    assert folded.get_attribute("open") is not None
+    box = row.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < 900
+    assert row.evaluate(
+        "row => getComputedStyle(row).backgroundColor != getComputedStyle(document.body).backgroundColor"
+    )
+
+
+def test_a_decision_about_a_member_leads_to_its_row(page: Page, crowded: Path) -> None:
+    page.goto(crowded.as_uri())
+    link = page.locator(".todo a", has_text="R17 Key sharing").first
+    target = link.get_attribute("href") or ""
+    row = page.locator(f".members tr{target}")
+    assert not row.is_visible()
+    link.click()
+    assert row.is_visible()
+
+
+def test_paper_gets_every_row_of_a_folded_table(page: Page, crowded: Path) -> None:
+    page.goto(crowded.as_uri())
+    page.emulate_media(media="print")
+    rows = page.locator("details .members tbody tr")
+    assert rows.count() == 30
+    assert all(one.is_visible() for one in rows.all())
 
 
 @pytest.mark.parametrize("name", [BUILD, DOSSIER])
