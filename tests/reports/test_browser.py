@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from playwright.sync_api import Error as BrowserError
 
 from audits.ledger import open_ledger
 from reports import render_tier
-from tests.reports.crowd import each, revise
+from tests.reports.crowd import each, of_member, revise
 
 pytestmark = pytest.mark.browser
 
@@ -47,11 +48,19 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def crowded(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report's page in which a group lists thirty keys of its members, folded away, and six accounts."""
+    """A page on which a group lists thirty keys of its members, folded away, and six accounts; one figure is wordy."""
     folder = tmp_path_factory.mktemp("crowded")
     shutil.copy(filled, folder / "ledger.sqlite")
     with open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger, ledger.session() as session:
-        run = revise(session, lambda group: [*each(group, 30), *each(group, 6, "R20", "account")])
+        wordy = {"what": "nothing shows that all who were seen with it belong to one household or to one office"}
+        run = revise(
+            session,
+            lambda group: [
+                *each(group, 30),
+                *each(group, 6, "R20", "account"),
+                replace(of_member(group, 40, "R01", "account"), observed=wordy),
+            ],
+        )
         return render_tier(session, run.id, "build", folder / "out")[0]
 
 
