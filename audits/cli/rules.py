@@ -73,7 +73,7 @@ def show(
     form: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
 ) -> None:
     """Say what a rule asks, of whom, with which limits, and what else can explain what it finds."""
-    from audits.rules.wording import needs_of, value_of  # noqa: PLC0415
+    from audits.rules.wording import explained_of, needs_of, value_of  # noqa: PLC0415
 
     law, rules = _law(book)
     rule, day = _one(rule_id, rules), clock(at).date()
@@ -88,6 +88,7 @@ def show(
     for name, value in (
         ("Judges", ", ".join(spec.units)),
         ("Severity", f"{MARKS[spec.severity]} {spec.severity}"),
+        *((("Lowered", explained),) if (explained := explained_of(rule)) else ()),
         ("Rests on", f"{spec.signal}, {'a fact on record' if spec.basis == 'record' else 'inferred from behaviour'}"),
         ("Clauses", ", ".join(clause.id for clause in law.clauses(spec.families, day)) or "none in force"),
         ("Needs", needs_of(rule)),

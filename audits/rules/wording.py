@@ -54,6 +54,18 @@ def needs_of(rule: Rule) -> str:
     return ", ".join(parts) or "nothing beyond the accounts"
 
 
+_EXPLAINED = {
+    "open": "of a group that one network, organisation or payer holds in the open",
+    "loose": "of a group of which few share a card, a device or a key",
+}
+
+
+def explained_of(rule: Rule) -> str:
+    """The most that the rule says of a group whose link something harmless would explain, or nothing."""
+    said = "; ".join(f"{_EXPLAINED[reason]} at most {most}" for reason, most in rule.spec.explained.items())
+    return f"{said[:1].upper()}{said[1:]}" if said else ""
+
+
 def calibration_of(parameter: Parameter) -> str:
     """How a calibration measures a limit, or why none may move it."""
     if parameter.fixed:

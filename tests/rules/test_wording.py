@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from audits.rules.base import Found, Rule, RuleSpec
-from audits.rules.wording import pattern_of, summary_of
+from audits.rules.wording import explained_of, pattern_of, summary_of
 
 
 def sentence(summary: str, value: Any, discriminator: str = "", **spec: Any) -> str:
@@ -47,3 +47,11 @@ def test_a_kind_of_finding_may_have_its_own_sentence() -> None:
     assert sentence("Found.", 2, "late", summaries=kinds) == "Late by 2 days."
     assert sentence("Found.", 2, "other", summaries=kinds) == "Found."
     assert pattern_of(rule("Found: {observed[n]:,.0f}.", summaries=kinds)) == "Found: [n]. Late by [n]."
+
+
+def test_what_lowers_a_finding_is_said_by_the_rule() -> None:
+    assert explained_of(rule("Found.")) == ""
+    assert explained_of(rule("Found.", explained={"open": "low", "loose": "medium"})) == (
+        "Of a group that one network, organisation or payer holds in the open at most low; "
+        "of a group of which few share a card, a device or a key at most medium"
+    )

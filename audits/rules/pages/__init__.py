@@ -15,7 +15,7 @@ from audits.rules.base import Rule
 from audits.rules.cases import read_cases
 from audits.rules.operator_rule import RELATIONS, columns_of
 from audits.rules.operator_sql import BINDS, function_names
-from audits.rules.wording import calibration_of, needs_of, pattern_of, value_of
+from audits.rules.wording import calibration_of, explained_of, needs_of, pattern_of, value_of
 
 MARKS = {"low": "○", "medium": "▲", "high": "■", "critical": "◆"}
 
@@ -57,6 +57,7 @@ def _of_rule(rule: Rule, book: Book, day: date) -> dict[str, Any]:
     return {
         "rule": rule,
         "status": book.rule_status(rule.id, day),
+        "explained": explained_of(rule),
         "limits": limits,
         "reasons": reasons,
         "calibrated": {name: calibration_of(one) for name, one in rule.spec.parameters.items()},
