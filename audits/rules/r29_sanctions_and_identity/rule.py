@@ -119,11 +119,12 @@ def _unverified(scope: Scope) -> Select[Any]:
 
 
 def _outdated(scope: Scope) -> Select[Any]:
-    """Customers whose verification was too long ago, whatever the tier."""
+    """Customers whose verification was too long ago: a note where the tier asks for none."""
     p, r = open_accounts(scope).c, held_records().c
     days = seconds_between(r.kyc_verified_at, func.least(p.valid_to, r.valid_to)) / A_DAY
     return select(
-        p.customer_id, p.tier, p.tier_rank, literal("identity"), literal("medium"),
+        p.customer_id, p.tier, p.tier_rank, literal("identity"),
+        case((p.limit_verification_required, "medium"), else_="low"),
         literal("identity verified long ago"), literal(0), days, p.limit_verification_max_age_days,
     ).where(together(p, r), r.kyc_status == "verified", days > p.limit_verification_max_age_days)  # fmt: skip
 
