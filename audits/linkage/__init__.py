@@ -1,7 +1,8 @@
 """Linkage: which accounts act or were made as one.
 
 In: dimensions and rollups. Out: ``group_members``, the groups as they stand at the end of a period, with the evidence
-of every edge. A group is no finding; what it does is judged by the rules.
+of every edge, and how far one network, organisation or payer holds each group in the open. A group is no finding; what
+it does is judged by the rules.
 
 The groups are made by joining on shared identifiers, each weighted by how few parties share it, with behaviour compared
 inside candidate blocks. Measured against Splink 5.0.0 (DuckDB backend; ten identifiers compared exactly with term
