@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -179,15 +179,38 @@ class Subject:
     @property
     def open(self) -> tuple[Finding, ...]:
         """What nobody has decided yet."""
-        return tuple(finding for finding in self.findings if finding.status.word == "open")
+        return _open(self.findings)
+
+    @property
+    def own(self) -> tuple[Finding, ...]:
+        """What nobody has decided yet and is told here in full."""
+        return _open(self.in_full)
+
+    @property
+    def waiting(self) -> tuple[Finding, ...]:
+        """All that a decision about this subject is about: of a group also what it lists of its members; gravest first.
+
+        What a group lists of a customer waits with the group: accounts that act as one are decided about as one.
+        """
+        every = (*self.own, *(finding for told in self.members for finding in told.open))
+        return tuple(sorted(every, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFindings:
     """What one rule found of a group's members each by itself: the rule is told once, then every finding has a row."""
 
-    rows: tuple[tuple[Finding, Subject], ...]  # with whom the decision is about
+    rows: tuple[tuple[Finding, Subject], ...]  # with whom the finding is about
     clauses: tuple[Clause, ...]  # all that are cited; a row that cites fewer says which
+
+    @property
+    def open(self) -> tuple[Finding, ...]:
+        """What nobody has decided yet."""
+        return _open(finding for finding, _ in self.rows)
+
+
+def _open(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.status.word == "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,17 +383,17 @@ class TierReport:
     @property
     def decisions(self) -> tuple[Subject, ...]:
         """Whom a decision is needed about: the gravest first; of one severity groups, then those with most findings."""
-        waiting = [subject for subject in (*self.shared, *self.customers) if subject.open]
-        return tuple(
-            sorted(
-                waiting, key=lambda one: (SEVERITIES.index(one.open[0].severity), one.kind != "group", -len(one.open))
-            )
-        )
+        waiting = [subject for subject in (*self.shared, *self.customers) if subject.waiting]
+
+        def order(one: Subject) -> tuple[int, bool, int]:
+            return SEVERITIES.index(one.waiting[0].severity), one.kind != "group", -len(one.waiting)
+
+        return tuple(sorted(waiting, key=order))
 
     @property
     def open(self) -> tuple[Finding, ...]:
         """Every finding that nobody has decided yet, gravest first."""
-        return tuple(finding for finding in self.findings if finding.status.word == "open")
+        return _open(self.findings)
 
     def reasons(self, *verdicts: str) -> tuple[Reason, ...]:
         """Why checks ended with one of the verdicts, over all rules, most checks first."""

@@ -46,9 +46,9 @@ def test_what_nobody_decided_is_open(report: TierReport) -> None:
 def test_a_decision_is_needed_once_for_each_subject_gravest_first(report: TierReport) -> None:
     first = report.decisions[0]
     assert (first.kind, first.id) == ("group", GROUP)
-    severities = [subject.open[0].severity for subject in report.decisions]
+    severities = [subject.waiting[0].severity for subject in report.decisions]
     assert severities == sorted(severities, key=["critical", "high", "medium", "low"].index)
-    assert sorted(one.id for subject in report.decisions for one in subject.open) == sorted(
+    assert sorted(one.id for subject in report.decisions for one in subject.waiting) == sorted(
         one.id for one in report.open
     )
     assert len({(subject.kind, subject.id) for subject in report.decisions}) == len(report.decisions)

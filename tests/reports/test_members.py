@@ -87,7 +87,9 @@ def test_every_finding_is_told_once_and_figures_decisions_and_lines_stay(session
     assert ids([*in_full(report), *(finding for finding, _ in rows)]) == ids(report.findings)
     assert len(report.findings) == len(before.findings) + 30
     assert len(report.open) == len(before.open) + 30
-    assert {subject.id for _, subject in rows} < {subject.id for subject in report.decisions}
+    assert [one.id for one in report.decisions].count(GROUP) == 1
+    assert sum(len(one.waiting) for one in report.decisions) == len(report.open), "each waits with one decision"
+    assert len(report.decisions) == len(before.decisions), "the group's members wait with the group"
     folder = render_tier(session, run.id, "build", tmp_path)[0].parent
     lines = [json.loads(line) for line in (folder / "findings.jsonl").read_text("utf-8").splitlines()]
     assert sorted(line["finding_id"] for line in lines) == ids(report.findings)
