@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 Unit = Literal["account", "group", "key", "customer", "network"]
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["draft", "shadow", "active", "retired"]
-Explanation = Literal["open", "loose"]
-"""What would explain a group's link: one network or payer in the open, or that few accounts share a possession."""
+Explanation = Literal["open", "organisation", "loose"]
+"""What would explain a group's link: one network or payer in the open, one organisation's mail, or few possessions."""
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
 

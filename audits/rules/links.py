@@ -40,20 +40,21 @@ def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
         )
     if row.disposable >= terms.tied_share_min:
         return reasons
-    roof, organisation, payer = (
-        f"{row.one_network:.0%} of its accounts work from one network",
-        f"{row.one_domain:.0%} of its accounts have one organisation's mail",
-        f"one instrument pays for {row.one_instrument:.0%} of its accounts",
+    holders: tuple[tuple[Explanation, str, float, float], ...] = (
+        ("open", f"{row.one_network:.0%} of its accounts work from one network", row.one_network, row.several),
+        # an agency has more machines than one
+        ("open", f"one instrument pays for {row.one_instrument:.0%} of its accounts", row.one_instrument, row.circles),
+        # whoever hides may have a domain of his own as well
+        (
+            "organisation",
+            f"{row.one_domain:.0%} of its accounts have one organisation's mail",
+            row.one_domain,
+            row.several,
+        ),
     )
-    for holder, share, tied in (
-        (roof, row.one_network, row.several),
-        (organisation, row.one_domain, row.several),
-        (payer, row.one_instrument, row.circles),  # an agency has more machines than one
-    ):
+    for reason, holder, share, tied in holders:
         if share >= terms.holder_share_min and tied < terms.tied_share_min:
             apart = "no card, device or key" if tied == 0 else f"only for {tied:.0%} a card, device or key"
-            reasons["open"] = (
-                f"{holder} and {apart} ties them in circles: a class, an office or an agency looks like this"
-            )
-            break
+            looks = f"{holder} and {apart} ties them in circles: a class, an office or an agency looks like this"
+            reasons.setdefault(reason, looks)
     return reasons

@@ -55,7 +55,8 @@ def needs_of(rule: Rule) -> str:
 
 
 _EXPLAINED = {
-    "open": "of a group that one network, organisation or payer holds in the open",
+    "open": "of a group that one network or payer holds in the open",
+    "organisation": "of a group with one organisation's mail",
     "loose": "of a group of which few share a card, a device or a key",
 }
 

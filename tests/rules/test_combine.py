@@ -135,6 +135,14 @@ def test_what_is_asked_for_is_medium_although_one_network_explains_the_link():
     ]  # fmt: skip
 
 
+def test_one_organisation_s_mail_explains_less_than_one_roof():
+    one: Explained = {"g1": {"organisation": "they have one mail"}}
+    assert lowered(says("R04", found()), says("R05", found()), links=one) == ["medium", "medium"]
+    assert lowered(says("R13", found(severity="medium")), says("R08", found()), links=one) == ["medium", "high"]
+    both: Explained = {"g1": {**CLASS["g1"], **one["g1"]}}
+    assert lowered(says("R04", found()), links=both) == ["low"]
+
+
 def test_a_timetable_explains_shared_limits_and_no_volume():
     assert lowered(says("R10", found()), says("R04", found()), links=LOOSE) == ["medium", "high"]
     three = says("R04", found()), says("R05", found()), says("R10", found())

@@ -37,7 +37,9 @@ def told(url, terms=SHIPPED, **shares):
         ({"one_network": 0.8, "several": 0.49}, {"open"}),
         ({"one_network": 0.79, "several": 0.49}, set()),
         ({"one_network": 0.8, "several": 0.5, "circles": 0.0}, set()),
-        ({"one_domain": 0.8, "several": 0.49}, {"open"}),
+        ({"one_domain": 0.8, "several": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "several": 0.5}, set()),
+        ({"one_domain": 0.9, "one_network": 0.9, "several": 0.0}, {"open", "organisation"}),
         ({"one_domain": 0.79, "several": 0.49}, set()),
         ({"one_instrument": 0.8, "several": 1.0, "circles": 0.49}, {"open"}),
         ({"one_instrument": 0.79, "circles": 0.49}, set()),
@@ -57,7 +59,7 @@ def test_a_book_without_the_section_explains_nothing(url):
 
 
 def test_the_operator_s_shares_decide(url):
-    assert set(told(url, OpenLinks(0.1, 1.1))["g"]) == {"open", "loose"}
+    assert set(told(url, OpenLinks(0.1, 1.1))["g"]) == {"open", "organisation", "loose"}
 
 
 def test_words_give_the_figures(url):
@@ -70,5 +72,5 @@ def test_words_give_the_figures(url):
 
 
 def test_of_several_holders_the_first_is_told(url):
-    said = told(url, one_domain=0.9, one_instrument=1.0, several=0.0, circles=0.0)["g"]
-    assert said["open"].startswith("90% of its accounts have one organisation's mail and no card, device or key ties")
+    said = told(url, one_network=0.9, one_instrument=1.0, several=0.0, circles=0.0)["g"]
+    assert said["open"].startswith("90% of its accounts work from one network and no card, device or key ties")

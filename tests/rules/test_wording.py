@@ -52,6 +52,6 @@ def test_a_kind_of_finding_may_have_its_own_sentence() -> None:
 def test_what_lowers_a_finding_is_said_by_the_rule() -> None:
     assert explained_of(rule("Found.")) == ""
     assert explained_of(rule("Found.", explained={"open": "low", "loose": "medium"})) == (
-        "Of a group that one network, organisation or payer holds in the open at most low; "
+        "Of a group that one network or payer holds in the open at most low; "
         "of a group of which few share a card, a device or a key at most medium"
     )
