@@ -16,7 +16,8 @@ from audits.ledger.read import SEVERITY_RANK, Horizon, Recorded, earlier_periods
 from audits.periods import Period
 from audits.policy import Book
 from audits.standing.states import weighs
-from reports.model import Gone, SincePeriod, SinceRevision, TrendPoint
+from reports.model import TrendPoint
+from reports.since import Gone, SincePeriod, SinceRevision
 from reports.wording import Key, Past, Words, key_of, subject_of
 
 PERIODS_BACK = 12

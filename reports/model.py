@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from audits.ledger.read import Status
 from audits.periods import Period
+from reports.since import SincePeriod, SinceRevision
 
 SEVERITIES = ("critical", "high", "medium", "low")
 """Gravest first: the order in which a reader meets them."""
@@ -211,45 +212,6 @@ class MemberFindings:
 
 def _open(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.status.word == "open")
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A finding of an earlier report that this one no longer has, and what became of it."""
-
-    rule_id: str
-    title: str
-    subject: str
-    severity: str
-    became: Literal["resolved", "not_judged", "left"]
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SincePeriod:
-    """What changed against the newest audit of the period before, by rule and subject."""
-
-    period: Period
-    revision: int
-    counts: Mapping[str, int]  # by ChangeWord
-    gone: tuple[Gone, ...]
-    customers: int  # audited then
-    good_standing: int  # of them
-
-    def became(self, word: str) -> int:
-        """How many of the earlier findings became this."""
-        return sum(one.became == word for one in self.gone)
-
-
-@dataclass(frozen=True, slots=True)
-class SinceRevision:
-    """What changed against the revision of this period that the reader has, and why it was made anew."""
-
-    revision: int
-    causes: tuple[str, ...]
-    added: tuple[str, ...]  # finding ids
-    withdrawn: tuple[Gone, ...]
-    altered: tuple[str, ...]  # finding ids whose severity or figures differ
 
 
 @dataclass(frozen=True, slots=True)

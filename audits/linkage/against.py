@@ -21,9 +21,7 @@ from audits.periods import Period
 def against(connection: Connection, period: Period, grouping: Grouping, names: list[str]) -> Iterator[dict[str, Any]]:
     """A row for each group and kind that was recorded of its accounts or joined them; members are written already."""
     known, evidence, joins = _recorded(connection, period), grouping.evidence, grouping.joined.joins
-    group_of = np.full(len(evidence.account_ids), len(names), np.int64)
-    for number, group in enumerate(grouping.groups):
-        group_of[group] = number
+    group_of = grouping.group_of(nowhere=len(names))
     for kind_no, kind in enumerate(KINDS):
         of_kind = joins & (evidence.kind[evidence.value] == kind_no)
         joined = np.bincount(group_of[np.unique(evidence.account[of_kind])], minlength=len(names) + 1)

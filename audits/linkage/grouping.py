@@ -29,6 +29,13 @@ class Grouping:
     counted: Counted
     parties: int  # all there are
 
+    def group_of(self, nowhere: int = -1) -> Ints:
+        """Each account's group by its number in ``groups``; ``nowhere`` for an account in none."""
+        numbers = np.full(len(self.evidence.account_ids), nowhere, np.int64)
+        for number, group in enumerate(self.groups):
+            numbers[group] = number
+        return numbers
+
 
 def group(evidence: Evidence, hourly: Hourly, usage: Usage, params: Params) -> Grouping:
     """Make the groups; the same evidence gives the same groups in whatever order its rows come."""

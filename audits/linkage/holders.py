@@ -18,12 +18,10 @@ from audits.linkage.grouping import Grouping
 from audits.linkage.params import Params
 from audits.linkage.sightings import shared_values
 from audits.periods import Period
-from audits.rollups.account_client_day import account_client_day
+from audits.rollups.account_client_day import FOR_HIRE, account_client_day
 
 NETWORKS = ("client_network", "signup_network")
 """Where accounts work; where that is not recorded of a group, where they were opened."""
-FOR_HIRE = ("hosting", "vpn", "tor")
-"""Addresses that anybody may rent: no roof that people share."""
 
 
 def holders(
@@ -34,9 +32,7 @@ def holders(
     rented = np.zeros(len(evidence.kind), bool)
     rented[_rented(connection, period, since)] = True
     sizes = np.array([len(group) for group in grouping.groups], np.int64)
-    group_of = np.full(len(evidence.account_ids), -1, np.int64)
-    for number, group in enumerate(grouping.groups):
-        group_of[group] = number
+    group_of = grouping.group_of()
     rows = np.flatnonzero(group_of[evidence.account] >= 0)
     rows = rows[_ties(group_of[evidence.account[rows]], rows, evidence)]
     few = (grouping.counted.parties <= params.hub_from(grouping.parties))[evidence.value[rows]]

@@ -118,9 +118,7 @@ def _edges(
 ) -> Iterator[Row]:  # fmt: skip
     """The evidence inside each group: values that two of its customers share and that few others have."""
     evidence, counted = grouping.evidence, grouping.counted
-    group_of = np.full(len(evidence.account_ids), -1, np.int64)
-    for number, group in enumerate(grouping.groups):
-        group_of[group] = number
+    group_of = grouping.group_of()
     few = counted.parties <= params.hub_from(grouping.parties)
     told = (group_of[evidence.account] >= 0) & (few[evidence.value] | grouping.joined.joins)
     rows = np.flatnonzero(told)
@@ -181,9 +179,7 @@ def _bits(grouping: Grouping, value: int) -> float:
 
 def _summaries(grouping: Grouping, names: list[str]) -> Iterator[Row]:
     evidence = grouping.evidence
-    group_of = np.full(len(evidence.account_ids), -1, np.int64)
-    for number, group in enumerate(grouping.groups):
-        group_of[group] = number
+    group_of = grouping.group_of()
     rows = np.flatnonzero(grouping.joined.joins)
     made_of = np.unique(np.stack([group_of[evidence.account[rows]], evidence.kind[evidence.value[rows]]]), axis=1)
     kinds: dict[int, list[int]] = defaultdict(list)

@@ -9,6 +9,9 @@ from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, St
 from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
+FOR_HIRE = ("hosting", "vpn", "tor")
+"""Kinds of address that anybody may rent: no place in which people are together."""
+
 account_client_day = Table(
     "account_client_day",
     audit_metadata,

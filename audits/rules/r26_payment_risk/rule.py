@@ -28,7 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.rollups.account_client_day import account_client_day
+from audits.rollups.account_client_day import FOR_HIRE, account_client_day
 from audits.rules.base import SEVERITIES, Found
 from audits.rules.customers import held_records, open_accounts, together
 from audits.rules.listed import listed
@@ -40,7 +40,6 @@ from audits.warehouse.tables import account_payments, accounts, payment_events
 SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "chargeback", "country mismatch"
 TRIED = ("charge", "decline")
 LIMITS = ("accounts_min", "charges_min", "declines_share_min", "chargebacks_min", "household_share_min")
-NOWHERE = ("hosting", "vpn", "tor")  # networks that are no place in which people are together
 TOGETHER = 2  # one alone shares no place with anybody
 AT_ONE_PLACE = "most of them work from one network, as a household or an office does"
 ANYWHERE = "nothing shows that they are one household or office"
@@ -175,7 +174,7 @@ def _instruments(scope: Scope) -> Subquery:
     seen = (
         select(h.c.instrument_hash, h.c.party, n.client_net_hash)
         .where(n.account_id == h.c.account_id, n.day.between(scope.period.first_day, scope.period.last_day))
-        .where(n.n_ok > 0, n.client_net_hash.is_not(None), n.ip_type.not_in(NOWHERE))
+        .where(n.n_ok > 0, n.client_net_hash.is_not(None), n.ip_type.not_in(FOR_HIRE))
         .distinct()
         .cte("seen")
     )
