@@ -151,7 +151,7 @@ def _signs(scope: Scope) -> Subquery:
         "languages": and_(x.n >= x.limit_languages_min, or_(x.known_lang < enough, x.known_topic_id < enough)),
         "system_prompts": and_(x.n >= x.limit_system_prompts_min, x.prompts_told < x.n),
         "foreign": or_(x.known_ip_country < enough, h.account_id.is_(None)),
-        "no_clause": or_(c.silent > 0, literal("contracts" in scope.unrecorded)),
+        "no_clause": or_(c.refused == 0, literal("contracts" in scope.unrecorded)),
     }
     one = {name: case((condition, 1), else_=0) for name, condition in found.items()}
     may = [case((condition, 0), (unknown[name], 1), else_=0) for name, condition in found.items()]
@@ -204,14 +204,13 @@ def _use(scope: Scope) -> CTE:
 
 
 def _clauses(scope: Scope) -> Subquery:
-    """Rows of use under a contract that refuses resale, and under one of which that is not recorded."""
+    """Rows of use under a contract that refuses resale.
+
+    None permits it, of what is judged here: where none refuses it either, the contracts do not tell.
+    """
     u, c = _judged(scope, account_day), contracts.c
     return (
-        select(
-            *_by_key(u),
-            func.count().filter(~c.resale_permitted).label("refused"),
-            func.count().filter(c.resale_permitted.is_(None)).label("silent"),
-        )
+        select(*_by_key(u), func.count().filter(~c.resale_permitted).label("refused"))
         .where(_in_force(c, u))
         .group_by(*_by_key(u))
         .subquery("clauses")
