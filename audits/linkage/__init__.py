@@ -20,6 +20,21 @@ world  method  precision  recall  F1     CPU time
 503    Splink  0.588      0.354   0.442  4.9 s
 =====  ======  =========  ======  =====  ========
 
+On three worlds of another generator, written from the domain's facts alone and knowing nothing of this package, with
+16,000 accounts and 18 campaigns each; the third took no part in choosing anything. Found is a campaign of which a group
+holds 80 % and to 95 % nobody else; F1 is over pairs that touch a campaign. Before is what shared values and accounts
+compared one by one find, after with batches compared by what they do together (:mod:`audits.linkage.likeness`) and with
+those taken in that follow a crowd (:mod:`audits.linkage.following`). No harmless account came into a group by it.
+
+=====  ===========  =====  ==========  =====
+world  found        F1     found       F1
+       before              after
+=====  ===========  =====  ==========  =====
+1      15           0.837  18          0.997
+2      11           0.659  18          0.990
+3      11           0.767  17          0.998
+=====  ===========  =====  ==========  =====
+
 Splink weighs pairs of records that describe one person, and is the better tool for that. Here two accounts of a
 campaign may have nothing in common but a third one, a value's weight changes as its holders turn out to be one party, a
 value that many share must count for nothing, and much of the evidence is behaviour, which no comparison of columns has.

@@ -3,7 +3,8 @@
 Requests are counted by slots of an hour. What is left after a party's own daily total and its own hours of the day are
 taken out, and after what all parties have in common in a slot (an outage, a release), is noise for people who know
 nothing of each other; for accounts that one scheduler feeds it is the same. Parties are compared only with those that
-share a value with them, and groups that other evidence made with each other: never all pairs.
+share a value with them, and groups that other evidence made with each other: never all pairs. What only does as a
+crowd does is compared with it in :mod:`audits.linkage.following`.
 """
 
 from __future__ import annotations
@@ -131,10 +132,9 @@ def _scale(left: Matrix) -> float:
     return max(1.0, float(1.4826 * np.median(np.abs(z))), float(np.quantile(np.abs(z), 0.99) / 2.576))
 
 
-def synchronised(evidence: Evidence, party: Ints, hourly: Hourly, params: Params) -> list[Ints]:
+def synchronised(evidence: Evidence, party: Ints, hourly: Hourly, left: Residuals, params: Params) -> list[Ints]:
     """Stars of accounts that are synchronised: inside a shared weak value, and across groups; each by its accounts."""
     party_of_account = party[evidence.customer]
-    left = residuals(hourly, party_of_account, params)
     found = [*_inside_values(evidence, party, left, params), *_across_groups(party, left, params)]
     busy = np.diff(hourly.counts.indptr) > 0
     return _widest([np.flatnonzero(np.isin(party_of_account, parties) & busy) for parties in found])
@@ -186,7 +186,7 @@ def _movements(rows: Matrix, scale: float, least: float, floor: Floats, params: 
         z = _with(part, weight) / scale
         if np.count_nonzero(z >= params.z_inside) < params.least_synchronised:
             return
-        moving = np.flatnonzero(z >= np.maximum(_cut(z, least, params), floor[remaining]))
+        moving = np.flatnonzero(z >= np.maximum(cut_of(z, least, params), floor[remaining]))
         if len(moving) < params.least_synchronised:
             return
         yield remaining[moving]
@@ -201,7 +201,7 @@ def _roughly(rows: Matrix) -> Floats:
     return np.asarray((product - own) / np.sqrt(own * others / rows.shape[1] + 1e-9), np.float64)
 
 
-def _cut(z: Floats, least: float, params: Params) -> float:
+def cut_of(z: Floats, least: float, params: Params) -> float:
     """The least z whose holders are there by chance in few cases: as many do not move as twice those below zero."""
     still = 2 * np.count_nonzero(z < 0)
     for cut in np.arange(least, params.z_inside, 0.25):
@@ -212,8 +212,12 @@ def _cut(z: Floats, least: float, params: Params) -> float:
 
 def _with(rows: Matrix, weight: Floats | Matrix) -> Floats:
     """z of each row with the weighted sum of the others."""
-    others = weight @ rows - weight[:, None] * rows
-    product = rows * others
+    return z_of(rows, weight @ rows - weight[:, None] * rows)
+
+
+def z_of(rows: Matrix, rhythm: Floats | Matrix) -> Floats:
+    """z of each row with a rhythm: one for all, or one for each."""
+    product = rows * rhythm
     return np.asarray(product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9), np.float64)
 
 
@@ -244,7 +248,6 @@ def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Int
         for start in range(0, len(left.left), _AT_ONCE):
             part = left.left[start : start + _AT_ONCE]
             own = np.isin(np.arange(start, start + len(part)), members)
-            product = part * (together - np.where(own[:, None], part, 0))
-            z = product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9)
+            z = z_of(part, together - np.where(own[:, None], part, 0))
             moving.append(start + np.flatnonzero(z >= params.z_across * left.scale))
         yield left.party[np.concatenate(moving)]

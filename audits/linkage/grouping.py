@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audits.linkage.activity import Hourly, synchronised
+from audits.linkage.activity import Hourly, residuals, synchronised
 from audits.linkage.evidence import Evidence, Ints
+from audits.linkage.following import following
+from audits.linkage.habits import Habits
 from audits.linkage.holding import Held, stand_or_hold, without_bridges
 from audits.linkage.joining import Counted, Joined, Stars, count, join, weak_pairs
-from audits.linkage.likeness import habits, resembling
+from audits.linkage.likeness import resembling
 from audits.linkage.params import Params
 from audits.linkage.successors import successors
 from audits.linkage.uniformity import Usage, uniform
@@ -37,18 +39,25 @@ class Grouping:
         return numbers
 
 
-def group(evidence: Evidence, hourly: Hourly, usage: Usage, params: Params) -> Grouping:
+def group(evidence: Evidence, hourly: Hourly, usage: Usage, habits: Habits, params: Params) -> Grouping:
     """Make the groups; the same evidence gives the same groups in whatever order its rows come."""
     pairs = weak_pairs(evidence, params)
     joined = join(evidence, pairs, None, params)
-    known = habits(usage, hourly, params)
     for _ in range(_MOST_PASSES):
-        together = synchronised(evidence, joined.party, hourly, params)
-        replaced = successors(evidence, joined.party, params)
-        alike = [*uniform(evidence, joined.party, usage, params), *resembling(evidence, joined.party, known, params)]
-        if not (together or replaced or alike):
-            break
+        # Looked at are parties as they stand without a chance tie, or what such a tie joined would never be compared.
+        apart = without_bridges(evidence, joined, params)
+        left = residuals(hourly, apart.party[evidence.customer], params)
+        together = synchronised(evidence, apart.party, hourly, left, params)
+        together += following(evidence, apart.party, left, habits, usage, params)
+        replaced = successors(evidence, apart.party, params)
+        alike = uniform(evidence, apart.party, usage, params)
         evidence = evidence.plus("synchronised", together).plus("uniform_use", alike).plus("hand_over", replaced)
+        joined = join(evidence, pairs, joined, params)
+        # What crowds have of their own is known by now, so that batches of two campaigns of one make stay apart.
+        batches = resembling(evidence, without_bridges(evidence, joined, params), habits, usage, params)
+        evidence = evidence.plus("uniform_use", batches)
+        if not (together or replaced or alike or batches):
+            break
         joined = join(evidence, pairs, joined, params)
     joined = without_bridges(evidence, joined, params)
     groups, held = stand_or_hold(evidence, pairs, joined, params)

@@ -35,10 +35,11 @@ def without_bridges(evidence: Evidence, joined: Joined, params: Params) -> Joine
     joins = joined.joins.copy()
     joins[np.concatenate(cut)] = False
     rows, n = np.flatnonzero(joins), evidence.customers
-    graph = coo_array(
-        (np.ones(len(rows), np.int8), (evidence.customer[evidence.account[rows]], n + evidence.value[rows])),
-        shape=(n + len(evidence.kind), n + len(evidence.kind)),
-    )
+    owner = evidence.customer[evidence.account[rows]]
+    # A value has a node in each party: two parties that it took part in joining, each with another value, stay two.
+    nodes, node = np.unique(evidence.value[rows] * n + joined.party[owner], return_inverse=True)
+    ends = owner, n + node
+    graph = coo_array((np.ones(len(rows), np.int8), ends), shape=(n + len(nodes), n + len(nodes)))
     label = connected_components(graph, directed=False)[1][:n]
     return Joined(np.unique(label, return_inverse=True)[1].astype(np.int64), joins)
 

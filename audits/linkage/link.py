@@ -11,6 +11,7 @@ from audits.linkage import sightings
 from audits.linkage.activity import read_hourly
 from audits.linkage.evidence import read_evidence
 from audits.linkage.grouping import group
+from audits.linkage.habits import read_habits
 from audits.linkage.inputs import digest_of
 from audits.linkage.params import DEFAULT, Params
 from audits.linkage.record import record
@@ -38,4 +39,5 @@ def link(warehouse: Warehouse, period: Period, *, since: date | None = None, par
         evidence = read_evidence(connection)
         hourly = read_hourly(connection, since, period.last_day, len(evidence.account_ids), params)
         usage = read_usage(connection, since, period.last_day, params)
-        return record(connection, period, since, group(evidence, hourly, usage, params), inputs, params)
+        habits = read_habits(connection, since, period.last_day, params)
+        return record(connection, period, since, group(evidence, hourly, usage, habits, params), inputs, params)

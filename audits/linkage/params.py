@@ -38,10 +38,12 @@ class Params:
     least_spread: float = 0.2  # where all accounts are alike, two that are say nothing (spread of ln)
     least_alike: int = 5  # a spread wants a few to be estimated from
     alike_spread: float = 0.35  # a third of the tier's spread: a factor of 1.5 where others differ by 3 to 4
-    alike_away: float = 3.0  # spreads from the middle within which an account is one of them
+    alike_away: float = 3.0  # spreads from the middle within which an account, or a batch, is one of them
     alike_volume: float = 1.0  # in spreads of the tier: a campaign's accounts differ by half of one, strangers by more
-    alike_lengths: float = 0.3  # ... of input and output, which one machine makes of one length
-    alike_shares: float = 0.1  # of requests in a quarter of the day, or on weekends
+    alike_lengths: float = 0.5  # ... of input and output: one machine's are of one length, unless mixed with others'
+    alike_shares: float = 0.1  # of requests: 150 of them leave a share open by 0.04, and two of it are compared
+    alike_together: float = 0.5  # in all these together, root mean square: batches of one machine differ by half of it
+    most_strangers: int = 20_000  # to hold groups against: shows what one in two thousand does, in bounded time
     least_resembling: int = 4  # groups: three of a hundred may be alike by chance
     ban_days_before: float = 1.0  # a second pool may be opened as the first one falls
     ban_days_after: float = 3.0  # a banned pool is replaced at once; after days it might be anybody

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-from scipy.special import gammainc
+from scipy.special import chdtri, gammainc
 from sqlalchemy import Connection, func, select
 
-from audits.linkage.evidence import Evidence, Floats, Ints, stretches
+from audits.linkage.evidence import Evidence, Flags, Floats, Ints, stretches
 from audits.linkage.joining import threshold
 from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
@@ -26,6 +26,8 @@ from audits.rollups.account_day import account_day
 # two campaigns of one make may well run in the same weeks.
 _ASKED = np.isin([kind.name for kind in KINDS], ["system_prompt", "prompt_template", "signup_burst"])
 _MAD_TO_SD = 1.4826
+_LEAST_SPREAD = 0.05  # accounts that spread less have no spread, and yet differ by a request or two
+_DOUBT = 0.05  # a spread is at most its upper limit in nineteen cases of twenty
 _EFFICIENCY = 0.5  # a spread from the median of deviations knows half as much as one from squares
 
 
@@ -39,6 +41,8 @@ class Usage:
 
     account: Ints
     features: Floats  # (accounts, 3): volume first
+    unit: Floats  # 3: the spread, infinite where all accounts are alike
+    deviation: Floats  # 3: standard deviation in these units where it is less than one, as without tails; else one
 
 
 def read_usage(connection: Connection, first: date, last: date, params: Params) -> Usage:
@@ -69,9 +73,9 @@ def read_usage(connection: Connection, first: date, last: date, params: Params) 
     for number in range(len(tiers)):
         away[tier == number] -= np.median(features[tier == number], axis=0)
     spread = _spread(away)
-    return Usage(
-        np.array([row[0] for row in rows], np.int64), features / np.where(spread > params.least_spread, spread, np.inf)
-    )
+    unit = np.where(spread > params.least_spread, spread, np.inf)
+    deviation = np.where(np.isfinite(unit), np.minimum(away.std(axis=0) / unit, 1.0), 1.0) if len(rows) else np.ones(3)
+    return Usage(np.array([row[0] for row in rows], np.int64), features / unit, unit, deviation)
 
 
 def uniform(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> list[Ints]:
@@ -91,14 +95,31 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> Ite
             continue
         features = usage.features[row[start:end]]
         spread = _spread(features)
-        bits = _bits(spread, _EFFICIENCY * (end - start - 1))
+        # Where nobody is out of line, squares know twice as much; the better of two tests costs a bit.
+        robust = _bits(spread, _EFFICIENCY * (end - start - 1))
+        bits = np.maximum(robust, _bits(features.std(axis=0, ddof=1) / usage.deviation, end - start - 1.0)) - 1
         compared = spread > 0
         if spread[0] > params.alike_spread or bits[0] < needed / 3 or bits[compared].sum() < needed:
             continue
-        away = np.abs(features - np.median(features, axis=0)) / np.maximum(spread, 0.05)
-        alike = account[start:end][(away <= params.alike_away).all(axis=1)]
+        alike = account[start:end][_alike(features, usage.features, np.maximum(spread, _LEAST_SPREAD), params)]
         if len(np.unique(party_of[alike])) > 1 and len(alike) >= params.least_alike:
             yield alike
+
+
+def _alike(features: Floats, everyone: Floats, spread: Floats, params: Params) -> Flags:
+    """Which are near the middle; how widely a few spread is not well known, so strangers' chance to be there decides.
+
+    Nine accounts may well spread twice as widely as they seem to. Within what the spread may be are taken in those that
+    are there by chance in few cases, by the share of everyone that is.
+    """
+    middle, n = np.median(features, axis=0), len(features)
+    away = np.abs(features - middle) / spread
+    near = np.asarray((away <= params.alike_away).all(axis=1))
+    freedom = _EFFICIENCY * (n - 1)
+    at_most = params.alike_away * np.sqrt(freedom / chdtri(freedom, 1 - _DOUBT))
+    nearer = np.asarray((away <= at_most).all(axis=1))
+    by_chance = np.mean((np.abs(everyone - middle) / spread <= at_most).all(axis=1)) * np.count_nonzero(~near)
+    return nearer if by_chance <= (1 - params.purity) * np.count_nonzero(nearer & ~near) else near
 
 
 def _spread(features: Floats) -> Floats:
