@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode
 
 from audits.errors import AuditsError
 from audits.periods import Period
@@ -141,9 +142,7 @@ def spread(name: str) -> Iterator[str]:
 def read_cases(file: Path) -> tuple[Case, ...]:
     """All cases of a file, in order; raises AuditsError with the place of the first mistake."""
     try:
-        text = file.read_text("utf-8")
-        content = YAML(typ="safe", pure=True).load(text) or {}
-        lines = _lines(text)
+        content, lines = _parsed(file.read_text("utf-8"))
     except OSError as error:
         raise AuditsError(
             "The rule has no cases.", where=str(file), fix="Write cases.yaml beside rule.yaml."
@@ -222,10 +221,16 @@ def _check_names(case: Case) -> None:
         raise ValueError(f"a case of kind {case.kind} finds nothing")
 
 
-def _lines(text: str) -> list[int]:
-    """The line of each case, from 1."""
-    top = YAML(typ="safe", pure=True).compose(text)
-    for key, node in getattr(top, "value", None) or []:
-        if key.value == "cases" and isinstance(node.value, list):
-            return [one.start_mark.line + 1 for one in node.value]
-    return []
+def _parsed(text: str) -> tuple[Any, list[int]]:
+    """What the file says, and the line of each case, from 1."""
+    yaml = YAML(typ="safe", pure=True)
+    top = yaml.compose(text)
+    if top is None:
+        return {}, []
+    lines = [
+        one.start_mark.line + 1
+        for key, node in (top.value if isinstance(top, MappingNode) else [])
+        if key.value == "cases" and isinstance(node.value, list)
+        for one in node.value
+    ]
+    return yaml.constructor.construct_document(top), lines  # the tree that stands: reading a long file takes seconds

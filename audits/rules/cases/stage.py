@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 import psycopg
-from sqlalchemy import Engine, create_engine, delete, insert
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, exists, insert, literal, select, union_all
 from sqlalchemy.engine import make_url
 
 from audits.rules.cases.format import Row
@@ -37,16 +37,23 @@ def _make_source(engine: Engine) -> None:
 def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
     """Exactly these rows in the contract's tables."""
     with engine.begin() as connection:
-        for table in source_metadata.sorted_tables:
+        for table in _holding(connection, source_metadata.sorted_tables):
             connection.execute(delete(table))
+        for table in source_metadata.sorted_tables:
             if many := rows.get(table.name):
                 connection.execute(insert(table), many)
 
 
 def _clear_own(engine: Engine) -> None:
     with engine.begin() as connection:
-        for table in audit_metadata.sorted_tables:
+        for table in _holding(connection, audit_metadata.sorted_tables):
             connection.execute(delete(table))
+
+
+def _holding(connection: Connection, tables: Sequence[Table]) -> list[Table]:
+    """Those that hold any row: one question costs less than emptying forty tables, of which a case fills ten."""
+    held = union_all(*(select(literal(number)).where(exists().select_from(t)) for number, t in enumerate(tables)))
+    return [tables[number] for number in connection.execute(held).scalars()]
 
 
 class DuckStage:
