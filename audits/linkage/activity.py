@@ -1,10 +1,10 @@
 """Synchronised activity: who is busy in the same hours, beyond what day and week make the same for everybody.
 
-Requests are counted by slots of an hour. What is left after a party's own daily total and its own hours of the day are
-taken out, and after what all parties have in common in a slot (an outage, a release), is noise for people who know
-nothing of each other; for accounts that one scheduler feeds it is the same. Parties are compared only with those that
-share a value with them, and groups that other evidence made with each other: never all pairs. What only does as a
-crowd does is compared with it in :mod:`audits.linkage.following`.
+Requests are counted by slots of an hour. What is left after a party's own daily total and its own hours of the day in
+those weeks are taken out, and after what all parties have in common in a slot (an outage, a release), is noise for
+people who know nothing of each other; for accounts that one scheduler feeds it is the same, day after day. Parties are
+compared only with those that share a value with them, and groups that other evidence made with each other: never all
+pairs. What only does as a crowd does is compared with it in :mod:`audits.linkage.following`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Residuals:
     party: Ints
     row: Ints
     scale: float
+    days: int
 
 
 def read_hourly(connection: Connection, first: date, last: date, n_accounts: int, params: Params) -> Hourly:
@@ -88,23 +89,29 @@ def residuals(hourly: Hourly, party_of_account: Ints, params: Params) -> Residua
     counts = (counts @ fold).tocsr()
     left = np.empty(counts.shape, np.float32)
     for start in range(0, len(chosen), _AT_ONCE):
-        left[start : start + _AT_ONCE] = _left_over(counts[start : start + _AT_ONCE].toarray(), hourly.weekend)
+        left[start : start + _AT_ONCE] = _left_over(
+            counts[start : start + _AT_ONCE].toarray(), hourly.weekend, params.profile_days
+        )
     left[:, _shocks(left)] = 0
     row = np.full(n, -1, np.int64)
     row[chosen] = np.arange(len(chosen))
-    return Residuals(left, chosen, row, _scale(left))
+    return Residuals(left, chosen, row, _scale(left), len(hourly.weekend))
 
 
-def _left_over(counts: Matrix, weekend: NDArray[np.bool_]) -> Matrix:
-    """Residuals in their own spread, against the party's own daily totals and own hours on weekdays and weekends."""
+def _left_over(counts: Matrix, weekend: NDArray[np.bool_], profile_days: int) -> Matrix:
+    """Residuals in their own spread, against the party's own daily totals and own hours on weekdays and weekends.
+
+    Hours are its own for ``profile_days``: over a longer time whatever sets in between makes strangers alike, who are
+    awake by day before it and busy round the clock after.
+    """
     days = len(weekend)
     x = counts.reshape(len(counts), days, -1)
     total = x.sum(axis=2, keepdims=True)
     expected = np.zeros_like(x)
-    for kind in (False, True):
-        some = x[:, weekend == kind]
-        hours = some.sum(axis=1, keepdims=True) + 0.5
-        expected[:, weekend == kind] = total[:, weekend == kind] * (hours / hours.sum(axis=2, keepdims=True))
+    alike = 2 * (np.arange(days) // profile_days) + weekend
+    for some in (alike == kind for kind in np.unique(alike)):
+        hours = x[:, some].sum(axis=1, keepdims=True) + 0.5
+        expected[:, some] = total[:, some] * (hours / hours.sum(axis=2, keepdims=True))
     used = np.broadcast_to(total > 0, x.shape).reshape(len(counts), -1)
     left = np.where(used, ((x - expected) / np.sqrt(expected + 0.1)).reshape(used.shape), 0)
     slots = np.maximum(used.sum(axis=1, keepdims=True), 1)
@@ -165,10 +172,10 @@ def _inside_values(evidence: Evidence, party: Ints, left: Residuals, params: Par
             if end - start > params.hub_from(n):  # so many are compared that a common holiday or shift is found
                 least, floor = params.z_across, np.maximum(floor, params.z_across)
             rows = left.left[left.row[members]]
-            yield from (members[some] for some in _movements(rows, left.scale, least, floor, params))
+            yield from (members[some] for some in _movements(rows, left, least, floor, params))
 
 
-def _movements(rows: Matrix, scale: float, least: float, floor: Floats, params: Params) -> Iterator[Ints]:
+def _movements(rows: Matrix, all_left: Residuals, least: float, floor: Floats, params: Params) -> Iterator[Ints]:
     """Sets of rows that move together, the strongest first; rows of another rhythm are another set.
 
     ``floor`` is each row's own: a group is not carried along on what would do for one account.
@@ -176,14 +183,14 @@ def _movements(rows: Matrix, scale: float, least: float, floor: Floats, params: 
     remaining = np.arange(len(rows))
     while len(remaining) >= params.least_synchronised:
         part = rows[remaining]
-        if np.count_nonzero(_roughly(part) >= 0.8 * params.z_inside * scale) < params.least_synchronised:
+        if np.count_nonzero(_roughly(part) >= 0.8 * params.z_inside * all_left.scale) < params.least_synchronised:
             return
         weight = np.ones(len(part), np.float32)
         own = (part**2).sum(axis=1)
         for _ in range(_POWER):  # towards the rhythm that explains most, each row's own noise left out
             weight = np.maximum(part @ (weight @ part) - own * weight, 0)
             weight /= max(float(np.linalg.norm(weight)), 1e-9)
-        z = _with(part, weight) / scale
+        z = z_of(part, _others(part, weight), all_left.days, params) / all_left.scale
         if np.count_nonzero(z >= params.z_inside) < params.least_synchronised:
             return
         moving = np.flatnonzero(z >= np.maximum(cut_of(z, least, params), floor[remaining]))
@@ -210,15 +217,29 @@ def cut_of(z: Floats, least: float, params: Params) -> float:
     return params.z_inside
 
 
-def _with(rows: Matrix, weight: Floats | Matrix) -> Floats:
-    """z of each row with the weighted sum of the others."""
-    return z_of(rows, weight @ rows - weight[:, None] * rows)
+def _others(rows: Matrix, weight: Matrix) -> Matrix:
+    """The weighted sum of the rows without each one of them."""
+    return np.asarray(weight @ rows - weight[:, None] * rows)
 
 
-def z_of(rows: Matrix, rhythm: Floats | Matrix) -> Floats:
-    """z of each row with a rhythm: one for all, or one for each."""
-    product = rows * rhythm
-    return np.asarray(product.sum(axis=1) / np.sqrt((product**2).sum(axis=1) + 1e-9), np.float64)
+def z_of(rows: Matrix, rhythm: Floats | Matrix, days: int, params: Params) -> Floats:
+    """z of each row with a rhythm, one for all or one for each; none where a few days make all of it."""
+    products = np.asarray(rows * rhythm)
+    z = products.sum(axis=1) / np.sqrt((products**2).sum(axis=1) + 1e-9)
+    by_day = products.reshape(len(products), days, -1).sum(axis=2)
+    steady = by_day.sum(axis=1) / np.sqrt((by_day**2).sum(axis=1) + 1e-9)
+    return np.asarray(np.where(steady >= params.z_steady, z, np.minimum(z, 0)), np.float64)
+
+
+def _steady(one: Matrix, other: Matrix, days: int) -> Matrix:
+    """z over days of each row of ``one`` with each of ``other``."""
+    product, squares = np.zeros((len(one), len(other)), np.float32), np.full((len(one), len(other)), 1e-9, np.float32)
+    width = one.shape[1] // days
+    for start in range(0, one.shape[1], width):
+        of_day = one[:, start : start + width] @ other[:, start : start + width].T
+        product += of_day
+        squares += of_day**2
+    return np.asarray(product / np.sqrt(squares))
 
 
 def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
@@ -233,9 +254,13 @@ def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Int
     for start in range(0, len(rows), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         z = groups[some] @ groups.T / np.sqrt(squares[some] @ squares.T + 1e-9)
-        a, b = np.nonzero(z >= params.z_across * left.scale)
-        one.append(a[a + start < b] + start)
-        other.append(b[a + start < b])
+        moving = z >= params.z_across * left.scale
+        moving &= np.arange(len(z))[:, None] + start < np.arange(len(rows))
+        at, to = np.flatnonzero(moving.any(axis=1)), np.flatnonzero(moving.any(axis=0))
+        steady = _steady(groups[at + start], groups[to], left.days) >= params.z_steady
+        a, b = np.nonzero(moving[np.ix_(at, to)] & steady)
+        one.append(at[a] + start)
+        other.append(to[b])
     if not one:
         return
     edges = np.concatenate(one), np.concatenate(other)
@@ -244,10 +269,10 @@ def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Int
     for number in np.flatnonzero(np.bincount(cluster, minlength=n_clusters) > 1):
         members = rows[cluster == number]
         together = left.left[members].sum(axis=0)
-        moving = []
+        moved = []
         for start in range(0, len(left.left), _AT_ONCE):
             part = left.left[start : start + _AT_ONCE]
             own = np.isin(np.arange(start, start + len(part)), members)
-            z = z_of(part, together - np.where(own[:, None], part, 0))
-            moving.append(start + np.flatnonzero(z >= params.z_across * left.scale))
-        yield left.party[np.concatenate(moving)]
+            z = z_of(part, together - np.where(own[:, None], part, 0), left.days, params)
+            moved.append(start + np.flatnonzero(z >= params.z_across * left.scale))
+        yield left.party[np.concatenate(moved)]

@@ -43,12 +43,12 @@ def _followed(
     # Two crowds of one make have each a rhythm of its own, two parts of one crowd have not.
     for one, other in sorted(tree.query_pairs(reach)):
         a, b = (left.left[left.row[crowds[[number]]]] for number in (one, other))
-        if z_of(a, b[0])[0] >= params.z_inside * left.scale:
+        if z_of(a, b[0], left.days, params)[0] >= params.z_inside * left.scale:
             yield crowds[[one, other]]
     _, nearest = tree.query(places, distance_upper_bound=reach)
     for number, crowd in enumerate(crowds.tolist()):
         near = lone[nearest == number]
-        z = z_of(left.left[left.row[near]], left.left[left.row[crowd]]) / left.scale
+        z = z_of(left.left[left.row[near]], left.left[left.row[crowd]], left.days, params) / left.scale
         if np.count_nonzero(z >= params.z_inside) < params.least_synchronised:
             continue
         moving = near[z >= cut_of(z, params.z_least, params)]

@@ -1,7 +1,9 @@
 """Joining parties on the evidence, in rounds, until nothing more is joined.
 
 A *party* is a declared customer, or several that were joined. After every round parties are counted again, so that a
-prompt on 300 accounts that ten cards pay for is a prompt of ten parties.
+prompt on 300 accounts that ten cards pay for is a prompt of ten parties. What few parties share goes first and what
+many share last: two campaigns that hide behind one popular prompt are two parties by then, and not two crowds of
+strangers who would have it in common with their first day of use.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from scipy.special import betainc
 from audits.linkage.evidence import INDEPENDENT, OWN, PROVEN, STRONG, Evidence, Flags, Floats, Ints
 from audits.linkage.params import Params
 
-_MOST_ROUNDS = 50  # every round joins something, so this is never reached; it bounds a mistake
+_MOST_ROUNDS = 100  # every round joins something or goes on to wider values: never reached, it bounds a mistake
 _FEW = 10.0  # parties of a milieu from which its own share counts as much as that of everybody
 _MOST_BITS = 1000.0  # what a float can still say of a small probability
 
@@ -64,19 +66,25 @@ class Joined:
 
 
 def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params) -> Joined:
-    """Join on all evidence, beginning from what was joined ``before``, until a round joins nothing more."""
+    """Join on all evidence, the rarest first and from what was joined ``before``, until a round joins nothing more."""
     values, kinds = Stars(evidence.value, evidence.account), evidence.kind
     party, joins = np.arange(evidence.customers), np.zeros(len(evidence.value), bool)
     if before:
         party, joins[: len(before.joins)] = before.party, before.joins
+    widest = float(params.rare_parties)
     for _ in range(_MOST_ROUNDS if len(party) else 0):
         counted = count(values, len(kinds), party[evidence.customer])
-        both = count(pairs.rows, len(pairs.first), party[evidence.customer])
+        most = params.weak_share * (int(party.max(initial=-1)) + 1)
+        at_most = np.maximum(counted.parties[pairs.first], counted.parties[pairs.second]) <= min(widest, most)
+        looked_at = pairs.only(at_most)
+        both = count(looked_at.rows, len(looked_at.first), party[evidence.customer])
         limit = strong_limit(int(party.max(initial=-1)) + 1, params)
-        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit)) | own(evidence, counted, party, params)
-        chosen_pairs = coincidences(evidence, counted, both, pairs, party, params)
+        chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit))
+        if widest >= most:
+            chosen |= own(evidence, counted, party, params)
+        chosen_pairs = coincidences(evidence, counted, both, looked_at, party, params)
         joins |= chosen[evidence.value]
-        joins[pair_rows(evidence, pairs, chosen_pairs)] = True
+        joins[pair_rows(evidence, looked_at, chosen_pairs)] = True
         size = np.bincount(party[evidence.customer])
         tied = [
             tied_parties(counted, chosen[counted.star], size, params),
@@ -84,7 +92,9 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
         ]
         joined = merge(party, *(np.concatenate(ends) for ends in zip(*tied, strict=True)))
         if np.array_equal(joined, party):
-            break
+            if widest >= most:
+                break
+            widest *= params.rare_step
         party = joined
     return Joined(party, joins)
 
@@ -114,6 +124,9 @@ def strong_limit(parties: int, params: Params) -> float:
 def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
     """Values most of whose users act as one already, on other evidence: they are these groups' own.
 
+    Of more parties than may have one card nearly all must be in groups: a prompt in public use is used by campaigns,
+    too, and that they hide behind it says nothing of its other users.
+
     The surprise is that of so many of its users being in groups, if users were drawn by lot. What a couple shares it
     shares as one: a few accounts of a group are one observation, several are two, and of a ``crowd`` each one is.
     """
@@ -128,11 +141,12 @@ def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Fl
     grouped, seen = sum_of(np.where(together, counted.accounts, 0)), sum_of(np.where(together, observed, 0))
     usual = max(float(np.mean(grouped_party[party])), 1 / len(party)) if len(party) else 1.0
     surprise = surprise_of(seen, sum_of(observed), np.full(len(grouped), usual))
+    narrow = counted.parties <= strong_limit(int(party.max(initial=-1)) + 1, params)
     return np.asarray(
         OWN[evidence.kind]
         & (grouped >= params.own_accounts)
         & (seen >= params.own_observations)
-        & (grouped >= params.own_share * sum_of(counted.accounts))
+        & (grouped >= np.where(narrow, params.own_share, params.purity) * sum_of(counted.accounts))
         & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))
         & (surprise >= threshold(party, params))
     )

@@ -23,6 +23,8 @@ class Params:
     strong_share: float = 0.001  # ... in a large population a thousandth of all parties,
     strong_parties_most: int = 50  # ... but never more than this
     weak_share: float = 0.25  # what a quarter of all parties have tells nobody from anybody
+    rare_parties: int = 64  # what few share joins first, and parties are counted again before wider values are used
+    rare_step: float = 2.0  # ... then what so many times as many share: a campaign is one party before it meets another
     margin_bits: float = 4.0  # how much less likely than one chance pair in the whole population a coincidence must be
     purity: float = 0.9  # share of those joined by a pair of values that are not there by chance, as estimated
     own_share: float = 0.5  # half of a prompt's users act as one already: the prompt is theirs
@@ -32,6 +34,8 @@ class Params:
     least_synchronised: int = 3  # two may be a coincidence
     z_inside: float = 4.5  # one in 300,000 by chance, among those who share a value already
     z_least: float = 2.0  # ... and who moves less surely, where most of them do
+    z_steady: float = 3.0  # over days: what two did together on one or two of them was begun or ended, and is no rhythm
+    profile_days: int = 14  # hours of the day are somebody's own for two weeks; who takes up something new changes them
     z_across: float = 6.5  # one in ten thousand million: thousands of groups are compared with each other
     most_compared: int = 6_000  # groups compared with each other, the busiest first: bounds time at 36 million pairs
     least_requests_alike: int = 30  # fewer requests leave their mean open
