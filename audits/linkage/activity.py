@@ -226,7 +226,7 @@ def z_of(rows: Matrix, rhythm: Floats | Matrix, days: int, params: Params) -> Fl
     """z of each row with a rhythm, one for all or one for each; none where a few days make all of it."""
     products = np.asarray(rows * rhythm)
     z = products.sum(axis=1) / np.sqrt((products**2).sum(axis=1) + 1e-9)
-    by_day = products.reshape(len(products), days, -1).sum(axis=2)
+    by_day = products.reshape(len(products), days, products.shape[1] // days).sum(axis=2)
     steady = by_day.sum(axis=1) / np.sqrt((by_day**2).sum(axis=1) + 1e-9)
     return np.asarray(np.where(steady >= params.z_steady, z, np.minimum(z, 0)), np.float64)
 

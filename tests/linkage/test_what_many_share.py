@@ -1,0 +1,43 @@
+"""What campaigns do as everybody does, or begin when another begins, does not make one campaign of several."""
+
+import numpy as np
+
+from tests.linkage.measure import linked
+from tests.linkage.people import HOURS, Crowd, Someone
+from tests.linkage.planted import Campaign, campaign
+
+HARNESS = ("sys-harness", "tpl-harness")
+
+
+def test_campaigns_behind_one_popular_prompt_stay_apart_and_leave_its_other_users_alone(tmp_path):
+    crowd = Crowd(41)
+    people = crowd.benign(800, harness=0.0)
+    for one in people[:150]:
+        one.prompts.insert(0, HARNESS)
+    campaigns = [campaign(crowd, Campaign(name=f"pool{n}", accounts=60, cards=6, prompts=1)) for n in range(3)]
+    for one in (one for members in campaigns for one in members):
+        one.prompts.append(HARNESS)
+    found = linked(tmp_path, [*people, *(one for members in campaigns for one in members)])
+    assert {name: found.found(name) for name in ("pool0", "pool1", "pool2")} == dict.fromkeys(
+        ("pool0", "pool1", "pool2"), (1.0, 1.0)
+    )
+
+
+def test_two_pools_that_turn_to_round_the_clock_on_one_day_are_two(tmp_path):
+    crowd = Crowd(42)
+    people = crowd.benign(300)
+    pools = [_turning(crowd, name) for name in ("one", "other")]
+    found = linked(tmp_path, [*people, *pools[0], *pools[1]])
+    assert {name: found.found(name) for name in ("one", "other")} == dict.fromkeys(("one", "other"), (1.0, 1.0))
+
+
+def _turning(crowd: Crowd, name: str) -> list[Someone]:
+    """A pool on one card that works by day, and from an hour in mid-window on round the clock."""
+    turn = len(HOURS) // 2 + 7
+    members = []
+    for _ in range(12):
+        one = crowd.someone(name)
+        one.cards = [f"card-{name}"]
+        one.rate = np.where(np.arange(len(HOURS)) < turn, crowd.office(0, 60.0), 6.0)
+        members.append(one)
+    return members
