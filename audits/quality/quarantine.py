@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Date,
     FromClause,
+    Select,
     String,
     Subquery,
     Table,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 
 from audits.warehouse.days import Arrived, within
-from audits.warehouse.dialects import utc_day, utc_hour
+from audits.warehouse.dialects import text_number, utc_day, utc_hour
 from audits.warehouse.tables import Instant, audit_metadata, usage_events
 
 duplicate_events = Table(
@@ -43,6 +44,10 @@ duplicate_days = Table(
     Column("n_rows", BigInteger, nullable=False),  # the source's rows when the day was searched
     Column("watermark", Instant),
 )
+
+
+ROWS_IN_SEARCH = 700_000
+"""Rows whose ids are compared in one statement, of whole days: what is grouped fits the engine's caches."""
 
 
 def is_impossible(events: FromClause) -> ColumnElement[bool]:
@@ -63,28 +68,45 @@ def find_duplicates(connection: Connection, arrived: Mapping[date, Arrived]) -> 
     stale = [day for day, now in arrived.items() if searched.get(day) != now]
     if not stale:
         return
-    first, last = min(stale), max(stale)
-    e = usage_events
-    day = utc_day(e.c.event_ts)
-    rows = within(e.c.event_ts, first, last)
-    # First the ids alone, whatever their day: a narrow key for every row, and then days are told apart for few.
-    more_than_once = select(e.c.event_id).where(rows).group_by(e.c.event_id).having(func.count() > 1)
-    repeated = (
-        select(day.label("day"), e.c.event_id, func.count().label("copies"))
-        .where(rows, e.c.event_id.in_(more_than_once))
-        .group_by(day, e.c.event_id)
-        .having(func.count() > 1)
-    )
     for table in (duplicate_events, duplicate_days):
-        connection.execute(delete(table).where(table.c.day.between(first, last)))
-    connection.execute(duplicate_events.insert().from_select(["day", "event_id", "copies"], repeated))
+        connection.execute(delete(table).where(table.c.day.between(min(stale), max(stale))))
+    found = [day for day in arrived if min(stale) <= day <= max(stale)]
+    for some in _searches(found, arrived):
+        connection.execute(
+            duplicate_events.insert().from_select(["day", "event_id", "copies"], _repeated(some[0], some[-1]))
+        )
     connection.execute(
         duplicate_days.insert(),
-        [
-            {"day": day, "n_rows": now.n_rows, "watermark": now.watermark}
-            for day, now in arrived.items()
-            if first <= day <= last
-        ],
+        [{"day": day, "n_rows": arrived[day].n_rows, "watermark": arrived[day].watermark} for day in found],
+    )
+
+
+def _searches(days: Sequence[date], arrived: Mapping[date, Arrived]) -> Iterator[list[date]]:
+    """Days that are searched together: no more than ``ROWS_IN_SEARCH``, or one."""
+    some: list[date] = []
+    for day in days:
+        if some and sum(arrived[one].n_rows for one in (*some, day)) > ROWS_IN_SEARCH:
+            yield some
+            some = []
+        some.append(day)
+    if some:
+        yield some
+
+
+def _repeated(first: date, last: date) -> Select[Any]:
+    """Day, id and copies of the ids that appear more than once on one of the days."""
+    e = usage_events.c
+    rows = within(e.event_ts, first, last)
+    # First numbers in place of ids, whatever their day: a narrow key for every row. Days, and the ids themselves, are
+    # told apart for the few that are left.
+    number = text_number(e.event_id)
+    more_than_once = select(number).where(rows).group_by(number).having(func.count() > 1)
+    day = utc_day(e.event_ts)
+    return (
+        select(day.label("day"), e.event_id, func.count().label("copies"))
+        .where(rows, number.in_(more_than_once))
+        .group_by(day, e.event_id)
+        .having(func.count() > 1)
     )
 
 

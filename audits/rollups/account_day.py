@@ -30,12 +30,13 @@ from audits.warehouse.tables import Instant, audit_metadata
 RECORDED = (
     "api_key_hash", "end_user_hash", "session_id", "access_path", "model_served", "cached_input_tokens",
     "reasoning_tokens", "cost_usd", "error_class", "finish_reason", "max_output_tokens", "n_choices", "top_logprobs",
-    "logit_bias_n", "reasoning_visibility", "content_stored", "retention_days", "moderation_flagged", "client_ip_hash",
+    "logit_bias_n", "reasoning_visibility", "content_stored", "retention_days", "moderation_flagged",
     "client_net_hash", "ip_country", "ip_asn", "ip_type", "user_agent_family", "system_prompt_hash",
     "prompt_template_hash", "prompt_simhash", "topic_id", "lang", "cot_elicit_score", "rubric_grade_score",
     "benchmark_score",
 )  # fmt: skip
-"""The nullable columns of ``usage_events`` whose presence is counted."""
+"""The nullable columns of ``usage_events`` whose presence is counted: all that a rule may need. A client's single
+address is none of them; rules judge by its network."""
 
 account_day = Table(
     "account_day",

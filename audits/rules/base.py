@@ -28,8 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import Select
+
+from audits.rollups.account_day import RECORDED
 
 if TYPE_CHECKING:
     from audits.rules.scope import Scope
@@ -52,6 +54,15 @@ class Needs(BaseModel):
     tables: tuple[str, ...] = ()  # contract tables that must exist and hold rows
     columns: tuple[str, ...] = ()  # nullable columns of usage_events that must be recorded for the account
     groups: bool = False
+
+    @field_validator("columns")
+    @classmethod
+    def _counted(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in columns if name not in RECORDED]:
+            raise ValueError(
+                f"whether {unknown[0]} was recorded is not counted: a rule may need {', '.join(sorted(RECORDED))}"
+            )
+        return columns
 
 
 class Measured(BaseModel):

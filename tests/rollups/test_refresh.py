@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from audits.quality.quarantine import duplicate_events
 from audits.rollups import ROLLUPS, refresh
 from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
@@ -98,17 +99,20 @@ def test_an_id_that_is_used_on_two_days_is_two_requests(url):
     assert by_day(url) == [(date(2026, 10, 5), "a", 1), (date(2026, 10, 6), "a", 1)]
 
 
-@pytest.mark.parametrize(("in_statement", "in_transaction"), [(1, 1), (1, 5), (5, 1)])
-def test_how_many_rows_are_taken_at_once_changes_no_rollup(url, monkeypatch, in_statement, in_transaction):
+@pytest.mark.parametrize(("in_statement", "in_transaction", "in_search"), [(1, 1, 1), (1, 5, 9), (50, 50, 9)])
+def test_how_many_rows_are_taken_at_once_changes_no_rollup(url, monkeypatch, in_statement, in_transaction, in_search):
     usage = [event(n, "a", f"2026-10-{1 + n % 9:02}T{n % 24:02}:00") for n in range(40)]
     put(url, together(account("a"), REFERENCE, {"usage_events": [*usage, usage[3], usage[11]]}))
     assert len(built(url)) == 31
-    at_once = [rows(url, select(table).order_by(*table.c)) for table, _ in ROLLUPS]
+    made = [*(table for table, _ in ROLLUPS), duplicate_events]
+    at_once = [rows(url, select(table).order_by(*table.c)) for table in made]
+    assert len(at_once[-1]) == 2
     monkeypatch.setattr("audits.rollups.build.ROWS_IN_STATEMENT", in_statement)
     monkeypatch.setattr("audits.rollups.build.ROWS_IN_TRANSACTION", in_transaction)
-    run_sql(own(url), "UPDATE audit.rollup_days SET version = 'another'")
+    monkeypatch.setattr("audits.quality.quarantine.ROWS_IN_SEARCH", in_search)
+    run_sql(own(url), "UPDATE audit.rollup_days SET version = 'another'", "UPDATE audit.duplicate_days SET n_rows = -1")
     assert len(built(url)) == 31
-    assert [rows(url, select(table).order_by(*table.c)) for table, _ in ROLLUPS] == at_once
+    assert [rows(url, select(table).order_by(*table.c)) for table in made] == at_once
 
 
 def test_rows_with_negative_tokens_are_left_out_of_every_rollup(url):

@@ -277,3 +277,9 @@ def test_own_rule_is_audited_and_reported_like_a_shipped_one(tmp_path: Path) -> 
     assert (finding["rule_id"], finding["subject_id"], finding["severity"]) == ("X01", "a1", "low")
     assert finding["summary"] == "At most 4 successful requests on a day (limit 3)."
     assert stage.count(finding["evidence_sql"]) == 4
+
+
+def test_a_column_whose_presence_nobody_counts_cannot_be_needed(tmp_path: Path) -> None:
+    (tmp_path / "rule.yaml").write_text(RULE_YAML + "needs: {columns: [client_adress]}\n")
+    with pytest.raises(AuditsError, match=r"needs\.columns: .*client_adress.* a rule may need .*client_net_hash"):
+        read_spec(tmp_path / "rule.yaml")
