@@ -19,7 +19,16 @@ from audits.rollups.account_day import account_day
 from audits.rules.population import audited_accounts
 from audits.warehouse.tables import Instant, accounts
 
-HOLDERS = ("one_network", "one_domain", "one_instrument", "possession", "several", "circles", "disposable")
+HOLDERS = (
+    "one_network",
+    "one_domain",
+    "one_instrument",
+    "possession",
+    "several",
+    "cards_and_keys",
+    "circles",
+    "disposable",
+)
 VALUES_KEPT = 80
 """Shared values that a dossier lists, those first that joined most accounts; the counts by kind are of all."""
 

@@ -59,13 +59,19 @@ def holders(
     works, opened = (widest((kind == KIND_NO[name]) & ~rented[value]) for name in NETWORKS)
     seen_at_work = np.bincount(of[kind == KIND_NO["client_network"]], minlength=len(sizes)) > 0
     possession = STRONG[kind]
-    widest_possession = _widest_star(pairs, width, np.unique(star[possession]))
+    carried = possession & (kind != KIND_NO["signup_device"])
+
+    def but_for_widest(which: Any) -> Any:
+        """Accounts on some ties without the widest value among them, as a share of each group."""
+        return share(which & ~np.isin(star, _widest_star(pairs, width, np.unique(star[which]))))
+
     figures = {
         "one_network": np.where(seen_at_work, works, opened),
         "one_domain": widest(kind == KIND_NO["email_domain"]),
         "one_instrument": widest(kind == KIND_NO["payment_instrument"]),
         "possession": share(possession),
-        "several": share(possession & ~np.isin(star, widest_possession)),
+        "several": but_for_widest(possession),
+        "cards_and_keys": but_for_widest(carried),
         "circles": share(possession & (width[star] <= params.circle_share)),
         "disposable": share(kind == KIND_NO["disposable_mail"]),
     }

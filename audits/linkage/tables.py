@@ -34,6 +34,7 @@ linkage_groups = Table(
     Column("one_instrument", Float, nullable=False),  # that the instrument pays for that pays for most
     Column("possession", Float, nullable=False),  # that share an instrument, a device or a key with another customer
     Column("several", Float, nullable=False),  # that do so by another value than the one that most share
+    Column("cards_and_keys", Float, nullable=False),  # that do so by a card or a key, which no room has
     Column("circles", Float, nullable=False),  # that do so in circles of a quarter of the group at most
     Column("disposable", Float, nullable=False),  # that were opened with throw-away mail
 )

@@ -61,6 +61,14 @@ def test_a_mail_provider_is_no_organisation(url):
     assert (found["one_network"], found["one_domain"]) == (1, 0)
 
 
+def test_a_room_s_machines_are_circles_and_neither_card_nor_key(url):
+    def at_one_of_four(i: int):
+        return signed_up(f"s{i}", i % 9, email_domain="campus.example", signup_device_hash=f"lab{i % 4}")
+
+    (summary,) = linked(url, strangers(), *(at_one_of_four(i) for i in range(16))).summaries
+    assert (summary["several"], summary["cards_and_keys"]) == (0.75, 0)
+
+
 def test_one_card_for_all_is_one_payer_and_no_circle(url):
     clients = [together(signed_up(f"c{i}", 100 * i), paid(f"c{i}", "agency")) for i in range(12)]
     assert shares(linked(url, strangers(), *clients)) == {
@@ -83,7 +91,9 @@ def test_cards_in_small_batches_are_circles(url):
     for i in range(12):
         device = {"signup_device_hash": f"d{(i + 1) // 3}"} if i % 3 in (0, 2) else {}
         rows.append(together(signed_up(f"c{i}", 100 * i, **device), paid(f"c{i}", f"card{i // 3}")))
-    found = shares(linked(url, strangers(), *rows))
+    linkage = linked(url, strangers(), *rows)
+    found = shares(linkage)
+    assert linkage.summaries[0]["cards_and_keys"] == 0.75
     assert found["one_instrument"] == 0.25
     assert found["possession"] == 1
     assert found["circles"] == 1

@@ -16,8 +16,8 @@ from tests.rows import account, put
 WEEK = Period.parse("2026-W41")
 SHIPPED = load_book().settings(date(2026, 10, 31)).open_links
 POOL = {
-    "one_network": 0.1, "one_domain": 0.1, "one_instrument": 0.1, "possession": 1.0, "several": 1.0, "circles": 0.9,
-    "disposable": 0.0,
+    "one_network": 0.1, "one_domain": 0.1, "one_instrument": 0.1, "possession": 1.0, "several": 1.0,
+    "cards_and_keys": 1.0, "circles": 0.9, "disposable": 0.0,
 }  # fmt: skip
 
 
@@ -37,10 +37,11 @@ def told(url, terms=SHIPPED, **shares):
         ({"one_network": 0.8, "several": 0.49}, {"open"}),
         ({"one_network": 0.79, "several": 0.49}, set()),
         ({"one_network": 0.8, "several": 0.5, "circles": 0.0}, set()),
-        ({"one_domain": 0.8, "several": 0.49}, {"organisation"}),
-        ({"one_domain": 0.8, "several": 0.5}, set()),
-        ({"one_domain": 0.9, "one_network": 0.9, "several": 0.0}, {"open", "organisation"}),
-        ({"one_domain": 0.79, "several": 0.49}, set()),
+        ({"one_domain": 0.8, "cards_and_keys": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "cards_and_keys": 0.5}, set()),
+        ({"one_domain": 0.9, "one_network": 0.9, "cards_and_keys": 0.0}, {"open", "organisation"}),
+        ({"one_domain": 0.79, "one_network": 0.9, "cards_and_keys": 0.0}, set()),
+        ({"one_domain": 0.79, "several": 0.0, "cards_and_keys": 0.0}, set()),
         ({"one_instrument": 0.8, "several": 1.0, "circles": 0.49}, {"open"}),
         ({"one_instrument": 0.79, "circles": 0.49}, set()),
         ({"one_instrument": 0.8, "several": 1.0, "circles": 0.5}, set()),
@@ -69,6 +70,14 @@ def test_words_give_the_figures(url):
         "a class, an office or an agency looks like this"
     )
     assert said["loose"].startswith("of its accounts 25% share")
+
+
+def test_the_machines_of_an_organisation_s_room_are_no_circles(url):
+    said = told(url, one_network=0.9, one_domain=0.92, several=0.95, cards_and_keys=0.0)["g"]
+    assert said["open"] == (
+        "90% of its accounts work from one network and no card or key ties them in circles: "
+        "a class, an office or an agency looks like this"
+    )
 
 
 def test_of_several_holders_the_first_is_told(url):
