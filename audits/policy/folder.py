@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -148,6 +149,14 @@ def _kind_of(name: str) -> FileKind | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def _tree(text: str) -> Any:
+    """A file's content with positions, to be read only: every stage of a run reads the book, which takes long."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Constructor = _Reader
+    return yaml.load(text)
+
+
 def _read(folder: Folder, file: FilePath, name: str, kind: FileKind) -> None:
     try:
         text = file.read_text("utf-8")
@@ -156,9 +165,7 @@ def _read(folder: Folder, file: FilePath, name: str, kind: FileKind) -> None:
         return
     lines = tuple(text.splitlines())
     try:
-        yaml = YAML(typ="rt", pure=True)
-        yaml.Constructor = _Reader
-        tree = yaml.load(text)
+        tree = _tree(text)
     except YAMLError as error:
         folder.unread.append(_unreadable(name, lines, error))
         return
