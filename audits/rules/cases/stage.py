@@ -111,9 +111,10 @@ class PostgresStage:
     name = "postgresql"
 
     def __init__(self, url: str) -> None:
-        self.url = url
         _make_source(create_engine(make_url(url).set(drivername="postgresql+psycopg")))
         self.warehouse = open_warehouse(url, write=True)
+        self.person = psycopg.connect(url, autocommit=True)  # whoever runs evidence has nothing but the source
+        self.person.execute("SET TIME ZONE 'UTC'")
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
@@ -124,10 +125,9 @@ class PostgresStage:
 
     def count(self, sql: str) -> int:
         """See :class:`Stage`."""
-        with psycopg.connect(self.url) as connection:
-            connection.execute("SET TIME ZONE 'UTC'")
-            return len(connection.execute(sql.encode()).fetchall())
+        return len(self.person.execute(sql.encode()).fetchall())
 
     def close(self) -> None:
         """Give the connections back."""
+        self.person.close()
         self.warehouse.close()
