@@ -35,6 +35,19 @@ world  found        F1     found       F1
 3      11           0.767  17          0.998
 =====  ===========  =====  ==========  =====
 
+On two worlds of a third generator, with 25,000 accounts and 40 campaigns each, fifteen of them hidden in ordinary
+traffic, a prompt on a fifth of all accounts, and 5,000 accounts that are a campaign's. The first showed that a popular
+prompt behind which campaigns hide, and a day on which several begin, joined all of them; what few share has gone first
+since, and a rhythm has to last. The second took no part.
+
+=====  ===========  =====  ==========  =====
+world  found        F1     found       F1
+       before              after
+=====  ===========  =====  ==========  =====
+1      19           0.423  38          0.995
+2                          39          1.000
+=====  ===========  =====  ==========  =====
+
 Splink weighs pairs of records that describe one person, and is the better tool for that. Here two accounts of a
 campaign may have nothing in common but a third one, a value's weight changes as its holders turn out to be one party, a
 value that many share must count for nothing, and much of the evidence is behaviour, which no comparison of columns has.
