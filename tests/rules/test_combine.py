@@ -127,6 +127,7 @@ def lowered(*evaluations: Evaluation, links: Explained) -> list[str]:
 def test_what_one_network_or_payer_explains_is_low_and_confirms_nothing():
     assert lowered(says("R04", found()), says("R05", found()), links=CLASS) == ["low", "low"]
     assert lowered(says("R10", found()), says("R12", found()), links=CLASS) == ["low", "low"]
+    assert lowered(says("R19", found()), links=CLASS) == ["low"]
 
 
 def test_what_is_asked_for_is_medium_although_one_network_explains_the_link():
@@ -150,7 +151,7 @@ def test_a_timetable_explains_shared_limits_and_no_volume():
 
 
 def test_what_a_rule_sees_without_the_link_is_not_explained_by_it():
-    assert lowered(says("R08", found()), says("R19", found()), links=CLASS) == ["critical", "critical"]
+    assert lowered(says("R08", found()), says("R26", found()), links=CLASS) == ["critical", "critical"]
 
 
 def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():
