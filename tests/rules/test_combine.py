@@ -151,7 +151,7 @@ def test_a_timetable_explains_shared_limits_and_no_volume():
 
 
 def test_what_a_rule_sees_without_the_link_is_not_explained_by_it():
-    assert lowered(says("R08", found()), says("R26", found()), links=CLASS) == ["critical", "critical"]
+    assert lowered(says("R08", found()), says("R24", found()), links=CLASS) == ["critical", "critical"]
 
 
 def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():
