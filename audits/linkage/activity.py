@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,19 +228,30 @@ def z_of(rows: Matrix, rhythm: Floats | Matrix, days: int, params: Params) -> Fl
     products = np.asarray(rows * rhythm)
     z = products.sum(axis=1) / np.sqrt((products**2).sum(axis=1) + 1e-9)
     by_day = products.reshape(len(products), days, products.shape[1] // days).sum(axis=2)
-    steady = by_day.sum(axis=1) / np.sqrt((by_day**2).sum(axis=1) + 1e-9)
-    return np.asarray(np.where(steady >= params.z_steady, z, np.minimum(z, 0)), np.float64)
+    lasts = _lasts(by_day.sum(axis=1), (by_day**2).sum(axis=1), np.count_nonzero(by_day, axis=1), params)
+    return np.asarray(np.where(lasts, z, np.minimum(z, 0)), np.float64)
 
 
-def _steady(one: Matrix, other: Matrix, days: int) -> Matrix:
-    """z over days of each row of ``one`` with each of ``other``."""
-    product, squares = np.zeros((len(one), len(other)), np.float32), np.full((len(one), len(other)), 1e-9, np.float32)
+def _lasting(one: Matrix, other: Matrix, days: int, params: Params) -> NDArray[np.bool_]:
+    """Whether what each row of ``one`` and each of ``other`` have in common lasts over days."""
+    shape = len(one), len(other)
+    product, squares, common = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.int64)
     width = one.shape[1] // days
     for start in range(0, one.shape[1], width):
         of_day = one[:, start : start + width] @ other[:, start : start + width].T
         product += of_day
         squares += of_day**2
-    return np.asarray(product / np.sqrt(squares))
+        common += of_day != 0
+    return _lasts(product, squares, common, params)
+
+
+def _lasts(product: Any, squares: Any, common: Any, params: Params) -> NDArray[np.bool_]:
+    """Whether sums over days, of their squares too, say that most of the days in common take part.
+
+    Over n days alike the z of their sum is the root of n, over one of them it is 1: of few days no more can be asked.
+    """
+    least = np.minimum(params.z_steady, params.steady_share * np.sqrt(common))
+    return np.asarray(product >= least * np.sqrt(squares + 1e-9))
 
 
 def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Ints]:
@@ -257,8 +269,8 @@ def _across_groups(party: Ints, left: Residuals, params: Params) -> Iterator[Int
         moving = z >= params.z_across * left.scale
         moving &= np.arange(len(z))[:, None] + start < np.arange(len(rows))
         at, to = np.flatnonzero(moving.any(axis=1)), np.flatnonzero(moving.any(axis=0))
-        steady = _steady(groups[at + start], groups[to], left.days) >= params.z_steady
-        a, b = np.nonzero(moving[np.ix_(at, to)] & steady)
+        lasting = _lasting(groups[at + start], groups[to], left.days, params)
+        a, b = np.nonzero(moving[np.ix_(at, to)] & lasting)
         one.append(at[a] + start)
         other.append(to[b])
     if not one:

@@ -35,6 +35,7 @@ class Params:
     z_inside: float = 4.5  # one in 300,000 by chance, among those who share a value already
     z_least: float = 2.0  # ... and who moves less surely, where most of them do
     z_steady: float = 3.0  # over days: what two did together on one or two of them was begun or ended, and is no rhythm
+    steady_share: float = 0.6  # ... of what as many days alike would show, where those in common are too few for that
     profile_days: int = 14  # hours of the day are somebody's own for two weeks; who takes up something new changes them
     z_across: float = 6.5  # one in ten thousand million: thousands of groups are compared with each other
     most_compared: int = 6_000  # groups compared with each other, the busiest first: bounds time at 36 million pairs

@@ -43,17 +43,23 @@ def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
     # The machines of a school or an office are shared by whoever sits there, and say as little as its network does.
     roomed = row.one_domain >= terms.holder_share_min
     tied = row.cards_and_keys if roomed else row.several
-    holders: tuple[tuple[Explanation, str, float, float], ...] = (
-        ("open", f"{row.one_network:.0%} of its accounts work from one network", row.one_network, tied),
+    what = "card or key" if roomed else "card, device or key"
+    holders: tuple[tuple[Explanation, str, float, float, str], ...] = (
+        ("open", f"{row.one_network:.0%} of its accounts work from one network", row.one_network, tied, what),
         # an agency has more machines than one
-        ("open", f"one instrument pays for {row.one_instrument:.0%} of its accounts", row.one_instrument, row.circles),
+        (
+            "open", f"one instrument pays for {row.one_instrument:.0%} of its accounts", row.one_instrument,
+            row.circles, "card, device or key",
+        ),
         # whoever hides may have a domain of his own as well
-        ("organisation", f"{row.one_domain:.0%} of its accounts have one organisation's mail", row.one_domain, tied),
-    )
-    for reason, holder, share, circles in holders:
+        (
+            "organisation", f"{row.one_domain:.0%} of its accounts have one organisation's mail", row.one_domain,
+            tied, what,
+        ),
+    )  # fmt: skip
+    for reason, holder, share, circles, thing in holders:
         if share >= terms.holder_share_min and circles < terms.tied_share_min:
-            what = "card or key" if roomed else "card, device or key"
-            apart = f"no {what}" if circles == 0 else f"only for {circles:.0%} a {what}"
+            apart = f"no {thing}" if circles == 0 else f"only for {circles:.0%} a {thing}"
             looks = f"{holder} and {apart} ties them in circles: a class, an office or an agency looks like this"
             reasons.setdefault(reason, looks)
     return reasons

@@ -1,6 +1,7 @@
 """What campaigns do as everybody does, or begin when another begins, does not make one campaign of several."""
 
 import numpy as np
+import pytest
 
 from tests.linkage.measure import linked
 from tests.linkage.people import HOURS, Crowd, Someone
@@ -41,3 +42,16 @@ def _turning(crowd: Crowd, name: str) -> list[Someone]:
         one.rate = np.where(np.arange(len(HOURS)) < turn, crowd.office(0, 60.0), 6.0)
         members.append(one)
     return members
+
+
+@pytest.mark.parametrize("days", [5, 9, 30])
+def test_one_scheduler_is_seen_where_it_runs_for_a_few_days_as_well(tmp_path, days):
+    crowd = Crowd(43)
+    people = crowd.benign(800)
+    pool = campaign(crowd, Campaign(name="short", accounts=40, cards=4, sync=0.8, per_day=60))
+    for one in pool:
+        one.rate = np.where((HOURS // 24 >= 10) & (10 + days > HOURS // 24), one.rate, 0.0)
+    found = linked(tmp_path, [*people, *pool])
+    share, purity = found.found("short")
+    assert share >= 0.8
+    assert purity == 1.0

@@ -80,6 +80,14 @@ def test_the_machines_of_an_organisation_s_room_are_no_circles(url):
     )
 
 
+def test_an_agency_s_machines_are_told_of_although_its_clients_have_one_mail(url):
+    said = told(url, one_instrument=1.0, one_domain=0.9, circles=0.1, cards_and_keys=0.0)["g"]
+    assert said["open"].startswith(
+        "one instrument pays for 100% of its accounts and only for 10% a card, device or key"
+    )
+    assert "and no card or key ties them" in said["organisation"]
+
+
 def test_of_several_holders_the_first_is_told(url):
     said = told(url, one_network=0.9, one_instrument=1.0, several=0.0, circles=0.0)["g"]
     assert said["open"].startswith("90% of its accounts work from one network and no card, device or key ties")
