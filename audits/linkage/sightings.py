@@ -40,6 +40,7 @@ from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.warehouse.dialects import day_number, midnight, seconds_between
+from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.tables import Instant, account_payments, account_tiers, accounts, api_keys, models
 
 UNMAPPED = "UNMAPPED"  # what the contract calls usage that no account can be named for: nobody's account
@@ -82,8 +83,7 @@ shared_values = Table(
 
 def prepare(connection: Connection, period: Period, since: date, params: Params) -> None:
     """Make the temporary tables; ``since`` is the first day whose rollups are read."""
-    _temporary.drop_all(connection)
-    _temporary.create_all(connection)
+    make_temporary_tables(connection, _temporary)
     look_back = period.end - timedelta(days=params.look_back_days)
     _insert(connection, linked_accounts, _everyone(period, since, look_back))
     seen = union_all(

@@ -33,6 +33,8 @@ from sqlalchemy import (
 from audits.linkage.tables import group_members
 from audits.periods import Period, utc_midnight
 from audits.rollups.account_day import RECORDED, account_day
+from audits.warehouse.holding import holding_rows
+from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.tables import Instant, account_tiers, accounts, customers, source_metadata
 
 UNASSIGNED = "unassigned"
@@ -87,8 +89,7 @@ class Account:
 
 def prepare(connection: Connection, period: Period, baseline_from: date, tiers: tuple[str, ...]) -> None:
     """Make the temporary tables ``audited_accounts`` and ``audited_groups`` on this connection."""
-    _temporary.drop_all(connection)
-    _temporary.create_all(connection)
+    make_temporary_tables(connection, _temporary)
     start, end = utc_midnight(baseline_from), period.end
     a, h = owners(), held_tiers(tiers)
     connection.execute(
@@ -248,8 +249,5 @@ def customer_names(connection: Connection, period: Period) -> dict[str, tuple[st
 
 def unrecorded_tables(connection: Connection) -> frozenset[str]:
     """Names of the contract's tables that hold no row: absent ones read as empty."""
-    return frozenset(
-        table.name
-        for table in source_metadata.tables.values()
-        if connection.execute(select(table.c[0]).limit(1)).first() is None
-    )
+    there = {table.name for table in holding_rows(connection, source_metadata)}
+    return frozenset(table.name for table in source_metadata.sorted_tables if table.name not in there)

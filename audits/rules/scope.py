@@ -45,6 +45,9 @@ from audits.warehouse.tables import Instant, account_tiers, territories, usage_b
 
 _FOREVER = date(9999, 12, 31)
 
+LONG = 50
+"""Rows of a table of our own from which it is written as VALUES: fifty SELECTs take longer to write than to compile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -297,6 +300,13 @@ def table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name
     """Rows of our own as a relation; none at all is a relation too, though SQL has no empty VALUES."""
     if not rows:
         return select(*(cast(null(), c.type).label(c.name) for c in columns)).where(false()).subquery(name)
+    if len(rows) <= LONG:
+        # SELECTs and no VALUES: a statement with VALUES in it is never cached, and compiled anew each time it is asked.
+        selects = [
+            select(*(cast(literal(value, c.type), c.type).label(c.name) for c, value in zip(columns, row, strict=True)))
+            for row in rows
+        ]
+        return (union_all(*selects) if len(selects) > 1 else selects[0]).subquery(name)
     v = values(*columns, name=f"{name}_values").data(rows).c
     # The casts give the literals their types on engines that take a bare VALUES for text.
     return select(*(cast(c, c.type).label(c.name) for c in v)).subquery(name)

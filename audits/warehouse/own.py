@@ -6,8 +6,8 @@ next refresh finds every day missing and builds it.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy import Connection, MetaData, delete, text
+from sqlalchemy.schema import CreateSchema, CreateTable
 
 from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
 
@@ -22,7 +22,16 @@ def make_own_tables(connection: Connection) -> None:
     declared = {table.name: [column.name for column in table.columns] for table in audit_metadata.tables.values()}
     if any(name in there and there[name] != sorted(columns) for name, columns in declared.items()):
         audit_metadata.drop_all(connection)
-    audit_metadata.create_all(connection)
+        there = {}
+    missing = [table for table in audit_metadata.sorted_tables if table.name not in there]
+    audit_metadata.create_all(connection, missing, checkfirst=False)
+
+
+def make_temporary_tables(connection: Connection, metadata: MetaData) -> None:
+    """Tables of this connection alone, empty; the database is not asked first what there is, which takes longer."""
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        connection.execute(delete(table))
 
 
 def has_own_tables(connection: Connection) -> bool:
