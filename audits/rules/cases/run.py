@@ -26,6 +26,7 @@ from audits.rules.scope import Scope
 from audits.rules.wording import summary_of
 from audits.warehouse import Warehouse
 
+BRIDGED = timedelta(days=31)  # so few days in one go cost less than another go
 _AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events": "event_ts"}
 
 
@@ -98,11 +99,11 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
 
 
 def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
-    """Runs of adjacent days on which something happened; rolling up the others would make no row."""
+    """Runs of days on which something happened: rolling up months between them would take time and make no row."""
     days = sorted({row[at].date() for table, at in _AT.items() for row in rows[table]})
     runs: list[tuple[date, date]] = []
     for day in days:
-        if runs and runs[-1][1] == day - timedelta(days=1):
+        if runs and day - runs[-1][1] <= BRIDGED:
             runs[-1] = runs[-1][0], day
         else:
             runs.append((day, day))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, exists, insert, literal, select, union_all
+from sqlalchemy import Engine, create_engine, delete, insert
 from sqlalchemy.engine import make_url
 
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
+from audits.warehouse.holding import holding_rows
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
 
 
@@ -37,7 +38,7 @@ def _make_source(engine: Engine) -> None:
 def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
     """Exactly these rows in the contract's tables."""
     with engine.begin() as connection:
-        for table in _holding(connection, source_metadata.sorted_tables):
+        for table in holding_rows(connection, source_metadata):
             connection.execute(delete(table))
         for table in source_metadata.sorted_tables:
             if many := rows.get(table.name):
@@ -46,14 +47,8 @@ def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
 
 def _clear_own(engine: Engine) -> None:
     with engine.begin() as connection:
-        for table in _holding(connection, audit_metadata.sorted_tables):
+        for table in holding_rows(connection, audit_metadata):
             connection.execute(delete(table))
-
-
-def _holding(connection: Connection, tables: Sequence[Table]) -> list[Table]:
-    """Those that hold any row: one question costs less than emptying forty tables, of which a case fills ten."""
-    held = union_all(*(select(literal(number)).where(exists().select_from(t)) for number, t in enumerate(tables)))
-    return [tables[number] for number in connection.execute(held).scalars()]
 
 
 class DuckStage:
@@ -70,6 +65,8 @@ class DuckStage:
             connection.exec_driver_sql(
                 "SET threads = 1"
             )  # a handful of rows: sharing the work costs more than it saves
+        self.person = duckdb.connect()  # whoever runs evidence has nothing but the source
+        self.person.execute("SET TimeZone = 'UTC'")
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
@@ -85,12 +82,15 @@ class DuckStage:
 
     def count(self, sql: str) -> int:
         """See :class:`Stage`."""
-        with duckdb.connect(str(self.source), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return len(connection.execute(sql).fetchall())
+        self.person.execute(f"ATTACH '{_quoted(self.source)}' AS src (READ_ONLY)")
+        try:
+            return len(self.person.execute(f"USE src; {sql}").fetchall())
+        finally:
+            self.person.execute("USE memory; DETACH src")
 
     def close(self) -> None:
         """Give the files back."""
+        self.person.close()
         self.warehouse.close()
 
     def _attach(self, how: str) -> None:
