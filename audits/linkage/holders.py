@@ -20,6 +20,9 @@ from audits.linkage.sightings import shared_values
 from audits.periods import Period
 from audits.rollups.account_client_day import FOR_HIRE, account_client_day
 
+CORPORATE = ("corporate",)
+"""Kinds of address that belong to an office, a school or a campus."""
+
 NETWORKS = ("client_network", "signup_network")
 """Where accounts work; where that is not recorded of a group, where they were opened."""
 
@@ -29,8 +32,10 @@ def holders(
 ) -> Iterator[dict[str, float]]:
     """For each group, in order, the columns of ``linkage_groups`` that are shares of its accounts."""
     evidence = grouping.evidence
-    rented = np.zeros(len(evidence.kind), bool)
-    rented[_rented(connection, period, since)] = True
+    rented, corporate = (
+        np.isin(np.arange(len(evidence.kind)), _mostly(types, connection, period, since))
+        for types in (FOR_HIRE, CORPORATE)
+    )
     sizes = np.array([len(group) for group in grouping.groups], np.int64)
     group_of = grouping.group_of()
     rows = np.flatnonzero(group_of[evidence.account] >= 0)
@@ -63,10 +68,14 @@ def holders(
 
     def but_for_widest(which: Any) -> Any:
         """Accounts on some ties without the widest value among them, as a share of each group."""
-        return share(which & ~np.isin(star, _widest_star(pairs, width, np.unique(star[which]))))
+        return share(which & ~np.isin(star, _widest_stars(pairs, width, np.unique(star[which]), most=1)))
+
+    of_office = (kind == KIND_NO["client_network"]) & corporate[value]
+    campus = _widest_stars(pairs, width, np.unique(star[of_office]), most=params.campus_networks)
 
     figures = {
         "one_network": np.where(seen_at_work, works, opened),
+        "campus": share(of_office & np.isin(star, campus)),
         "one_domain": widest(kind == KIND_NO["email_domain"]),
         "one_instrument": widest(kind == KIND_NO["payment_instrument"]),
         "possession": share(possession),
@@ -79,11 +88,13 @@ def holders(
         yield {name: round(float(column[number]), 4) for name, column in figures.items()}
 
 
-def _widest_star(pairs: Ints, width: Floats, stars: Ints) -> Ints:
-    """Of each group's stars the one with most accounts, the first by number where several have."""
+def _widest_stars(pairs: Ints, width: Floats, stars: Ints, *, most: int) -> Ints:
+    """Of each group's stars so many with most accounts, the first by number where several have as many."""
     order = stars[np.lexsort((stars, -width[stars], pairs[stars, 0]))]
-    firsts: Ints = order[np.r_[True, np.diff(pairs[order, 0]) != 0][: len(order)]]
-    return firsts
+    group, number = pairs[order, 0], np.arange(len(order))
+    begins = np.r_[True, group[1:] != group[:-1]][: len(order)]
+    chosen: Ints = order[number - np.maximum.accumulate(np.where(begins, number, 0)) < most]
+    return chosen
 
 
 def _ties(group: Ints, rows: Ints, evidence: Evidence) -> Flags:
@@ -94,14 +105,14 @@ def _ties(group: Ints, rows: Ints, evidence: Evidence) -> Flags:
     return np.isin(star, stars[customers > 1])
 
 
-def _rented(connection: Connection, period: Period, since: date) -> Ints:
-    """Numbers of the networks from which most requests came by hosting, VPN or Tor addresses."""
+def _mostly(types: tuple[str, ...], connection: Connection, period: Period, since: date) -> Ints:
+    """Numbers of the networks from which most requests came by addresses of some kinds."""
     v, c = shared_values.c, account_client_day.c
-    for_hire = func.sum(case((c.ip_type.in_(FOR_HIRE), c.n_requests), else_=0))
+    of_them = func.sum(case((c.ip_type.in_(types), c.n_requests), else_=0))
     rows = connection.execute(
         select(v.value_no - 1)
         .where(v.kind.in_(NETWORKS), c.client_net_hash == v.value, c.day.between(since, period.last_day))
         .group_by(v.value_no)
-        .having(2 * for_hire > func.sum(c.n_requests))
+        .having(2 * of_them > func.sum(c.n_requests))
     )
     return np.array([number for (number,) in rows], np.int64)

@@ -59,6 +59,7 @@ class Params:
     stands_share: float = 0.8  # it stands if so many of its accounts stay together
     stands_part: int = 3  # ... or each shares another value with as many of them, more than a couple does
     circle_share: float = 0.25  # of a group: a pool deals cards out in small batches, an agency works on a few machines
+    campus_networks: int = 3  # a campus has a network a building or two, and not one for each handful of people
     hub_share: float = 0.02  # shares from which a value is reported as a hub
     hub_parties: int = 20
 

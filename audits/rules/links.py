@@ -46,6 +46,13 @@ def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
     what = "card or key" if roomed else "card, device or key"
     holders: tuple[tuple[Explanation, str, float, float, str], ...] = (
         ("open", f"{row.one_network:.0%} of its accounts work from one network", row.one_network, tied, what),
+        # ... or from a few of its organisation's: buildings of a campus have networks of their own
+        (
+            "open",
+            f"{row.one_domain:.0%} of its accounts have one organisation's mail and {row.campus:.0%} work from the "
+            f"same few offices",
+            row.campus if roomed else 0.0, tied, what,
+        ),
         # an agency has more machines than one
         (
             "open", f"one instrument pays for {row.one_instrument:.0%} of its accounts", row.one_instrument,

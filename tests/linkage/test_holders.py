@@ -49,6 +49,27 @@ def test_who_signed_up_in_one_place_and_works_in_many_has_no_roof(url):
     assert shares(linked(url, strangers(), *students(20, nets=4)))["one_network"] == 0.25
 
 
+@pytest.mark.parametrize(
+    ("nets", "ip_type", "campus"),
+    [
+        (1, "corporate", 1), (3, "corporate", 1), (4, "corporate", 0.75),
+        (3, "residential", 0), (3, "mobile", 0), (3, "hosting", 0), (3, None, 0),
+    ],
+)  # fmt: skip
+def test_a_campus_has_a_few_offices_networks(url, nets, ip_type, campus):
+    (summary,) = linked(url, strangers(), *students(24, nets=nets, ip_type=ip_type)).summaries
+    assert summary["campus"] == campus
+
+
+def test_who_works_in_two_of_a_campus_s_buildings_is_one_of_its_people(url):
+    moved = [works(f"s{i}", f"net{(i + 1) % 3}") for i in range(24)]
+    for i, rows in enumerate(moved):
+        for row in rows["usage_events"]:
+            row["event_id"] += f"-again-{i}"
+    (summary,) = linked(url, strangers(), *students(24, nets=3), *moved).summaries
+    assert summary["campus"] == 1
+
+
 def test_a_mail_provider_is_no_organisation(url):
     """A group on one network and two prompts, whose mail is that of everybody."""
     mail = {"email_domain": "mail.example"}

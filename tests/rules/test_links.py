@@ -16,7 +16,7 @@ from tests.rows import account, put
 WEEK = Period.parse("2026-W41")
 SHIPPED = load_book().settings(date(2026, 10, 31)).open_links
 POOL = {
-    "one_network": 0.1, "one_domain": 0.1, "one_instrument": 0.1, "possession": 1.0, "several": 1.0,
+    "one_network": 0.1, "campus": 0.1, "one_domain": 0.1, "one_instrument": 0.1, "possession": 1.0, "several": 1.0,
     "cards_and_keys": 1.0, "circles": 0.9, "disposable": 0.0,
 }  # fmt: skip
 
@@ -42,6 +42,10 @@ def told(url, terms=SHIPPED, **shares):
         ({"one_domain": 0.9, "one_network": 0.9, "cards_and_keys": 0.0}, {"open", "organisation"}),
         ({"one_domain": 0.79, "one_network": 0.9, "cards_and_keys": 0.0}, set()),
         ({"one_domain": 0.79, "several": 0.0, "cards_and_keys": 0.0}, set()),
+        ({"one_domain": 0.8, "campus": 0.8, "cards_and_keys": 0.49}, {"open", "organisation"}),
+        ({"one_domain": 0.8, "campus": 0.79, "cards_and_keys": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "campus": 0.8, "cards_and_keys": 0.5}, set()),
+        ({"one_domain": 0.79, "campus": 1.0, "several": 0.0}, set()),
         ({"one_instrument": 0.8, "several": 1.0, "circles": 0.49}, {"open"}),
         ({"one_instrument": 0.79, "circles": 0.49}, set()),
         ({"one_instrument": 0.8, "several": 1.0, "circles": 0.5}, set()),
@@ -77,6 +81,14 @@ def test_the_machines_of_an_organisation_s_room_are_no_circles(url):
     assert said["open"] == (
         "90% of its accounts work from one network and no card or key ties them in circles: "
         "a class, an office or an agency looks like this"
+    )
+
+
+def test_the_buildings_of_a_campus_are_told_of(url):
+    said = told(url, one_network=0.45, campus=0.93, one_domain=0.92, cards_and_keys=0.1)["g"]
+    assert said["open"] == (
+        "92% of its accounts have one organisation's mail and 93% work from the same few offices and only for 10% "
+        "a card or key ties them in circles: a class, an office or an agency looks like this"
     )
 
 
