@@ -19,6 +19,7 @@ from audits.rules.links import Explained
 Subject = tuple[str, str]
 NOTHING_EXPLAINED: Explained = {}
 _MOST_ALONE: Severity = "high"
+_MEMBER: Severity = "medium"  # the least at which a decision is asked for
 
 
 def combine(
@@ -51,7 +52,14 @@ def combine(
 def _explained(evaluation: Evaluation, links: Explained) -> Evaluation:
     if not (most := evaluation.rule.spec.explained):
         return evaluation
-    return replace(evaluation, found=tuple(_lowered(one, most, links) for one in evaluation.found))
+    found = [_lowered(one, most, links) for one in evaluation.found]
+    groups = [one for one in found if one.subject_type == "group" and one.explained]
+    explained = {
+        account: f"its linked group {group.subject_id} does the same: {group.explained}"
+        for group in groups
+        for account in group.account_ids
+    }
+    return replace(evaluation, found=tuple(_as_member(one, explained) for one in found))
 
 
 def _lowered(one: Found, most: Mapping[Explanation, Severity], links: Explained) -> Found:
@@ -60,6 +68,18 @@ def _lowered(one: Found, most: Mapping[Explanation, Severity], links: Explained)
     if not telling or SEVERITIES.index(one.severity) <= telling[0][0]:
         return one
     return replace(one, severity=SEVERITIES[telling[0][0]], explained=reasons[telling[0][1]])
+
+
+def _as_member(one: Found, explained: Mapping[str, str]) -> Found:
+    """An account of a group that the same rule found, and whose link something explains, does what the group does.
+
+    A class that is set an exercise does it in each of its accounts. Who is over an account's own limit remains in
+    question all the same.
+    """
+    if one.subject_type not in ("account", "key") or SEVERITIES.index(one.severity) <= SEVERITIES.index(_MEMBER):
+        return one
+    reasons = [explained[account] for account in one.account_ids if account in explained]
+    return replace(one, severity=_MEMBER, explained=reasons[0]) if reasons else one
 
 
 def _voices(

@@ -136,6 +136,19 @@ def test_what_is_asked_for_is_medium_although_one_network_explains_the_link():
     ]  # fmt: skip
 
 
+def test_an_account_does_what_its_class_is_set():
+    alone = found("account", "a1"), found("account", "a9", account_ids=("a9",)), found("account", "a2", "low")
+    assert lowered(says("R07", found(), *alone), links=CLASS) == ["medium", "medium", "high", "low"]
+    made = combine([says("R07", found(), *alone)], SHIPPED, {"R07"}, CLASS)[0].found
+    assert made[1].explained == "its linked group g1 does the same: one network has them"
+    assert made[3].explained == ""
+
+
+def test_an_account_answers_for_what_only_it_does_in_a_class():
+    mine = found("account", "a1")
+    assert lowered(says("R07", mine), says("R04", found()), links=CLASS) == ["high", "low"]
+
+
 def test_one_organisation_s_mail_explains_less_than_one_roof():
     one: Explained = {"g1": {"organisation": "they have one mail"}}
     assert lowered(says("R04", found()), says("R05", found()), links=one) == ["medium", "medium"]
