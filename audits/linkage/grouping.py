@@ -50,7 +50,7 @@ def group(evidence: Evidence, hourly: Hourly, usage: Usage, habits: Habits, para
         together = synchronised(evidence, apart.party, hourly, left, params)
         together += following(evidence, apart.party, left, habits, usage, params)
         replaced = successors(evidence, apart.party, params)
-        alike = uniform(evidence, apart.party, usage, params)
+        alike = uniform(evidence, apart.party, usage, habits, params)
         evidence = evidence.plus("synchronised", together).plus("uniform_use", alike).plus("hand_over", replaced)
         joined = join(evidence, pairs, joined, params)
         # What crowds have of their own is known by now, so that batches of two campaigns of one make stay apart.

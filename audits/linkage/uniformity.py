@@ -3,6 +3,9 @@
 Volumes of unrelated users of one prompt or network differ by factors of ten; accounts among which a load is dealt out
 differ by a few per cent. Compared are requests on an active day and tokens of a request, against the spread of each
 among all accounts of the tier.
+
+A load that is dealt out loosely spreads as people's does who use one tool for one thing. But a tool's users have each
+hours, exits and habits of their own; one machine's accounts have not, and are near each other in all of them at once.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from scipy.special import chdtri, gammainc
 from sqlalchemy import Connection, func, select
 
 from audits.linkage.evidence import Evidence, Flags, Floats, Ints, stretches
+from audits.linkage.habits import Habits, place
 from audits.linkage.joining import threshold
 from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
@@ -78,12 +82,13 @@ def read_usage(connection: Connection, first: date, last: date, params: Params) 
     return Usage(np.array([row[0] for row in rows], np.int64), features / unit, unit, deviation)
 
 
-def uniform(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> list[Ints]:
+def uniform(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params: Params) -> list[Ints]:
     """Stars of accounts that share a weak value and use the service alike."""
-    return list(_stars(evidence, party, usage, params)) if len(usage.account) else []
+    return list(_stars(evidence, party, usage, habits, params)) if len(usage.account) else []
 
 
-def _stars(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> Iterator[Ints]:
+def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params: Params) -> Iterator[Ints]:
+    places = place(habits.sums[np.searchsorted(habits.account, usage.account)], usage.unit, params)
     shared = np.flatnonzero(_ASKED[evidence.kind[evidence.value]])
     at = np.minimum(np.searchsorted(usage.account, evidence.account[shared]), max(len(usage.account) - 1, 0))
     known = usage.account[at] == evidence.account[shared]
@@ -99,11 +104,21 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, params: Params) -> Ite
         robust = _bits(spread, _EFFICIENCY * (end - start - 1))
         bits = np.maximum(robust, _bits(features.std(axis=0, ddof=1) / usage.deviation, end - start - 1.0)) - 1
         compared = spread > 0
-        if spread[0] > params.alike_spread or bits[0] < needed / 3 or bits[compared].sum() < needed:
+        if bits[0] < needed / 3 or bits[compared].sum() < needed:
+            continue
+        if spread[0] > params.alike_spread and not (
+            spread[0] <= params.alike_spread_most and _one_habit(places[row[start:end]], params)
+        ):
             continue
         alike = account[start:end][_alike(features, usage.features, np.maximum(spread, _LEAST_SPREAD), params)]
         if len(np.unique(party_of[alike])) > 1 and len(alike) >= params.least_alike:
             yield alike
+
+
+def _one_habit(places: Floats, params: Params) -> bool:
+    """Whether most of a crowd's accounts are near its middle in all habits together."""
+    away = np.linalg.norm(places - np.median(places, axis=0), axis=1)
+    return len(places) >= params.crowd and bool(np.median(away) <= params.alike_habits * np.sqrt(places.shape[1]))
 
 
 def _alike(features: Floats, everyone: Floats, spread: Floats, params: Params) -> Flags:
