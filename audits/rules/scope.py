@@ -266,6 +266,21 @@ class Scope:
         rows = union_all(requests, buckets).subquery("usage")
         return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
 
+    def parties(self, rollup: FromClause) -> Select[Any]:
+        """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.
+
+        So a campaign does not make its own ways common. An account under several tiers appears once for each, which a
+        count of distinct parties does not mind.
+        """
+        r: Any = rollup.c
+        a, g = audited_accounts.c, audited_groups.c
+        used = rollup.join(audited_accounts, a.account_id == r.account_id)
+        return (
+            select(func.count(func.coalesce(g.group_id, a.customer_id).distinct()).label("parties"))
+            .select_from(used.outerjoin(audited_groups, g.account_id == r.account_id))
+            .where(r.day.between(self.period.first_day, self.period.last_day))
+        )
+
     def in_tier(
         self,
         found: Found,

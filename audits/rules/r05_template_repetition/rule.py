@@ -15,7 +15,6 @@ from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rules.base import Found
 from audits.rules.levels import group_levels, of_level
-from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -114,27 +113,9 @@ def _common(p: Any, limit: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def _parties(scope: Scope) -> Subquery:
-    """How many parties used each template, and how many were active at all.
-
-    A customer is one party; so that a campaign does not make its own template common, a group is one party, too.
-    """
-    a, g = audited_accounts.c, audited_groups.c
-
-    def active(rollup: Any) -> Select[Any]:
-        r = rollup.c
-        # An account under several tiers appears once for each, which a count of distinct parties does not mind.
-        return (
-            select(func.count(func.coalesce(g.group_id, a.customer_id).distinct()).label("parties"))
-            .select_from(
-                rollup.join(audited_accounts, a.account_id == r.account_id).outerjoin(
-                    audited_groups, g.account_id == r.account_id
-                )
-            )
-            .where(r.day.between(scope.period.first_day, scope.period.last_day))
-        )
-
+    """How many parties used each template, and how many were active at all."""
     template = account_prompt_day.c.prompt_template_hash
-    users = active(account_prompt_day).add_columns(template.label("template")).where(template.is_not(None))
-    u, everyone = users.group_by(template).subquery("users"), active(account_day).subquery("everyone")
+    users = scope.parties(account_prompt_day).add_columns(template.label("template")).where(template.is_not(None))
+    u, everyone = users.group_by(template).subquery("users"), scope.parties(account_day).subquery("everyone")
     whole = everyone.c.parties.label("everyone")
     return select(u, whole).select_from(u.join(everyone, true())).subquery("parties")

@@ -5,6 +5,9 @@ sessions. A signature was carried over where the session's first successful requ
 session can have made it. Then all replays of the session count, for it goes on with what it began with. How sessions
 began is read from single requests, of accounts with replays in subjects with enough of them only.
 
+Agents that resume their users' conversations carry signatures over, too: where many parties do, only a habit of it
+counts. Where hardly any does, whoever carries enough over is found, at no more than medium without the habit.
+
 A session that was seen before the period is judged in the period in which it began: how it began lies beyond what is
 read now, and its first request of this period says nothing of that. A session is one account's, whatever its name.
 """
@@ -15,12 +18,28 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, Subquery, and_, case, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
+from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
 from audits.rules.levels import counted, subject_levels
+from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -28,7 +47,7 @@ from audits.warehouse.tables import usage_events
 REPLAY, BEFORE = "signature_replay", "before the period"
 LIMITS = (
     "score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min",
-    "replay_sessions_share_min",
+    "replay_sessions_share_min", "replay_common_share_max",
 )  # fmt: skip
 
 
@@ -38,27 +57,37 @@ def violations(scope: Scope) -> Select[Any]:
     Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
     then of its stretches, the worst one is reported.
     """
-    s = _stretches(scope).c
+    stretches = _stretches(scope)
+    s, c = stretches.c, _carrying(scope, stretches).c
+    grave = or_(_asks(s), _carried_over(s))
+    gravity = (case((grave, 0), else_=1), s.asked.desc(), s.replays.desc())
     worst = func.row_number().over(
         partition_by=(s.subject_type, s.subject_id, s.tier),
-        order_by=(s.level_rank.desc(), s.asked.desc(), s.replays.desc(), *(s[f"limit_{name}"] for name in LIMITS)),
+        order_by=(s.level_rank.desc(), *gravity, *(s[f"limit_{name}"] for name in LIMITS)),
     )
-    found = select(*s, worst.label("place")).where(or_(_asks(s), _carried_over(s))).subquery("found").c
+    found = (
+        select(*s, ratio(c.parties, c.everyone).label("common"), grave.label("grave"), worst.label("place"))
+        .where(or_(grave, and_(_several(s), _uncommon(s, c))))
+        .subquery("found")
+    ).c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
+        case((found.grave, "high"), else_="medium").label("severity"),
         found.level.label("observed_level"),
         found.asked.label("observed_requests"),
         ratio(found.asked, found.scored).label("observed_share"),
         found.replays.label("observed_replays"),
         ratio(found.sessions, found.begun).label("observed_replay_sessions_share"),
+        found.common.label("observed_replay_common_share"),
         found.limit_score_min,
         found.limit_share_min,
         found.limit_requests,
         found.limit_replays_min,
         found.limit_replay_sessions_min,
         found.limit_replay_sessions_share_min,
+        found.limit_replay_common_share_max,
     ).where(found.place == 1)
 
 
@@ -83,7 +112,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     )
 
 
-def _stretches(scope: Scope) -> Subquery:
+def _stretches(scope: Scope) -> CTE:
     """Figures of each account and group, by tier and stretch of the period under the same limits."""
     a = _scored(scope)
     r = subject_levels(scope, _replays(scope, _replayers(scope, a))).c
@@ -102,7 +131,7 @@ def _stretches(scope: Scope) -> Subquery:
     return (
         select(*key, _limit_requests(parts), *(func.sum(figure).label(figure.name) for figure in figures))
         .group_by(*key)
-        .subquery("stretches")
+        .cte("stretches")
     )
 
 
@@ -176,10 +205,29 @@ def _asks(s: Any) -> ColumnElement[bool]:
     return and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
 
 
+def _several(s: Any) -> ColumnElement[bool]:
+    """Whether a stretch has enough replays that were carried over, in enough sessions."""
+    return and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
+
+
 def _carried_over(s: Any) -> ColumnElement[bool]:
-    """Whether a stretch has enough replays, of enough sessions and enough of all that began in it."""
-    return and_(
-        s.replays >= s.limit_replays_min,
-        s.sessions >= s.limit_replay_sessions_min,
-        ratio(s.sessions, s.begun) >= s.limit_replay_sessions_share_min,
-    )
+    """Whether they are a habit: of enough of all sessions that began in the stretch."""
+    return and_(_several(s), ratio(s.sessions, s.begun) >= s.limit_replay_sessions_share_min)
+
+
+def _uncommon(s: Any, c: Any) -> ColumnElement[bool]:
+    """Whether hardly any party carries over as many. One party alone never makes it common; 0 leaves it to habits."""
+    limit = s.limit_replay_common_share_max
+    return and_(limit > 0, c.parties <= func.greatest(limit * c.everyone, 1.0))
+
+
+def _carrying(scope: Scope, stretches: CTE) -> Subquery:
+    """One row: how many ``parties`` carried over enough in enough sessions, and how many are active at all."""
+    s, a, g = stretches.c, audited_accounts.c, audited_groups.c
+    held = stretches.join(audited_accounts, a.account_id == s.subject_id)
+    held = held.outerjoin(audited_groups, g.account_id == s.subject_id)
+    accounts = select(func.coalesce(g.group_id, a.customer_id).label("party")).select_from(held)
+    groups = select(s.subject_id).where(s.subject_type == "group", _several(s))
+    carrying = union(accounts.where(s.subject_type == "account", _several(s)), groups).subquery("carrying")
+    everyone = scope.parties(account_day).scalar_subquery()
+    return select(func.count(carrying.c.party).label("parties"), everyone.label("everyone")).subquery("common")
