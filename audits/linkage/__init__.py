@@ -35,17 +35,20 @@ world  found        F1     found       F1
 3      11           0.767  17          0.998
 =====  ===========  =====  ==========  =====
 
-On two worlds of a third generator, with 25,000 accounts and 40 campaigns each, fifteen of them hidden in ordinary
+On four worlds of a third generator, with 25,000 accounts and 40 campaigns each, fifteen of them hidden in ordinary
 traffic, a prompt on a fifth of all accounts, and 5,000 accounts that are a campaign's. The first showed that a popular
 prompt behind which campaigns hide, and a day on which several begin, joined all of them; what few share has gone first
-since, and a rhythm has to last. The second took no part.
+since, and a rhythm has to last. The third showed 1,400 quiet accounts with five prompts in pieces; a load that is dealt
+out loosely is known by its one habit since. The fourth took no part in anything.
 
 =====  ===========  =====  ==========  =====
 world  found        F1     found       F1
        before              after
 =====  ===========  =====  ==========  =====
 1      19           0.423  38          0.995
-2                          39          1.000
+2                          40          1.000
+3      37           0.496  40          1.000
+4                          40          1.000
 =====  ===========  =====  ==========  =====
 
 Splink weighs pairs of records that describe one person, and is the better tool for that. Here two accounts of a
