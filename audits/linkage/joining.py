@@ -71,7 +71,7 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
     party, joins = np.arange(evidence.customers), np.zeros(len(evidence.value), bool)
     if before:
         party, joins[: len(before.joins)] = before.party, before.joins
-    widest = float(params.rare_parties)
+    widest, publicly = float(params.rare_parties), False
     for _ in range(_MOST_ROUNDS if len(party) else 0):
         counted = count(values, len(kinds), party[evidence.customer])
         most = params.weak_share * (int(party.max(initial=-1)) + 1)
@@ -81,7 +81,8 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
         limit = strong_limit(int(party.max(initial=-1)) + 1, params)
         chosen = PROVEN[kinds] | (STRONG[kinds] & (counted.parties <= limit))
         if widest >= most:
-            chosen |= own(evidence, counted, party, params)
+            theirs = own(evidence, counted, party, crowds(evidence, party, joins, params), params)
+            chosen |= theirs & (publicly | (counted.parties <= limit))
         chosen_pairs = coincidences(evidence, counted, both, looked_at, party, params)
         joins |= chosen[evidence.value]
         joins[pair_rows(evidence, looked_at, chosen_pairs)] = True
@@ -92,8 +93,10 @@ def join(evidence: Evidence, pairs: Pairs, before: Joined | None, params: Params
         ]
         joined = merge(party, *(np.concatenate(ends) for ends in zip(*tied, strict=True)))
         if np.array_equal(joined, party):
-            if widest >= most:
+            if publicly:
                 break
+            # Batches are made crowds by what is their own first: then it is seen what several crowds have in common.
+            publicly = widest >= most
             widest *= params.rare_step
         party = joined
     return Joined(party, joins)
@@ -121,11 +124,19 @@ def strong_limit(parties: int, params: Params) -> float:
     return min(max(params.strong_parties, params.strong_share * parties), params.strong_parties_most)
 
 
-def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
+def crowds(evidence: Evidence, party: Ints, joins: Flags, params: Params) -> Flags:
+    """Which parties are crowds by something else than cards, devices and keys, which are dealt out in batches."""
+    rows = joins & ~STRONG[evidence.kind[evidence.value]]
+    known = np.zeros(int(party.max(initial=-1)) + 1, bool)
+    known[party[evidence.customer[evidence.account[rows]]]] = True
+    return np.asarray(known & (np.bincount(party) >= params.crowd))
+
+
+def own(evidence: Evidence, counted: Counted, party: Ints, crowd: Flags, params: Params) -> Flags:
     """Values most of whose users act as one already, on other evidence: they are these groups' own.
 
     Of more parties than may have one card nearly all must be in groups: a prompt in public use is used by campaigns,
-    too, and that they hide behind it says nothing of its other users.
+    too, and that they hide behind it says nothing of its other users. What two crowds have in common is neither's own.
 
     The surprise is that of so many of its users being in groups, if users were drawn by lot. What a couple shares it
     shares as one: a few accounts of a group are one observation, several are two, and of a ``crowd`` each one is.
@@ -148,6 +159,7 @@ def own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Fl
         & (seen >= params.own_observations)
         & (grouped >= np.where(narrow, params.own_share, params.purity) * sum_of(counted.accounts))
         & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))
+        & (narrow | (sum_of(crowd[counted.party] & (counted.accounts >= params.crowd)) < 2))
         & (surprise >= threshold(party, params))
     )
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from audits.linkage.evidence import STRONG, Evidence, Flags, Floats, Ints
+from audits.linkage.evidence import Evidence, Flags, Floats, Ints
 from audits.linkage.habits import Habits, place
-from audits.linkage.joining import Joined, surprise_of, threshold
+from audits.linkage.joining import Joined, crowds, surprise_of, threshold
 from audits.linkage.params import Params
 from audits.linkage.uniformity import Usage
 
@@ -45,7 +45,7 @@ def _stars(evidence: Evidence, joined: Joined, habits: Habits, usage: Usage, par
     around = _Around(
         place(sums[groups], usage.unit, params),
         [KDTree(place(some, usage.unit, params)) for some in _strangers(evidence, party, sums, params)],
-        _crowds(evidence, joined, params)[groups],
+        crowds(evidence, party, joined.joins, params)[groups],
         threshold(party, params) + float(np.log2(len(groups) * len(_REACHES))),
         params,
     )
@@ -133,11 +133,3 @@ def _strangers(evidence: Evidence, party: Ints, sums: Floats, params: Params) ->
     for size in _POOLED:
         pools = sums[lone[(first[:, None] + np.arange(size)) % max(len(lone), 1)]].sum(axis=1)
         yield pools[pools[:, 0] >= params.least_requests_compared]
-
-
-def _crowds(evidence: Evidence, joined: Joined, params: Params) -> Flags:
-    """Which parties are crowds by something else than cards, devices and keys, which are dealt out in batches."""
-    rows = joined.joins & ~STRONG[evidence.kind[evidence.value]]
-    known = np.zeros(int(joined.party.max(initial=-1)) + 1, bool)
-    known[joined.party[evidence.customer[evidence.account[rows]]]] = True
-    return np.asarray(known & (np.bincount(joined.party) >= params.crowd))

@@ -44,6 +44,7 @@ class Params:
     least_alike: int = 5  # a spread wants a few to be estimated from
     alike_spread: float = 0.35  # a third of the tier's spread: a factor of 1.5 where others differ by 3 to 4
     alike_spread_most: float = 0.55  # a factor of 1.6 to 1.7, which a loosely dealt load and users of one tool have
+    alike_tool: float = 0.3  # requests of one length on both sides are one tool's, whoever uses it
     alike_habits: float = 0.6  # root mean square of half of a prompt's users: campaigns have .56 at most, a tool .78
     alike_away: float = 3.0  # spreads from the middle within which an account, or a batch, is one of them
     alike_volume: float = 1.0  # in spreads of the tier: a campaign's accounts differ by half of one, strangers by more

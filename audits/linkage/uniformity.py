@@ -4,8 +4,9 @@ Volumes of unrelated users of one prompt or network differ by factors of ten; ac
 differ by a few per cent. Compared are requests on an active day and tokens of a request, against the spread of each
 among all accounts of the tier.
 
-A load that is dealt out loosely spreads as people's does who use one tool for one thing. But a tool's users have each
-hours, exits and habits of their own; one machine's accounts have not, and are near each other in all of them at once.
+Where requests are of one length, or a load is dealt out loosely, the accounts may be people's who use one tool for one
+thing. But a tool's users have each hours, exits and habits of their own; one machine's accounts have not, and are near
+each other in all of them at once. A campaign that is mixed with other traffic has no length of its own.
 """
 
 from __future__ import annotations
@@ -106,9 +107,10 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params
         compared = spread > 0
         if bits[0] < needed / 3 or bits[compared].sum() < needed:
             continue
-        if spread[0] > params.alike_spread and not (
-            spread[0] <= params.alike_spread_most and _one_habit(places[row[start:end]], params)
-        ):
+        loose, tool = spread[0] > params.alike_spread, (spread[1:] <= params.alike_tool).all()
+        if spread[0] > params.alike_spread_most or (loose and end - start < params.crowd):
+            continue
+        if (loose or tool) and not _one_habit(places[row[start:end]], params):
             continue
         alike = account[start:end][_alike(features, usage.features, np.maximum(spread, _LEAST_SPREAD), params)]
         if len(np.unique(party_of[alike])) > 1 and len(alike) >= params.least_alike:
@@ -116,9 +118,9 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params
 
 
 def _one_habit(places: Floats, params: Params) -> bool:
-    """Whether most of a crowd's accounts are near its middle in all habits together."""
+    """Whether most accounts are near their middle in all habits together."""
     away = np.linalg.norm(places - np.median(places, axis=0), axis=1)
-    return len(places) >= params.crowd and bool(np.median(away) <= params.alike_habits * np.sqrt(places.shape[1]))
+    return bool(np.median(away) <= params.alike_habits * np.sqrt(places.shape[1]))
 
 
 def _alike(features: Floats, everyone: Floats, spread: Floats, params: Params) -> Flags:

@@ -104,7 +104,9 @@ class OpenLinks:
     """When something harmless would explain why the accounts of a group are linked."""
 
     holder_share_min: float  # of the accounts on one network, domain or instrument: maybe a class, an office, an agency
-    tied_share_min: float  # of the accounts that share cards, devices or keys in smaller circles: it is none of these
+    # Of the accounts that share cards, devices or keys in smaller circles: it is none of these. Devices do not count
+    # where as many have one organisation's offices in common: they are a room's.
+    tied_share_min: float
 
 
 @dataclass(frozen=True, slots=True)

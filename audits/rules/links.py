@@ -40,8 +40,10 @@ def _explained(row: Any, terms: OpenLinks) -> dict[Explanation, str]:
         )
     if row.disposable >= terms.tied_share_min:
         return reasons
-    # The machines of a school or an office are shared by whoever sits there, and say as little as its network does.
-    roomed = row.one_domain >= terms.holder_share_min
+    # The machines of a school or an office are shared by whoever sits there, and say as little as its network does; a
+    # room is somewhere, so that most people who sit in it work from there.
+    housed = max(row.one_network, row.campus) >= terms.tied_share_min
+    roomed = housed and row.one_domain >= terms.holder_share_min
     tied = row.cards_and_keys if roomed else row.several
     what = "card or key" if roomed else "card, device or key"
     holders: tuple[tuple[Explanation, str, float, float, str], ...] = (

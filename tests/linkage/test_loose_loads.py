@@ -1,12 +1,13 @@
-"""A load that is dealt out loosely over accounts with one prompt, and people who have one tool's prompt in common."""
+"""A load that is dealt out over accounts with one prompt, and people who have one tool's prompt in common."""
 
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 from tests.linkage.measure import linked
 from tests.linkage.people import HOURS, Crowd, Someone
 
-SIGMA = 0.4  # of ln of requests a day, where unrelated people's is one
+SIGMA = {"evenly": 0.2, "loosely": 0.4}  # of ln of requests a day, where unrelated people's is one
 
 
 def _with_prompt(crowd: Crowd, name: str, n: int) -> list[Someone]:
@@ -18,22 +19,22 @@ def _with_prompt(crowd: Crowd, name: str, n: int) -> list[Someone]:
     return people
 
 
-def _volumes(n: int) -> list[float]:
+def _volumes(n: int, sigma: float) -> list[float]:
     """Mean requests an hour of each account: the quantiles of a distribution, so that the spread is known."""
-    return [float(one) for one in np.exp(SIGMA * norm.ppf((np.arange(n) + 0.5) / n))]
+    return [float(one) for one in np.exp(sigma * norm.ppf((np.arange(n) + 0.5) / n))]
 
 
-def _machine(crowd: Crowd, name: str, n: int) -> list[Someone]:
+def _machine(crowd: Crowd, name: str, n: int, sigma: float) -> list[Someone]:
     people = _with_prompt(crowd, name, n)
-    for one, volume in zip(people, _volumes(n), strict=True):
+    for one, volume in zip(people, _volumes(n, sigma), strict=True):
         one.rate = np.full(len(HOURS), volume)
     return people
 
 
-def _tool(crowd: Crowd, name: str, n: int) -> list[Someone]:
+def _tool(crowd: Crowd, name: str, n: int, sigma: float) -> list[Someone]:
     """The same volumes at each one's own hours and on each one's own days."""
     people = _with_prompt(crowd, name, n)
-    for one, volume in zip(people, _volumes(n), strict=True):
+    for one, volume in zip(people, _volumes(n, sigma), strict=True):
         east, awake = int(crowd.rng.integers(24)), crowd.rng.uniform(3, 9)
         away = ((HOURS + east) % 24 - 12) % 24
         at_work = np.minimum(away, 24 - away) < awake / 2
@@ -42,10 +43,11 @@ def _tool(crowd: Crowd, name: str, n: int) -> list[Someone]:
     return people
 
 
-def test_a_loose_load_of_one_habit_is_a_campaign_s_and_a_tool_s_users_are_strangers(tmp_path):
-    crowd = Crowd(41)
+@pytest.mark.parametrize("dealt", SIGMA)
+def test_a_load_of_one_habit_is_a_campaign_s_and_a_tool_s_users_are_strangers(tmp_path, dealt):
+    crowd, sigma = Crowd(41), SIGMA[dealt]
     people = crowd.benign(800)
-    found = linked(tmp_path, [*people, *_machine(crowd, "machine", 60), *_tool(crowd, "tool", 60)])
+    found = linked(tmp_path, [*people, *_machine(crowd, "machine", 60, sigma), *_tool(crowd, "tool", 60, sigma)])
     share, purity = found.found("machine")
     assert share >= 0.9
     assert purity == 1.0

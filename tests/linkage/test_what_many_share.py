@@ -24,6 +24,22 @@ def test_campaigns_behind_one_popular_prompt_stay_apart_and_leave_its_other_user
     )
 
 
+def test_a_prompt_that_hardly_anybody_but_campaigns_uses_is_none_of_them_s_own(tmp_path):
+    crowd = Crowd(44)
+    people = crowd.benign(300, harness=0.0)
+    for one in people[:24]:
+        one.prompts.insert(0, HARNESS)
+    names = [f"pool{n}" for n in range(6)]
+    for n, name in enumerate(names):
+        members = campaign(crowd, Campaign(name=name, accounts=50, cards=5, prompts=1, per_day=15 * 1.5**n))
+        for one in members:
+            one.prompts.append(HARNESS)
+            one.tokens = (200 * 2.0**n, 1500 / 1.6**n)
+        people += members
+    found = linked(tmp_path, people)
+    assert {name: found.found(name) for name in names} == dict.fromkeys(names, (1.0, 1.0))
+
+
 def test_two_pools_that_turn_to_round_the_clock_on_one_day_are_two(tmp_path):
     crowd = Crowd(42)
     people = crowd.benign(300)

@@ -37,8 +37,12 @@ def told(url, terms=SHIPPED, **shares):
         ({"one_network": 0.8, "several": 0.49}, {"open"}),
         ({"one_network": 0.79, "several": 0.49}, set()),
         ({"one_network": 0.8, "several": 0.5, "circles": 0.0}, set()),
-        ({"one_domain": 0.8, "cards_and_keys": 0.49}, {"organisation"}),
-        ({"one_domain": 0.8, "cards_and_keys": 0.5}, set()),
+        ({"one_domain": 0.8, "several": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "several": 0.5, "cards_and_keys": 0.0}, set()),
+        ({"one_domain": 0.8, "one_network": 0.5, "cards_and_keys": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "campus": 0.5, "cards_and_keys": 0.49}, {"organisation"}),
+        ({"one_domain": 0.8, "one_network": 0.49, "campus": 0.49, "cards_and_keys": 0.0}, set()),
+        ({"one_domain": 0.8, "one_network": 0.5, "cards_and_keys": 0.5}, set()),
         ({"one_domain": 0.9, "one_network": 0.9, "cards_and_keys": 0.0}, {"open", "organisation"}),
         ({"one_domain": 0.79, "one_network": 0.9, "cards_and_keys": 0.0}, set()),
         ({"one_domain": 0.79, "several": 0.0, "cards_and_keys": 0.0}, set()),
@@ -93,7 +97,7 @@ def test_the_buildings_of_a_campus_are_told_of(url):
 
 
 def test_an_agency_s_machines_are_told_of_although_its_clients_have_one_mail(url):
-    said = told(url, one_instrument=1.0, one_domain=0.9, circles=0.1, cards_and_keys=0.0)["g"]
+    said = told(url, one_instrument=1.0, one_domain=0.9, one_network=0.5, circles=0.1, cards_and_keys=0.0)["g"]
     assert said["open"].startswith(
         "one instrument pays for 100% of its accounts and only for 10% a card, device or key"
     )
