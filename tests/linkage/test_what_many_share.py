@@ -24,17 +24,18 @@ def test_campaigns_behind_one_popular_prompt_stay_apart_and_leave_its_other_user
     )
 
 
-def test_a_prompt_that_hardly_anybody_but_campaigns_uses_is_none_of_them_s_own(tmp_path):
+@pytest.mark.parametrize("make", [1.0, 1.5])
+def test_a_prompt_that_hardly_anybody_but_campaigns_uses_is_none_of_them_s_own(tmp_path, make):
     crowd = Crowd(44)
     people = crowd.benign(300, harness=0.0)
     for one in people[:24]:
         one.prompts.insert(0, HARNESS)
     names = [f"pool{n}" for n in range(6)]
     for n, name in enumerate(names):
-        members = campaign(crowd, Campaign(name=name, accounts=50, cards=5, prompts=1, per_day=15 * 1.5**n))
+        members = campaign(crowd, Campaign(name=name, accounts=50, cards=5, prompts=1, per_day=15 * make**n))
         for one in members:
             one.prompts.append(HARNESS)
-            one.tokens = (200 * 2.0**n, 1500 / 1.6**n)
+            one.tokens = (200 * make**n, 1500 / make**n)
         people += members
     found = linked(tmp_path, people)
     assert {name: found.found(name) for name in names} == dict.fromkeys(names, (1.0, 1.0))
