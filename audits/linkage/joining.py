@@ -146,7 +146,7 @@ def own(evidence: Evidence, counted: Counted, party: Ints, crowd: Flags, params:
     several = np.where((counted.accounts >= params.own_accounts) & together, 2, 1)
     observed = np.where(counted.accounts >= params.crowd, counted.accounts, several)
 
-    def sum_of(numbers: Ints) -> Ints:
+    def sum_of(numbers: Ints | Flags) -> Ints:
         return np.bincount(counted.star, numbers, len(counted.parties)).astype(np.int64)
 
     grouped, seen = sum_of(np.where(together, counted.accounts, 0)), sum_of(np.where(together, observed, 0))
