@@ -132,11 +132,21 @@ def crowds(evidence: Evidence, party: Ints, joins: Flags, params: Params) -> Fla
     return np.asarray(known & (np.bincount(party) >= params.crowd))
 
 
+def with_own(evidence: Evidence, counted: Counted, party: Ints, params: Params) -> Flags:
+    """Which parties are crowds most of whose accounts have a prompt that hardly anybody else has."""
+    users = np.bincount(counted.star, counted.accounts, len(evidence.kind))[counted.star]
+    size = np.bincount(party[evidence.customer])[counted.party]
+    theirs = OWN[evidence.kind[counted.star]] & (counted.accounts >= params.purity * users)
+    holds = theirs & (counted.accounts >= np.maximum(params.own_share * size, params.crowd))
+    return np.isin(np.arange(int(party.max(initial=-1)) + 1), counted.party[holds])
+
+
 def own(evidence: Evidence, counted: Counted, party: Ints, crowd: Flags, params: Params) -> Flags:
     """Values most of whose users act as one already, on other evidence: they are these groups' own.
 
     Of more parties than may have one card nearly all must be in groups: a prompt in public use is used by campaigns,
-    too, and that they hide behind it says nothing of its other users. What two crowds have in common is neither's own.
+    too, and that they hide behind it says nothing of its other users. What two crowds have in common is then neither's
+    own; and never where each has a prompt of its own besides.
 
     The surprise is that of so many of its users being in groups, if users were drawn by lot. What a couple shares it
     shares as one: a few accounts of a group are one observation, several are two, and of a ``crowd`` each one is.
@@ -152,6 +162,7 @@ def own(evidence: Evidence, counted: Counted, party: Ints, crowd: Flags, params:
     grouped, seen = sum_of(np.where(together, counted.accounts, 0)), sum_of(np.where(together, observed, 0))
     usual = max(float(np.mean(grouped_party[party])), 1 / len(party)) if len(party) else 1.0
     surprise = surprise_of(seen, sum_of(observed), np.full(len(grouped), usual))
+    apart = with_own(evidence, counted, party, params)[counted.party]
     narrow = counted.parties <= strong_limit(int(party.max(initial=-1)) + 1, params)
     return np.asarray(
         OWN[evidence.kind]
@@ -160,6 +171,7 @@ def own(evidence: Evidence, counted: Counted, party: Ints, crowd: Flags, params:
         & (grouped >= np.where(narrow, params.own_share, params.purity) * sum_of(counted.accounts))
         & (counted.parties <= params.weak_share * (party.max(initial=-1) + 1))
         & (narrow | (sum_of(crowd[counted.party] & (counted.accounts >= params.crowd)) < 2))
+        & (sum_of(apart & (counted.accounts >= params.own_accounts)) < 2)
         & (surprise >= threshold(party, params))
     )
 

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.special import chdtri, gammainc
 from sqlalchemy import Connection, func, select
 
-from audits.linkage.evidence import OWN, Evidence, Flags, Floats, Ints, stretches
+from audits.linkage.evidence import Evidence, Flags, Floats, Ints, stretches
 from audits.linkage.habits import Habits, place
-from audits.linkage.joining import Stars, count, threshold
+from audits.linkage.joining import Stars, count, threshold, with_own
 from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
 from audits.linkage.sightings import linked_accounts
@@ -94,7 +94,9 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params
     at = np.minimum(np.searchsorted(usage.account, evidence.account[shared]), max(len(usage.account) - 1, 0))
     known = usage.account[at] == evidence.account[shared]
     value, account, row = evidence.value[shared][known], evidence.account[shared][known], at[known]
-    party_of, apart = party[evidence.customer], _with_own(evidence, party, params)
+    party_of = party[evidence.customer]
+    stars = Stars(evidence.value, evidence.account)
+    apart = with_own(evidence, count(stars, len(evidence.kind), party_of), party, params)
     needed = threshold(party, params) + float(np.log2(max(len(evidence.kind), 1)))
     for start, end in stretches(value):
         if end - start < params.least_alike:
@@ -117,16 +119,6 @@ def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params
         # Two crowds with a prompt of their own each are two campaigns of one make, whatever else they have in common.
         if len(parties) > 1 and np.count_nonzero(apart[parties]) < 2 and len(alike) >= params.least_alike:
             yield alike
-
-
-def _with_own(evidence: Evidence, party: Ints, params: Params) -> Flags:
-    """Which parties are crowds most of whose accounts have a prompt that hardly anybody else has."""
-    counted = count(Stars(evidence.value, evidence.account), len(evidence.kind), party[evidence.customer])
-    users = np.bincount(counted.star, counted.accounts, len(evidence.kind))[counted.star]
-    size = np.bincount(party[evidence.customer])[counted.party]
-    theirs = OWN[evidence.kind[counted.star]] & (counted.accounts >= params.purity * users)
-    holds = theirs & (counted.accounts >= np.maximum(params.own_share * size, params.crowd))
-    return np.isin(np.arange(int(party.max(initial=-1)) + 1), counted.party[holds])
 
 
 def _one_habit(places: Floats, params: Params) -> bool:

@@ -24,11 +24,11 @@ def test_campaigns_behind_one_popular_prompt_stay_apart_and_leave_its_other_user
     )
 
 
-@pytest.mark.parametrize("make", [1.0, 1.5])
-def test_a_prompt_that_hardly_anybody_but_campaigns_uses_is_none_of_them_s_own(tmp_path, make):
+@pytest.mark.parametrize(("others", "make"), [(24, 1.0), (24, 1.5), (8, 1.5)])
+def test_a_prompt_that_hardly_anybody_but_campaigns_uses_is_none_of_them_s_own(tmp_path, others, make):
     crowd = Crowd(44)
     people = crowd.benign(300, harness=0.0)
-    for one in people[:24]:
+    for one in people[:others]:
         one.prompts.insert(0, HARNESS)
     names = [f"pool{n}" for n in range(6)]
     for n, name in enumerate(names):
