@@ -42,6 +42,8 @@ Status = Literal["draft", "shadow", "active", "retired"]
 Explanation = Literal["open", "organisation", "loose"]
 """What would explain a group's link: one network or payer in the open, one organisation's mail, or few possessions."""
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+MEMBER: Severity = "medium"
+"""The most that is said of an account for what its group does and something explains: a decision is still asked for."""
 
 
 class Needs(BaseModel):

@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from audits.policy import Combination
-from audits.rules.base import SEVERITIES, Explanation, Found, Rule, Severity
+from audits.rules.base import MEMBER, SEVERITIES, Explanation, Found, Rule, Severity
 from audits.rules.evaluate import Evaluation
 from audits.rules.links import Explained
 
 Subject = tuple[str, str]
 NOTHING_EXPLAINED: Explained = {}
 _MOST_ALONE: Severity = "high"
-_MEMBER: Severity = "medium"  # the least at which a decision is asked for
 
 
 def combine(
@@ -76,10 +75,10 @@ def _as_member(one: Found, explained: Mapping[str, str]) -> Found:
     A class that is set an exercise does it in each of its accounts. Who is over an account's own limit remains in
     question all the same.
     """
-    if one.subject_type not in ("account", "key") or SEVERITIES.index(one.severity) <= SEVERITIES.index(_MEMBER):
+    if one.subject_type not in ("account", "key") or SEVERITIES.index(one.severity) <= SEVERITIES.index(MEMBER):
         return one
     reasons = [explained[account] for account in one.account_ids if account in explained]
-    return replace(one, severity=_MEMBER, explained=reasons[0]) if reasons else one
+    return replace(one, severity=MEMBER, explained=reasons[0]) if reasons else one
 
 
 def _voices(

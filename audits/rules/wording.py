@@ -6,7 +6,7 @@ import re
 import string
 from typing import Any
 
-from audits.rules.base import Found, Parameter, Rule
+from audits.rules.base import MEMBER, Found, Parameter, Rule
 
 
 class _Words(string.Formatter):
@@ -63,8 +63,11 @@ _EXPLAINED = {
 
 def explained_of(rule: Rule) -> str:
     """The most that the rule says of a group whose link something harmless would explain, or nothing."""
-    said = "; ".join(f"{_EXPLAINED[reason]} at most {most}" for reason, most in rule.spec.explained.items())
-    return f"{said[:1].upper()}{said[1:]}" if said else ""
+    said = [f"{_EXPLAINED[reason]} at most {most}" for reason, most in rule.spec.explained.items()]
+    if said and {"account", "group"} <= {*rule.spec.units}:
+        said.append(f"of an account that does what such a group was found for at most {MEMBER}")
+    whole = "; ".join(said)
+    return f"{whole[:1].upper()}{whole[1:]}"
 
 
 def calibration_of(parameter: Parameter) -> str:

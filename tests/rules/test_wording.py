@@ -14,10 +14,12 @@ def sentence(summary: str, value: Any, discriminator: str = "", **spec: Any) -> 
 
 
 def rule(summary: str, **spec: Any) -> Rule:
-    described = RuleSpec(
-        id="X01", title="", question="", families=(), units=("account",), signal="", basis="record", severity="low",
-        version=1, parameters={}, summary=summary, observed={"n": ""}, benign=(), next_step="", may_say="", **spec,
-    )  # fmt: skip
+    usual = {
+        "id": "X01", "title": "", "question": "", "families": (), "units": ("account",), "signal": "",
+        "basis": "record", "severity": "low", "version": 1, "parameters": {}, "summary": summary, "observed": {"n": ""},
+        "benign": (), "next_step": "", "may_say": "",
+    }  # fmt: skip
+    described = RuleSpec(**usual | spec)
     return Rule(described, Path(), "", None, None)  # type: ignore[arg-type]
 
 
@@ -54,4 +56,8 @@ def test_what_lowers_a_finding_is_said_by_the_rule() -> None:
     assert explained_of(rule("Found.", explained={"open": "low", "loose": "medium"})) == (
         "Of a group that one network or payer holds in the open at most low; "
         "of a group of which few share a card, a device or a key at most medium"
+    )
+    assert explained_of(rule("Found.", explained={"open": "low"}, units=["account", "group"])) == (
+        "Of a group that one network or payer holds in the open at most low; "
+        "of an account that does what such a group was found for at most medium"
     )
