@@ -51,6 +51,10 @@ world  found        F1     found       F1
 4                          40          1.000
 =====  ===========  =====  ==========  =====
 
+On four smaller ones, of 2,000 to 6,000 harmless accounts beside half as many of campaigns and more, 38 to 40 campaigns
+were found, with F1 of 0.999 and more; two of the four took no part. One had been a single group of 800 before: what
+several campaigns have in common is none's own.
+
 Splink weighs pairs of records that describe one person, and is the better tool for that. Here two accounts of a
 campaign may have nothing in common but a third one, a value's weight changes as its holders turn out to be one party, a
 value that many share must count for nothing, and much of the evidence is behaviour, which no comparison of columns has.
