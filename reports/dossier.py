@@ -80,8 +80,8 @@ class Holders:
     several: float
     circles: float
     disposable: float
-    campus: float = 0.0  # of a dossier that was kept before it was measured
-    cards_and_keys: float = 1.0  # of a dossier that was kept before it was measured: devices were not told apart
+    campus: float | None = None  # of a dossier that was kept before it was measured
+    cards_and_keys: float | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ world  found        F1     found       F1
 4                          40          1.000
 =====  ===========  =====  ==========  =====
 
-On four smaller ones, of 2,000 to 6,000 harmless accounts beside half as many of campaigns and more, 38 to 40 campaigns
-were found, with F1 of 0.999 and more; two of the four took no part. One had been a single group of 800 before: what
+On five smaller ones, of 2,000 to 6,000 harmless accounts beside half as many of campaigns and more, 38 to 40 campaigns
+were found, with F1 of 0.999 and more; three of the five took no part. One had been a single group of 800 before: what
 several campaigns have in common is none's own.
 
 Splink weighs pairs of records that describe one person, and is the better tool for that. Here two accounts of a

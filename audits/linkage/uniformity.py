@@ -89,6 +89,7 @@ def uniform(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, param
 
 
 def _stars(evidence: Evidence, party: Ints, usage: Usage, habits: Habits, params: Params) -> Iterator[Ints]:
+    # Both are of the accounts with so many requests in the window, so that each one's habits are found by its number.
     places = place(habits.sums[np.searchsorted(habits.account, usage.account)], usage.unit, params)
     shared = np.flatnonzero(_ASKED[evidence.kind[evidence.value]])
     at = np.minimum(np.searchsorted(usage.account, evidence.account[shared]), max(len(usage.account) - 1, 0))

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from audits.policy import QualityLimit
 from audits.quality.raw_text import looks_raw
 from audits.warehouse.dialects import seconds_between
-from audits.warehouse.tables import accounts, api_keys, models, usage_events
+from audits.warehouse.holding import holding_rows
+from audits.warehouse.tables import accounts, api_keys, models, source_metadata, usage_events
 
 Limits = Mapping[str, QualityLimit]
 """The policy book's limits of the quality gate on one day, by name."""
@@ -75,9 +76,8 @@ class Known:
     @classmethod
     def read(cls, connection: Connection) -> Known:
         """As the warehouse has them now."""
-        return cls(
-            *(connection.execute(select(t.c[0]).limit(1)).first() is not None for t in (accounts, api_keys, models))
-        )
+        there = holding_rows(connection, source_metadata)
+        return cls(*(table in there for table in (accounts, api_keys, models)))
 
 
 @dataclass(frozen=True, slots=True)

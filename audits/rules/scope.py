@@ -46,7 +46,7 @@ from audits.warehouse.tables import Instant, account_tiers, territories, usage_b
 _FOREVER = date(9999, 12, 31)
 
 LONG = 50
-"""Rows of a table of our own from which it is written as VALUES: fifty SELECTs take longer to write than to compile."""
+"""Most rows of a table of our own that are written as SELECTs: of more it takes longer than compiling VALUES does."""
 
 
 @dataclass(frozen=True, slots=True)

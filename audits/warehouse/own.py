@@ -24,7 +24,8 @@ def make_own_tables(connection: Connection) -> None:
         audit_metadata.drop_all(connection)
         there = {}
     missing = [table for table in audit_metadata.sorted_tables if table.name not in there]
-    audit_metadata.create_all(connection, missing, checkfirst=False)
+    if missing:
+        audit_metadata.create_all(connection, missing)
 
 
 def make_temporary_tables(connection: Connection, metadata: MetaData) -> None:

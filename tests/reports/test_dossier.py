@@ -20,9 +20,12 @@ PAGE = f"2026-10/r2/build/group-{GROUP}.html"
 
 @pytest.fixture(scope="module")
 def words(rendered: Path) -> str:
-    """The page's text, a space between parts."""
-    text = (rendered / PAGE).read_text("utf-8")
-    text = re.sub(r"<(style|title|desc)[^>]*>.*?</\1>", " ", text, flags=re.DOTALL)
+    return words_of((rendered / PAGE).read_text("utf-8"))
+
+
+def words_of(page: str) -> str:
+    """A page's text, a space between parts."""
+    text = re.sub(r"<(style|title|desc)[^>]*>.*?</\1>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 
 
@@ -64,6 +67,26 @@ def test_a_group_that_hangs_on_one_kind_says_so(session: Session, tmp_path: Path
     row = session.get_one(GroupDossier, (runs_of(session)[-1].id, GROUP)).content
     change(session, kinds=[{**one, "together_without": 8} if one["joins"] else one for one in row["kinds"][2:]])
     assert "Without payment instrument 8 of 59 accounts would be left together." in render(session, tmp_path)
+
+
+def test_what_holds_the_accounts_is_told_a_share_a_row(session: Session, tmp_path: Path) -> None:
+    measured = {
+        "one_network": 0.45, "campus": 0.932, "one_domain": 1.0, "one_instrument": 0.0, "possession": 0.5,
+        "several": 0.251, "circles": 0.1, "disposable": 0.0,
+    }  # fmt: skip
+    change(session, holders={**measured, "cards_and_keys": 0.12})
+    told = words_of(render(session, tmp_path))
+    assert "work from one network that nobody can rent 45 % work from the three offices’ networks" in told
+    assert "that most of them work from 93.2 % have mail of the same organisation 100 %" in told
+    assert "share another card or key, devices left out 12 %" in told
+
+
+def test_what_a_kept_dossier_did_not_measure_is_no_figure(session: Session, tmp_path: Path) -> None:
+    shares = ("one_network", "one_domain", "one_instrument", "possession", "several", "circles", "disposable")
+    change(session, holders=dict.fromkeys(shares, 0.5))
+    told = words_of(render(session, tmp_path))
+    assert "work from the three offices’ networks that most of them work from – have mail" in told
+    assert "share another card or key, devices left out – share one" in told
 
 
 def test_foreign_ids_reach_it_as_text(rendered: Path) -> None:
