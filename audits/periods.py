@@ -45,7 +45,7 @@ class Period:
                 try:
                     return cls(_first_day(kind, numbers), kind)
                 except ValueError as error:
-                    raise _unreadable(text, f"{text!r} is no {kind} of the calendar ({error}).") from error
+                    raise _unreadable(text, f"{text!r} is not a valid {kind}: {error}.") from error
         raise _unreadable(text, f"{text!r} is not a period.")
 
     @classmethod
@@ -173,8 +173,34 @@ def _add_months(day: date, months: int) -> date:
 
 
 def _unreadable(text: str, what: str) -> AuditsError:
+    meant = _meant(text)
     return AuditsError(
         what,
         where=f"period {text!r}",
-        fix="Write a day (2026-10-05), an ISO week (2026-W41), a month (2026-10) or a quarter (2026-Q4).",
+        fix=f"{f'Did you mean {meant}? ' if meant else ''}"
+        "Write a day (2026-10-05), an ISO week (2026-W41), a month (2026-10) or a quarter (2026-Q4).",
     )
+
+
+def _meant(text: str) -> str:
+    """The period that other spellings of it stand for (2026-1, 2026w41, 2026/10/5, Q4 2026), or an empty string."""
+    parts = re.findall(r"\d+|[wq](?=\d)", text.lower())
+    year = next((part for part in parts if re.fullmatch(r"\d{4}", part)), "")
+    rest = [part for part in parts if part != year]
+    match rest:
+        case ["w", week]:
+            spelled = f"{year}-W{week:0>2}"
+        case ["q", quarter]:
+            spelled = f"{year}-Q{quarter}"
+        case [*numbers] if len(numbers) in (1, 2) and parts[0] == year and all(map(str.isdigit, numbers)):
+            spelled = "-".join([year, *(f"{number:0>2}" for number in numbers)])
+        case _:
+            return ""
+    for kind, form in _FORMS:
+        if match := form.fullmatch(spelled):
+            try:
+                _first_day(kind, [int(part) for part in match.groups()])
+            except ValueError:
+                return ""
+            return spelled
+    return ""

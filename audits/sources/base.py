@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Float,
     Integer,
@@ -31,8 +33,32 @@ from audits.warehouse.tables import SOURCE_SCHEMA, Instant
 
 UNMAPPED = "UNMAPPED"  # the account of a row whose source names none
 BATCH_ROWS = 10_000
+TOLD_AGAIN = "row around a request that another row tells"
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Between these lies every time of use. Seconds read as milliseconds lie in 1970, milliseconds as seconds far later."""
+
+IMPOSSIBLE = "a time before 2000 or after 2099"
+_FACTS = ("usage_events", "bucket_parts")
 BUCKET_KEY = ("source_system", "bucket_start", "bucket_end", "account_id", "api_key_hash", "model")
 """What makes two rows the same bucket; a later export of it replaces it."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "usage_events": ("event_id",),
+    "usage_buckets": BUCKET_KEY,
+    "auth_events": ("auth_event_id",),
+    "billed_usage": ("account_id", "usage_day", "model"),
+    "customers": ("customer_id", "valid_from"),
+    "accounts": ("account_id", "customer_id"),
+    "account_tiers": ("account_id", "valid_from"),
+    "api_keys": ("api_key_hash", "account_id"),
+    "account_payments": ("account_id", "instrument_hash", "valid_from"),
+    "payment_events": ("account_id", "event_ts", "event_type", "amount_usd"),
+    "contracts": ("contract_id", "valid_from"),
+    "models": ("model",),
+    "territories": ("country", "valid_from"),
+    "sanctions": ("list_name", "entry_id", "customer_id", "as_of"),
+}
+"""The contract's tables, and what makes two rows of each the same row; a later load of it replaces it."""
 
 rejected_rows = Table(
     "rejected_rows",
@@ -58,6 +84,13 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class NotRequest:
+    """A row that is known to be no request to a model; ``kind`` is what it is counted as, never text of the row."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """A row that is set aside: the reject, the row's place in its source and the digest of the row."""
 
@@ -70,13 +103,41 @@ class SetAside:
 class Batch:
     """Some rows of a source: those that fit as an Arrow table of contract columns, and those set aside.
 
-    ``read`` counts both and the ``ignored``, which are no requests at all (a span of another kind, say).
+    ``read`` counts both and the ``ignored``, which are known to be no requests, by kind.
     """
 
     rows: pa.Table
     set_aside: Sequence[SetAside]
     read: int
-    ignored: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    nested: Nested | None = None
+    no_events: Sequence[str] = ()  # ids of rows that were read and make no event: what an earlier load made is removed
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row whose fate depends on others: it is set aside unless another row tells what it tells; then it is a
+    ``kind`` of row that is no request. ``identity`` is what its source calls it.
+    """
+
+    identity: str
+    aside: SetAside
+    kind: str
+    inside_too: bool = False  # told also by a row around it, not only by one inside
+
+
+class Nested(Protocol):
+    """How the rows of a batch lie in each other, of a source where one request may be told by several rows."""
+
+    @property
+    def waiting(self) -> Sequence[Waiting]:
+        """The batch's rows that can only be judged when all are read."""
+
+    def settle(self, connection: Connection, events: Sequence[str], arrival: datetime) -> tuple[int, int]:
+        """Remove the events that tell a request again; how many that came at ``arrival``, and how many before."""
+
+    def told_elsewhere(self, connection: Connection, waiting: Sequence[Waiting]) -> set[str]:
+        """The identities of those whose request another row tells."""
 
 
 class Source(Protocol):
@@ -89,6 +150,10 @@ class Source(Protocol):
     @property
     def table(self) -> Table:
         """The contract's table that it fills."""
+
+    @property
+    def own_tables(self) -> tuple[Table, ...]:
+        """Tables beside the contract's in which it keeps what it needs to know of earlier loads."""
 
     def batches(self, newest: datetime | None) -> Iterator[Batch]:
         """The source's rows, each transaction's worth at a time.
@@ -116,7 +181,6 @@ class Columns:
         for name in self._required:
             if row.get(name) is None:
                 return Reject(name, "nothing, but is required")
-        texts: list[str] = []
         for name, value in row.items():
             if value is None:
                 continue
@@ -125,20 +189,11 @@ class Columns:
                 reason = check(value)
                 if reason:
                     return Reject(name, reason, value)
-            elif type(value) is str:
-                texts.append(value)
-            else:
+            elif type(value) is not str:
                 return Reject(name, "no text", value)
-        if trouble("\n".join(texts)) is None:  # one look at all of them: what is wrong with one is wrong with the whole
-            return None
-        return next(
-            (
-                Reject(name, reason, value)
-                for name, value in row.items()
-                if isinstance(value, str) and (reason := trouble(value))
-            ),
-            None,
-        )
+            elif reason := trouble(name, value):
+                return Reject(name, reason, value)
+        return None
 
     def arrow(self, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         """Rows as an Arrow table of those columns that any of them fills."""
@@ -158,7 +213,7 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
         case Boolean():
             return lambda value: None if isinstance(value, bool) else "no truth value"
         case DateTime():
-            return lambda value: None if isinstance(value, datetime) and value.tzinfo else "no time"
+            return _time if column.table.name in _FACTS else _instant
         case SmallInteger():
             return _whole_number(15)
         case BigInteger():
@@ -171,6 +226,14 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
             return _decimal_below(10 ** ((number.precision or 18) - (number.scale or 0)))
         case _:
             return None
+
+
+def _instant(value: Any) -> str | None:
+    return None if isinstance(value, datetime) and value.tzinfo else "no time"
+
+
+def _time(value: Any) -> str | None:
+    return _instant(value) or (None if EARLIEST <= value < LATEST else IMPOSSIBLE)
 
 
 def _whole_number(bits: int) -> Callable[[Any], str | None]:
@@ -202,17 +265,21 @@ def dollars(value: float | str | None) -> Decimal | None:
 
 def mapped_batches(
     rows: Iterable[tuple[str, Mapping[str, Any]] | SetAside],
-    mapping: Callable[[Mapping[str, Any]], dict[str, Any] | Reject | None],
+    mapping: Callable[[Mapping[str, Any]], dict[str, Any] | Reject | NotRequest],
     columns: Columns,
+    identity: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> Iterator[Batch]:
     """Map a stream of (position, row) one by one, and hand them on by the batch.
 
-    ``mapping`` is a pure function; it returns None for a row that is no request. ``columns`` has the last word. What
-    could not even be read as a row comes in the stream as it is to be set aside.
+    ``mapping`` is a pure function, ``identity`` gives the id of the event that a row would be. ``columns`` has the
+    last word on the events that are made. What could not even be read as a row comes in the stream as it is to be set
+    aside.
     """
     events: list[dict[str, Any]] = []
     aside: list[SetAside] = []
-    read = ignored = 0
+    ignored: Counter[str] = Counter()
+    no_events: list[str] = []
+    read = 0
     for item in rows:
         read += 1
         if isinstance(item, SetAside):
@@ -221,17 +288,19 @@ def mapped_batches(
             position, row = item
             event = mapping(row)
             found = columns.trouble(event) if isinstance(event, dict) else event
-            if found is not None:
+            if found is not None and identity is not None:
+                no_events.append(identity(row))
+            if isinstance(found, NotRequest):
+                ignored[found.kind] += 1
+            elif found is not None:
                 aside.append(SetAside(found, position, digest(row)))
             elif isinstance(event, dict):
                 events.append(event)
-            else:
-                ignored += 1
         if read == BATCH_ROWS:
-            yield Batch(columns.arrow(events), aside, read, ignored)
-            events, aside, read, ignored = [], [], 0, 0
+            yield Batch(columns.arrow(events), aside, read, ignored, no_events=no_events)
+            events, aside, ignored, no_events, read = [], [], Counter(), [], 0
     if read:
-        yield Batch(columns.arrow(events), aside, read, ignored)
+        yield Batch(columns.arrow(events), aside, read, ignored, no_events=no_events)
 
 
 def digest(row: object) -> str:

@@ -1,4 +1,4 @@
-"""A CSV or Parquet file with a mapping -> usage_events; set-based, by chunks of some 200,000 rows.
+"""A CSV or Parquet file with a mapping -> a table of the contract; set-based, by chunks of some 200,000 rows.
 
 DuckDB converts each chunk in memory by one query that is written from the mapping; only rows that are set aside, texts
 that are hashed and rows that occur more than once are ever looked at one by one.
@@ -26,7 +26,6 @@ from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
 from audits.sources.privacy import redacted
 from audits.warehouse.staging import arrow_type
-from audits.warehouse.tables import usage_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,12 @@ class File:
     mapping: FileMapping
     hasher: Hasher
 
-    table: ClassVar[Table] = usage_events
+    own_tables: ClassVar[tuple[Table, ...]] = ()
+
+    @property
+    def table(self) -> Table:
+        """As the mapping says."""
+        return self.mapping.table
 
     @property
     def system(self) -> str:
@@ -49,20 +53,28 @@ class File:
         with duckdb.connect() as engine:
             self._in_zone(engine)
             repeated = self._repeated(engine) if self.mapping.identifies_by_row else []
-            occurrences: Counter[str] = Counter()
             for path in self.paths:
-                begun = False
+                begun, occurrences = False, Counter[str]()  # files may overlap: equal rows of two files are the same
                 for chunk in read_file(path, self.mapping):
-                    query = conversion(self.mapping, chunk.rows.column_names)
+                    query = conversion(self.mapping, chunk.rows.column_names, _numbers(chunk.rows))
                     converted = _converted(engine, chunk, query)
+                    if repeated:
+                        converted = _told_apart(converted, repeated, occurrences)
                     rows = converted.filter(pc.equal(converted.column("failed"), 0))
                     if chunk.rows.num_rows and not begun:
                         self._refuse_if_one_thing_is_wrong(path, chunk, converted, query)
                         begun = True
-                    if repeated:
-                        rows = _told_apart(rows, repeated, occurrences)
                     aside = [*chunk.set_aside, *_set_aside(path, chunk, converted, query)]
-                    yield Batch(self._finished(rows), aside, chunk.rows.num_rows + len(chunk.set_aside))
+                    read = chunk.rows.num_rows + len(chunk.set_aside)
+                    yield Batch(self._finished(rows), aside, read, no_events=self._no_events(converted))
+
+    def _no_events(self, converted: pa.Table) -> list[str]:
+        """The ids of rows that are set aside, where the id is the row's content: no other row has it."""
+        if not self.mapping.identifies_by_row:
+            return []
+        failed = converted.filter(pc.not_equal(converted.column("failed"), 0))
+        ids: list[str] = failed.column("event_id").to_pylist()
+        return ids
 
     def _in_zone(self, engine: duckdb.DuckDBPyConnection) -> None:
         zone = self.mapping.time_zone.replace("'", "''")
@@ -103,13 +115,23 @@ class File:
         """Contract columns in the contract's types, digests in the place of what is hashed."""
         hashes = {field.name: field.hash for field in self.mapping.fields if field.hash}
         columns = {}
-        for column in usage_events.c:
+        for column in self.mapping.table.c:
             if column.name in rows.column_names:
                 values = rows.column(column.name).combine_chunks()
                 if column.name in hashes:
                     values = _hashed(values, self.hasher, hashes[column.name])
                 columns[column.name] = values.cast(arrow_type(column.type))
         return pa.table(columns)
+
+
+def _numbers(rows: pa.Table) -> set[str]:
+    """The columns that are numbers by their type."""
+    types = pa.types
+    return {
+        column.name
+        for column in rows.schema
+        if types.is_integer(column.type) or types.is_floating(column.type) or types.is_decimal(column.type)
+    }
 
 
 def _numbered(rows: pa.Table) -> pa.Table:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ import pyarrow.parquet
 
 from audits.errors import AuditsError
 from audits.sources.base import Reject, SetAside, digest
-from audits.sources.file_mapping import FileMapping, meant
+from audits.sources.file_mapping import FileMapping
+from audits.warehouse.raw_text import Form, kind_of
 
+_PARQUET = frozenset({".parquet", ".pq"})
 _CSV_BLOCK = 16 << 20  # bytes; some 200,000 rows, from which on DuckDB writes a batch into its file at once
 _PARQUET_ROWS = 200_000
 _SAY_ENCODING = "Where it is not UTF-8, say so in the mapping (encoding: latin-1); else export the file again."
+_CORRECT = "Correct the mapping, or the file's header."
+_HEADER = re.compile(r"\s*[^\W\d][\w .()/%-]{0,63}", re.UNICODE)  # a name, not a number, a time or an address
 _UNCLOSED = "a line break in the file's last record: a quote may be opened and never closed"
 
 
@@ -39,15 +45,16 @@ def read_file(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     """
     if not path.is_file():
         raise AuditsError(f"There is no file {path}.", where="the source", fix="Check the path.")
-    chunks = _parquet(path, mapping) if path.suffix in {".parquet", ".pq"} else _csv(path, mapping)
+    chunks = _parquet(path, mapping) if path.suffix in _PARQUET else _csv(path, mapping)
     try:
         yield from chunks
-    except pa.ArrowInvalid as error:
+    except pa.ArrowInvalid:
+        # What the library says quotes the row, which is shown to nobody.
         raise AuditsError(
-            f"The file cannot be read: {str(error).splitlines()[0]}",
+            f"The file cannot be read as {'Parquet' if path.suffix in _PARQUET else mapping.encoding}.",
             where=str(path),
             fix=_SAY_ENCODING,
-        ) from error
+        ) from None
 
 
 def _parquet(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
@@ -63,6 +70,7 @@ def _parquet(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
 def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     names = _header(path, mapping)
     _need(mapping, names, path)
+    told_names = None if mapping.header else names
     invalid: list[Any] = []  # every record so far that has too few or too many fields
 
     def skip(row: Any) -> str:
@@ -71,7 +79,9 @@ def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
 
     reader = pa.csv.open_csv(
         path,
-        read_options=pa.csv.ReadOptions(block_size=_CSV_BLOCK, encoding=mapping.encoding, use_threads=False),
+        read_options=pa.csv.ReadOptions(
+            block_size=_CSV_BLOCK, encoding=mapping.encoding, use_threads=False, column_names=told_names
+        ),
         parse_options=pa.csv.ParseOptions(
             delimiter=mapping.delimiter, newlines_in_values=True, invalid_row_handler=skip
         ),
@@ -79,7 +89,10 @@ def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
             column_types={name: pa.string() for name in names}, strings_can_be_null=False
         ),
     )
-    record, told = 2, 0  # the next record's number, and how many of the invalid ones were handed on
+    record, told = (
+        2 if mapping.header else 1,
+        0,
+    )  # the next record's number, and how many of the invalid ones were handed on
     pending = Chunk(reader.schema.empty_table(), (), ())
     for batch in reader:
         yield pending
@@ -126,22 +139,46 @@ def _header(path: Path, mapping: FileMapping) -> list[str]:
         with io.TextIOWrapper(pa.input_stream(path), encoding=encoding, newline="") as text:
             names = next(csv.reader(text, delimiter=mapping.delimiter), None)
     except (LookupError, UnicodeDecodeError) as error:
+        what = "there is no such encoding" if isinstance(error, LookupError) else "it has other bytes"
         raise AuditsError(
-            f"The file cannot be read as {mapping.encoding}: {error}", where=str(path), fix=_SAY_ENCODING
-        ) from error
+            f"The file cannot be read as {mapping.encoding}: {what}.", where=str(path), fix=_SAY_ENCODING
+        ) from None
     if not names:
         raise AuditsError("The file is empty.", where=str(path), fix="Export it again, with a header line.")
-    return names
+    return names if mapping.header else [str(position) for position in range(1, len(names) + 1)]
 
 
 def _need(mapping: FileMapping, names: Sequence[str], path: Path) -> None:
-    """Every column that the mapping names must be there, once."""
+    """Every column that the mapping names must be there, once. What the first line holds is printed only where it is
+    close to what the mapping names: in a file without a header it is content.
+    """
     for field in mapping.fields:
-        if field.column is not None and names.count(field.column) != 1:
-            held = field.column in names
+        if field.column is None or names.count(field.column) == 1:
+            continue
+        where = f"{mapping.where(field)} ({field.name}), file {path}"
+        if field.column in names:
+            raise AuditsError(f"The file has several columns {field.column!r}.", where=where, fix=_CORRECT)
+        if not mapping.header:
             raise AuditsError(
-                f"The file has {'several columns' if held else 'no column'} {field.column!r}"
-                + ("." if held else f"{meant(field.column, tuple(names))}."),
-                where=f"{mapping.where(field)} ({field.name}), file {path}",
-                fix="Correct the mapping, or the file's header.",
+                f"The file has {len(names)} columns and no header, so none is {field.column!r}.",
+                where=where,
+                fix=f"Name a column by its position, 1 to {len(names)}.",
             )
+        if not all(_HEADER.fullmatch(name) and kind_of(name, Form.name) is None for name in names):
+            raise AuditsError(
+                f"The file has no column {field.column!r}, and its first line is no header.",
+                where=where,
+                fix="Write `header: false` in the mapping and name the columns by their position, from 1.",
+            )
+        raise AuditsError(
+            f"The file has no column {field.column!r}{_near(field.column, names) or '.'}",
+            where=where,
+            fix=f"{_CORRECT} If the first line is no header, write `header: false` and name columns by position.",
+        )
+
+
+def _near(column: str, names: Sequence[str]) -> str:
+    """The name that was meant, where one is close; no others: without a header they are the cells of the first row."""
+    close = get_close_matches(column.casefold(), [name.casefold() for name in names], 1, 0.75)
+    found = next((name for name in names if close and name.casefold() == close[0]), "")
+    return f"; did you mean {found!r}?" if found and kind_of(found, Form.name) is None else ""

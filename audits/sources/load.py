@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,11 +15,13 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from audits.errors import AuditsError, PartialError
-from audits.sources.base import BUCKET_KEY, UNMAPPED, Batch, SetAside, Source, rejected_rows
-from audits.sources.privacy import redacted
+from audits.sources.base import KEYS, TOLD_AGAIN, UNMAPPED, Batch, SetAside, Source, Waiting, rejected_rows
+from audits.sources.bucket_parts import write_buckets
+from audits.sources.privacy import redacted, unquoted
 from audits.warehouse import Warehouse
+from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
-from audits.warehouse.loading import append_new, replace_changed, target
+from audits.warehouse.loading import append_new, remove, replace_changed, target
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
 _REJECT_KEY = ("source_system", "position", "reason", "row_digest")
@@ -28,7 +31,9 @@ _REJECT_KEY = ("source_system", "position", "reason", "row_digest")
 class LoadReport:
     """What a load did: ``read = loaded + already_there + ignored + the rejected``.
 
-    ``already_there`` counts rows that an earlier load brought and copies within this one. ``unknown_accounts`` are
+    ``already_there`` counts rows that an earlier load brought and copies within this one, ``replaced`` rows of earlier
+    loads that this one corrected or withdrew, ``outdated``
+    buckets of an earlier export than the one that is there. ``unknown_accounts`` are
     those of the read rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
     """
@@ -37,8 +42,10 @@ class LoadReport:
     table: str
     read: int = 0
     loaded: int = 0
+    replaced: int = 0
+    outdated: int = 0
     already_there: int = 0
-    ignored: int = 0
+    not_requests: Counter[str] = field(default_factory=Counter)  # kind -> rows
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # (column, reason) -> rows
     examples: dict[tuple[str, str], SetAside] = field(default_factory=dict)
     unmapped: int = 0
@@ -48,79 +55,137 @@ class LoadReport:
     last: datetime | None = None
 
     @property
+    def ignored(self) -> int:
+        """Rows that are known to be no requests."""
+        return self.not_requests.total()
+
+    @property
     def n_rejected(self) -> int:
         """Rows set aside."""
         return self.rejected.total()
 
 
 def load(
-    source: Source, warehouse_url: str, *, now: datetime, tell: Callable[[LoadReport], None] = lambda _: None
+    source: Source,
+    warehouse_url: str,
+    *,
+    now: datetime,
+    tell: Callable[[LoadReport], None] = lambda _: None,
+    most: int | None = None,
 ) -> LoadReport:
     """Bring a source's rows into the contract's tables and set aside those that do not fit.
 
     A batch is one transaction; after a failure what was committed is kept, and the same load goes on. ``now`` is the
-    arrival of rows whose source records none. ``tell`` hears of every batch. The one command that writes to the
+    arrival of rows whose source records none. ``tell`` hears of every batch. After ``most`` rows
+    no further batch is read. The one command that writes to the
     contract's tables: it makes the one that it fills and, empty, those that no audit can do without. Others stay
     absent, which says that they are not recorded; an empty table would say that there is nothing.
     """
     report, seen = LoadReport(source.system, source.table.name), _Seen()
     needed = [table for table in source_metadata.sorted_tables if table.name in ESSENTIAL or table is source.table]
-    with target(warehouse_url, [*needed, rejected_rows]) as warehouse:
+    with target(warehouse_url, [*needed, *source.own_tables, rejected_rows]) as warehouse:
         with warehouse.begin() as connection:
             newest = _newest(connection, source, now)
-        with _kept(report):
+        with _kept(report, warehouse):
+            batch: Batch | None = None
             for batch in source.batches(newest):
-                rows = _with_arrival(batch.rows, now)
+                rows = _with_arrival(source, batch.rows, now)
                 with warehouse.begin() as connection:
-                    inserted = _write(connection, source, rows)
-                    append_new(connection, rejected_rows, _REJECT_KEY, _rejects(source.system, batch, now))
-                _count(report, seen, batch, inserted)
+                    written = _write(connection, source, rows, batch.no_events)
+                    again, earlier = _settle(connection, batch, now)
+                    _set_aside(connection, source.system, batch.set_aside, now)
+                _count(report, seen, batch, written)
+                _count_told_again(report, again, earlier)
+                seen.waiting += batch.nested.waiting if batch.nested else ()
                 tell(report)
+                if most is not None and report.read >= most:
+                    break
+            if batch is not None and batch.nested and seen.waiting:
+                with warehouse.begin() as connection:
+                    told = batch.nested.told_elsewhere(connection, seen.waiting)
+                    aside = [row.aside for row in seen.waiting if row.identity not in told]
+                    _set_aside(connection, source.system, aside, now)
+                report.not_requests.update(row.kind for row in seen.waiting if row.identity in told)
+                _count_set_aside(report, aside)
         report.unknown_accounts = _unknown_accounts(warehouse, seen.accounts)
     _conclude(report, seen, source)
     return report
 
 
-def preview(source: Source, *, rows: int) -> LoadReport:
-    """Map about ``rows`` rows of a source as a load would, and write nothing; ``loaded`` counts those that fit."""
-    report, seen = LoadReport(source.system, source.table.name), _Seen()
-    for batch in source.batches(None):
-        _count(report, seen, batch, batch.rows.num_rows)
-        if report.read >= rows:
-            break
-    _conclude(report, seen, source)
+def preview(source: Source, *, rows: int, now: datetime) -> LoadReport:
+    """What a load of about ``rows`` rows into an empty warehouse would do; that warehouse is thrown away."""
+    with TemporaryDirectory() as folder:
+        report = load(source, f"duckdb:///{folder}/preview.duckdb", now=now, most=rows)
+    report.unknown_accounts = {}  # which accounts there are was not looked at
     return report
 
 
-def _write(connection: Connection, source: Source, rows: pa.Table) -> int:
-    if source.table is usage_events:
-        return append_new(connection, source.table, ("event_id",), rows)
-    return replace_changed(connection, source.table, BUCKET_KEY, rows, "ingested_ts")
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Rows of a batch that are new or changed, those of earlier loads that they replaced, and those left as they were
+    because the batch has less than what is there.
+    """
+
+    loaded: int
+    replaced: int
+    outdated: int = 0
+
+
+def _write(connection: Connection, source: Source, rows: pa.Table, no_events: Sequence[str]) -> _Written:
+    if "part" in rows.column_names:
+        loaded, outdated = write_buckets(connection, rows)
+        return _Written(loaded, 0, outdated)
+    removed = remove(connection, usage_events, "event_id", no_events)
+    loaded, replaced = replace_changed(connection, source.table, KEYS[source.table.name], rows, "ingested_ts")
+    return _Written(loaded, replaced + removed)
 
 
 @dataclass(slots=True)
 class _Seen:
     accounts: Counter[str] = field(default_factory=Counter)
     columns: set[str] = field(default_factory=set)
+    waiting: list[Waiting] = field(default_factory=list)
 
 
-def _count(report: LoadReport, seen: _Seen, batch: Batch, inserted: int) -> None:
+def _count(report: LoadReport, seen: _Seen, batch: Batch, written: _Written) -> None:
     report.read += batch.read
-    report.loaded += inserted
-    report.already_there += batch.rows.num_rows - inserted
-    report.ignored += batch.ignored
-    for entry in batch.set_aside:
-        kind = entry.reject.column, entry.reject.reason
-        report.rejected[kind] += 1
-        report.examples.setdefault(kind, entry)
+    report.loaded += written.loaded
+    report.replaced += written.replaced
+    report.outdated += written.outdated
+    report.already_there += batch.rows.num_rows - written.loaded
+    report.not_requests.update(batch.ignored)
+    _count_set_aside(report, batch.set_aside)
     if not batch.rows.num_rows:
         return
     seen.columns.update(name for name in batch.rows.column_names if batch.rows.column(name).null_count < batch.read)
+    if "source_system" not in batch.rows.column_names:
+        return  # customers, accounts and the like: no usage
     for count in pc.value_counts(batch.rows.column("account_id")).to_pylist():
         seen.accounts[count["values"]] += count["counts"]
     times = pc.min_max(batch.rows.column(_time_column(batch.rows))).as_py()
     report.first = min(times["min"], report.first or times["min"])
     report.last = max(times["max"], report.last or times["max"])
+
+
+def _settle(connection: Connection, batch: Batch, now: datetime) -> tuple[int, int]:
+    if batch.nested is None:
+        return 0, 0
+    events = batch.rows.column("event_id").to_pylist() if batch.rows.num_rows else []
+    return batch.nested.settle(connection, events, now)
+
+
+def _count_told_again(report: LoadReport, again: int, earlier: int) -> None:
+    report.loaded -= again
+    report.replaced += earlier
+    if again:
+        report.not_requests[TOLD_AGAIN] += again
+
+
+def _count_set_aside(report: LoadReport, aside: Sequence[SetAside]) -> None:
+    for entry in aside:
+        kind = entry.reject.column, entry.reject.reason
+        report.rejected[kind] += 1
+        report.examples.setdefault(kind, entry)
 
 
 def _conclude(report: LoadReport, seen: _Seen, source: Source) -> None:
@@ -133,28 +198,25 @@ def _time_column(rows: pa.Table) -> str:
     return "event_ts" if "event_ts" in rows.column_names else "bucket_start"
 
 
-def _with_arrival(rows: pa.Table, now: datetime) -> pa.Table:
-    if not rows.num_rows or "ingested_ts" in rows.column_names:
+def _with_arrival(source: Source, rows: pa.Table, now: datetime) -> pa.Table:
+    if not rows.num_rows or "ingested_ts" in rows.column_names or "ingested_ts" not in source.table.c:
         return rows
     instant = pa.scalar(now.astimezone(UTC), pa.timestamp("us", "UTC"))
     return rows.append_column("ingested_ts", pa.repeat(instant, rows.num_rows))
 
 
-def _rejects(system: str, batch: Batch, now: datetime) -> pa.Table:
-    return pa.table(
-        {
-            "source_system": pa.array([system] * len(batch.set_aside), pa.string()),
-            "position": pa.array([entry.position for entry in batch.set_aside], pa.string()),
-            "reason": pa.array([entry.reject.reason for entry in batch.set_aside], pa.string()),
-            "column_name": pa.array([entry.reject.column for entry in batch.set_aside], pa.string()),
-            "redacted_value": pa.array(
-                [None if entry.reject.value is None else redacted(entry.reject.value) for entry in batch.set_aside],
-                pa.string(),
-            ),
-            "row_digest": pa.array([entry.row_digest for entry in batch.set_aside], pa.string()),
-            "loaded_at": pa.array([now] * len(batch.set_aside), pa.timestamp("us", "UTC")),
-        }
-    )
+def _set_aside(connection: Connection, system: str, aside: Sequence[SetAside], now: datetime) -> None:
+    texts = {
+        "source_system": [system] * len(aside),
+        "position": [entry.position for entry in aside],
+        "reason": [entry.reject.reason for entry in aside],
+        "column_name": [entry.reject.column for entry in aside],
+        "redacted_value": [None if (v := entry.reject.value) is None else redacted(v) for entry in aside],
+        "row_digest": [entry.row_digest for entry in aside],
+    }
+    rows = pa.table({name: pa.array(values, pa.string()) for name, values in texts.items()})
+    arrival = pa.array([now] * len(aside), pa.timestamp("us", "UTC"))
+    append_new(connection, rejected_rows, _REJECT_KEY, rows.append_column("loaded_at", arrival))
 
 
 def _newest(connection: Connection, source: Source, now: datetime) -> datetime | None:
@@ -175,18 +237,20 @@ def _unknown_accounts(warehouse: Warehouse, seen: Counter[str]) -> dict[str, int
 
 
 @contextmanager
-def _kept(report: LoadReport) -> Iterator[None]:
+def _kept(report: LoadReport, warehouse: Warehouse) -> Iterator[None]:
     """Say what is kept where a load breaks off after its first batch."""
     try:
         yield
     except DBAPIError as error:
+        if warehouse.part and (failed := failure(warehouse.part, error.orig or error)):
+            raise failed from error
         raise PartialError(
-            f"A batch could not be written: {str(error.orig).strip().splitlines()[0]}",
+            f"A batch could not be written: {unquoted(str(error.orig).strip().splitlines()[0])}",
             where=f"table {report.table}, after {report.read:,} rows",
             fix="The batches before it are kept; put this right and run the same load again, it goes on from there.",
         ) from error
     except AuditsError as error:
-        if not report.read:
+        if not report.read or isinstance(error, PartFailedError):
             raise
         raise PartialError(
             error.what,

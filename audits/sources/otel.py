@@ -1,18 +1,23 @@
-"""OpenTelemetry GenAI spans, as OTLP JSON lines, -> usage_events.
+"""OpenTelemetry spans of requests to models, as OTLP JSON lines, -> usage_events.
 
-A line is one export request, as the collector's file exporter writes it. What the attributes mean is taken from the
-semantic conventions for generative AI and from spans that the OpenAI instrumentations of 2025 and of 2026 made
+Attributes are read by every convention in :mod:`audits.sources.otel_conventions`; what they mean is taken from the
+conventions' texts and from spans that the OpenAI instrumentations of 2025 and of 2026 made
 (tests/sources/record_otel.py):
 
-* ``gen_ai.usage.input_tokens`` include cached input. A failed span carries no usage: its tokens are 0.
-* A span that succeeded without usage (a stream whose client asked for none) is set aside: its tokens are unknown.
-* Spans of agents, tools and workflows repeat the usage of the model calls below them and are left out.
+* Input tokens include cached input; where an instrumentation leaves it out, it is added
+  (:mod:`audits.sources.tokens`). A failed span carries no usage: its tokens are 0.
+* A request is often recorded by a framework and by the provider's library inside it: the inner span is the request
+  (:mod:`audits.sources.otel_nesting`). Spans of agents, tools and workflows are no requests.
+* What carries usage and cannot be told is set aside: usage by a convention that is not known, a request that succeeded
+  without usage (a stream whose client asked for none), an agent's usage without the requests below it.
 * Where the application exports features of prompts (:mod:`audits.features.otel`), they are attributes of the span.
 * There is no account: ``account_attribute`` names the attribute of the span or of its resource that holds it.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,30 +27,41 @@ from typing import Any, ClassVar
 from sqlalchemy import Table
 
 from audits.features.extract import COLUMNS
-from audits.sources.base import UNMAPPED, Batch, Columns, Reject, SetAside, digest, mapped_batches
-from audits.sources.lines import json_lines
+from audits.sources.base import (
+    BATCH_ROWS,
+    TOLD_AGAIN,
+    UNMAPPED,
+    Batch,
+    Columns,
+    NotRequest,
+    Reject,
+    SetAside,
+    Waiting,
+    digest,
+)
+from audits.sources.otel_conventions import AROUND, access_path, operation_of
+from audits.sources.otel_nesting import Spans, otel_spans
+from audits.sources.otlp import Said, count_of, of_span, said, spans
 from audits.sources.outcomes import FINISHES, failure
+from audits.sources.tokens import whole_input
 from audits.warehouse.tables import usage_events
 
-_OPERATIONS = {
-    "chat": "chat", "generate_content": "chat", "text_completion": "completion", "embeddings": "embeddings",
-}  # fmt: skip
-"""The operations that are requests to a model; every other is something around them."""
-
-_PATHS = {
-    "openai": "native", "anthropic": "native", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
-    "az.ai.openai": "azure", "az.ai.inference": "azure", "aws.bedrock": "bedrock", "gcp.vertex_ai": "vertex",
-    "vertex_ai": "vertex", "gcp.gemini": "native", "gcp.gen_ai": "native",
-}  # fmt: skip
-_CONTENT = {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt", "gen_ai.completion"}
 _FEATURES = {f"usage_audits.{name}": name for name in COLUMNS}
-_READ = _CONTENT | _FEATURES.keys() | {
-    "error.type", "gen_ai.conversation.id", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system",
-    "gen_ai.request.choice.count", "gen_ai.request.max_tokens", "gen_ai.request.model",
-    "gen_ai.response.finish_reasons", "gen_ai.response.model", "gen_ai.usage.cache_read.input_tokens",
-    "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.reasoning.output_tokens",
+_USAGE_KEYS = {
+    "input": ("input", "input_tokens", "prompt_tokens"), "output": ("output", "output_tokens", "completion_tokens"),
+    "total": ("total", "total_tokens"),
+    "cached": ("cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cached_tokens"),
+    "written": ("cache_creation_input_tokens", "input_cache_creation"),
+    "reasoning": ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
 }  # fmt: skip
+"""The keys of a usage object such as Langfuse's."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_USAGE = Reject("gen_ai.usage.input_tokens", "nothing, though the request succeeded")
+_AGENTS_USAGE = Reject("span", "usage of an agent, a tool or a workflow, without the requests below it")
+_AROUND = "span of an agent, a tool or a workflow"
+_UNKNOWN = Reject("span", "usage by a convention that is not known")
+_UNNAMED = Reject("span", "usage without a model, or of an operation that is not named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,99 +73,193 @@ class Otel:
     system: str = "otel"
 
     table: ClassVar[Table] = usage_events
+    own_tables: ClassVar[tuple[Table, ...]] = (otel_spans,)
 
     def batches(self, _newest: datetime | None) -> Iterator[Batch]:
         """Every span of every line; a file is read from its beginning each time."""
-        yield from mapped_batches(_spans(self.paths, self.account_attribute), self.event, Columns.of(usage_events))
+        columns, named = Columns.of(usage_events), frozenset({*_FEATURES, self.account_attribute or ""})
+        batch = _Collected()
+        for item in spans(self.paths, named):
+            batch.add(self, item, columns, named)
+            if batch.read == BATCH_ROWS:
+                yield batch.finished(columns, self.system)
+                batch = _Collected()
+        if batch.read:
+            yield batch.finished(columns, self.system)
 
-    def event(self, row: Mapping[str, Any]) -> dict[str, Any] | Reject | None:
-        """One span, ``{"span": ..., "resource": attributes}``, as a usage event; None if it asks no model anything."""
+    def event(self, row: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any] | Reject | NotRequest:
+        """One span, ``{"span": ..., "resource": attributes}``, as a usage event, or what else it is."""
         span = row["span"]
         try:
-            said = _attributes(span.get("attributes"), self.account_attribute)
-            operation = _OPERATIONS.get(said.get("gen_ai.operation.name", ""))
-            if operation is None:
-                return None
-            started, ended = int(span["startTimeUnixNano"]), int(span.get("endTimeUnixNano") or 0)
+            of = said(span.get("attributes"), named)
+            identity, _ = identities(span)
+            started = int(of_span(span, "startTimeUnixNano", "start_time_unix_nano"))
+            ended = int(of_span(span, "endTimeUnixNano", "end_time_unix_nano") or 0)
             at = _EPOCH + timedelta(microseconds=started // 1000)
-            identity = f"{span['traceId']}-{span['spanId']}"
+            failed, code, problem = _outcome(span, of)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             return Reject("span", f"no OTLP span ({type(error).__name__})")
-        problem = said.get("error.type")
-        failed = problem is not None or (span.get("status") or {}).get("code") == 2
-        status, error_class = failure(str(problem), str(problem)) if failed else (200, None)
-        if not failed and "gen_ai.usage.input_tokens" not in said:
-            return Reject("gen_ai.usage.input_tokens", "nothing, though the request succeeded")
-        provider = said.get("gen_ai.provider.name") or said.get("gen_ai.system")
-        finishes = said.get("gen_ai.response.finish_reasons")
-        finish = finishes[0] if isinstance(finishes, list) and finishes else None
-        name = self.account_attribute
-        account = (said.get(name) or row["resource"].get(name)) if name else None
+        usage = _usage(of)
+        operation = _operation(of, usage)
+        if not isinstance(operation, str):
+            return operation
+        if operation == AROUND:
+            return _AGENTS_USAGE if usage else NotRequest(_AROUND)
+        if not failed and usage.get("input") is None:
+            return _NO_USAGE
+        status, error_class = failure(code, problem) if failed else (200, None)
+        fields, account = of.fields, None
+        if self.account_attribute:
+            account = of.named.get(self.account_attribute) or row["resource"].get(self.account_attribute)
+        requested, served = fields.get("requested"), fields.get("served")
         return {
             "event_id": f"{self.system}:{identity}",
             "source_system": self.system,
             "event_ts": at,
             "account_id": str(account) if account else UNMAPPED,
-            "session_id": said.get("gen_ai.conversation.id"),
-            "access_path": _PATHS.get(provider) if provider else None,
+            "session_id": fields.get("session"),
+            "access_path": access_path(fields.get("provider")),
             "operation": operation,
-            "model_requested": said.get("gen_ai.request.model") or said.get("gen_ai.response.model"),
-            "model_served": said.get("gen_ai.response.model"),
-            "input_tokens": said.get("gen_ai.usage.input_tokens", 0),
-            "cached_input_tokens": said.get("gen_ai.usage.cache_read.input_tokens"),
-            "output_tokens": said.get("gen_ai.usage.output_tokens", 0),
-            "reasoning_tokens": said.get("gen_ai.usage.reasoning.output_tokens"),
+            "model_requested": requested or served,
+            "model_served": served,
+            "input_tokens": usage.get("input", 0),
+            "cached_input_tokens": usage.get("cached"),
+            "output_tokens": usage.get("output", 0),
+            "reasoning_tokens": usage.get("reasoning"),
             "duration_ms": (ended - started) // 1_000_000 if ended else None,
             "status_code": status,
             "error_class": error_class,
-            "finish_reason": FINISHES.get(str(finish), finish),
-            "max_output_tokens": said.get("gen_ai.request.max_tokens"),
-            "n_choices": said.get("gen_ai.request.choice.count"),
-            "content_stored": True if said.keys() & _CONTENT else None,  # kept elsewhere is not recorded here
+            "finish_reason": _finish(fields.get("finish")),
+            "max_output_tokens": count_of(fields.get("max_tokens")),
+            "n_choices": fields.get("choices"),
+            "content_stored": True if "content" in fields else None,  # kept elsewhere is not recorded here
             "content_available": False,  # what a span holds of it is not read
-            **{column: said[name] for name, column in _FEATURES.items() if name in said},
+            **{column: of.named[name] for name, column in _FEATURES.items() if name in of.named},
         }
 
 
-def _spans(paths: Sequence[Path], account: str | None) -> Iterator[tuple[str, dict[str, Any]] | SetAside]:
-    for item in json_lines(paths):
+class _Collected:
+    """A batch while it is read: events, what is set aside or waits, and which span lies in which."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self._events: list[dict[str, Any]] = []
+        self._aside: list[SetAside] = []
+        self._ignored: Counter[str] = Counter()
+        self._waiting: list[Waiting] = []
+        self._no_events: list[str] = []
+        self._links: list[tuple[str, str, str]] = []
+
+    def add(
+        self, source: Otel, item: tuple[str, dict[str, Any]] | SetAside, columns: Columns, named: frozenset[str]
+    ) -> None:
+        self.read += 1
         if isinstance(item, SetAside):
-            yield item
-            continue
-        position, request = item
+            self._aside.append(item)
+            return
+        position, row = item
+        event = source.event(row, named)
+        found = columns.trouble(event) if isinstance(event, dict) else event
+        if isinstance(found, Reject) and found not in (_NO_USAGE, _AGENTS_USAGE):
+            self._aside.append(SetAside(found, position, digest(row)))
+            if isinstance(event, dict):
+                self._no_events.append(event["event_id"])
+            return
+        identity, parent = identities(row["span"])
+        if parent:
+            self._links.append((*identity.split("-", 1), parent))  # type: ignore[arg-type]
+        if isinstance(found, NotRequest):
+            self._ignored[found.kind] += 1
+        elif isinstance(found, Reject):
+            aside, agent = SetAside(found, position, digest(row)), found is _AGENTS_USAGE
+            self._no_events.append(f"{source.system}:{identity}")
+            self._waiting.append(Waiting(identity, aside, _AROUND if agent else TOLD_AGAIN, inside_too=not agent))
+        elif isinstance(event, dict):
+            self._events.append(event)
+
+    def finished(self, columns: Columns, system: str) -> Batch:
+        return Batch(
+            columns.arrow(self._events),
+            self._aside,
+            self.read,
+            self._ignored,
+            Spans(system, self._links, self._waiting),
+            self._no_events,
+        )
+
+
+def identities(span: Mapping[str, Any]) -> tuple[str, str | None]:
+    """``trace-span`` of a span, and its parent's span id where it has one; as text, whatever else it came as."""
+    trace, own = of_span(span, "traceId", "trace_id"), of_span(span, "spanId", "span_id")
+    if not trace or not own:
+        raise KeyError("traceId" if not trace else "spanId")
+    parent = of_span(span, "parentSpanId", "parent_span_id")
+    return f"{trace}-{own}", str(parent) if parent and str(parent).strip("0") else None
+
+
+def _operation(of: Said, usage: Mapping[str, Any]) -> str | Reject | NotRequest:
+    fields = of.fields
+    named = operation_of(fields.get("operation"), fields.get("kind"))
+    if named is not None:
+        return named
+    if usage:
+        has_model = fields.get("requested") or fields.get("served")
+        return "chat" if has_model and usage.get("output") is not None and "operation" not in fields else _UNNAMED
+    if "like usage" in fields:
+        return _UNKNOWN
+    return NotRequest("operation without usage" if "operation" in fields else "span of something else")
+
+
+def _usage(of: Said) -> dict[str, Any]:
+    """Counts by field, the input as a whole; empty where the span carries none."""
+    usage = {name: of.fields[name] for name in _USAGE_KEYS if name in of.fields}
+    if "usage" in of.fields:
+        held = of.fields["usage"]
         try:
-            rows = [
-                {"span": span, "resource": resource}
-                for group in request["resourceSpans"]
-                for resource in [_attributes((group.get("resource") or {}).get("attributes"), account)]
-                for scope in group.get("scopeSpans") or ()
-                for span in scope.get("spans") or ()
-            ]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            yield SetAside(Reject("line", "no OTLP export request with spans"), position, digest(request))
-            continue
-        for number, row in enumerate(rows, 1):
-            yield f"{position} span {number}", row
+            held = json.loads(held) if isinstance(held, str) else held
+        except ValueError:
+            held = None
+        for name, keys in _USAGE_KEYS.items() if isinstance(held, Mapping) else ():
+            found = next((count_of(held[key]) for key in keys if held.get(key) is not None), None)
+            if found is not None:
+                usage.setdefault(name, found)
+    counts = [usage.get(name, 0) for name in ("input", "cached", "written", "output")]
+    if "input" in usage and all(type(count) is int for count in counts):
+        whole, cached, written, output = counts
+        total = usage.get("total")
+        usage["input"] = whole_input(whole, cached, written, output=output, total=total if type(total) is int else None)
+    usage.pop("total", None)
+    return usage
 
 
-def _attributes(listed: Sequence[Mapping[str, Any]] | None, account: str | None) -> dict[str, Any]:
-    """Those of the attributes that are used; the account's name may be any."""
-    said: dict[str, Any] = {}
-    for attribute in listed or ():
-        name = attribute["key"]
-        if name in _READ or name == account:
-            value = attribute["value"]
-            text = value.get("stringValue")  # which most are
-            said[name] = text if text is not None else _value(value)
-    return said
+def _outcome(span: Mapping[str, Any], of: Said) -> tuple[bool, str | None, str | None]:
+    """Whether the span failed, the code and the name that tell how."""
+    status = span.get("status") or {}
+    code = status.get("code") if isinstance(status, Mapping) else status
+    http = count_of(of.fields.get("http_status"))
+    http_failed = type(http) is int and 400 <= http <= 599
+    problem = of.fields.get("problem")
+    if problem is None:
+        problem = next((name for event in span.get("events") or () if (name := _exception(event))), None)
+    marked = str(of.fields.get("span_status", "")).lower() in {"error", "true", "status_code_error"}
+    recorded = "problem" in of.fields
+    failed = str(code).lower() in {"2", "error", "status_code_error"} or http_failed or marked or recorded
+    text = None if problem is None else str(problem)
+    return failed, str(http) if http_failed else text, text
 
 
-def _value(value: Mapping[str, Any]) -> Any:
-    """What an AnyValue of OTLP's JSON holds; 64-bit integers come as text."""
-    for kind, held in value.items():
-        if kind == "intValue":
-            return int(held)
-        if kind == "arrayValue":
-            return [_value(entry) for entry in held.get("values") or ()]
-        return held
-    return None
+def _exception(event: Mapping[str, Any]) -> Any:
+    if event.get("name") != "exception":
+        return None
+    return said(event.get("attributes"), frozenset()).fields.get("problem")
+
+
+def _finish(finish: Any) -> Any:
+    if isinstance(finish, str) and finish.startswith("["):
+        try:
+            finish = json.loads(finish)
+        except ValueError:
+            return None
+    if isinstance(finish, list):
+        finish = finish[0] if finish else None
+    return FINISHES.get(str(finish), finish)

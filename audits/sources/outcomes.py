@@ -4,7 +4,8 @@ from __future__ import annotations
 
 FINISHES = {
     "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "max_tokens": "length", "MAX_TOKENS": "length",
-    "tool_use": "tool_calls", "function_call": "tool_calls", "SAFETY": "content_filter",
+    "tool_use": "tool_calls", "function_call": "tool_calls", "SAFETY": "content_filter", "tool-calls": "tool_calls",
+    "tool_call": "tool_calls", "content-filter": "content_filter", "guardrail_intervened": "content_filter",
 }  # fmt: skip
 """Finish reasons as providers say them -> as the contract does; others are kept as they are."""
 
@@ -27,6 +28,33 @@ _BY_NAME = {
     "APIConnectionError": (503, "server"),
     "Timeout": (504, "server"),
     "APITimeoutError": (504, "server"),
+    "OverloadedError": (529, "server"),
+    # Bedrock's exceptions, Google's status names, and the error types and codes in the bodies of OpenAI and Anthropic
+    "ThrottlingException": (429, "rate_limit"),
+    "ServiceQuotaExceededException": (429, "quota"),
+    "AccessDeniedException": (403, "auth"),
+    "ValidationException": (400, "client"),
+    "ResourceNotFoundException": (404, "client"),
+    "ModelTimeoutException": (504, "server"),
+    "ServiceUnavailableException": (503, "server"),
+    "InternalServerException": (500, "server"),
+    "ResourceExhausted": (429, "rate_limit"),
+    "PermissionDenied": (403, "auth"),
+    "Unauthenticated": (401, "auth"),
+    "InvalidArgument": (400, "client"),
+    "DeadlineExceeded": (504, "server"),
+    "rate_limit_error": (429, "rate_limit"),
+    "rate_limit_exceeded": (429, "rate_limit"),
+    "insufficient_quota": (429, "quota"),
+    "authentication_error": (401, "auth"),
+    "invalid_api_key": (401, "auth"),
+    "permission_error": (403, "auth"),
+    "invalid_request_error": (400, "client"),
+    "not_found_error": (404, "client"),
+    "content_filter": (400, "policy"),
+    "overloaded_error": (529, "server"),
+    "api_error": (500, "server"),
+    "timeout": (504, "server"),
 }
 _BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 429: "rate_limit"}
 

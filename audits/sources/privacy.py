@@ -1,32 +1,42 @@
-"""What may never reach the warehouse: a raw key or a prompt in a text column sets its row aside.
+"""What may never reach the warehouse: a key, an address or a prompt in a text column sets its row aside.
 
-Addresses and end users are stored as salted digests (:mod:`audits.features.hashing`).
+What such a text looks like says :mod:`audits.warehouse.raw_text`. Addresses and end users are stored as salted digests
+(:mod:`audits.features.hashing`).
 """
 
 from __future__ import annotations
 
 import re
 
-LONGEST_TEXT = 512  # characters; identifiers and names of models are shorter, prompts are mostly longer
-RAW_KEY_PATTERN = r"(^|[^A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # OpenAI's, Anthropic's and LiteLLM's keys all begin so
-_RAW_KEY = re.compile(RAW_KEY_PATTERN)
+from audits.warehouse.raw_text import LONGEST_TEXT, Kind, form_of, kind_of
+
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can hold half a character
 _SHAPE = re.compile(r"[^\W\d_]|(\d)")
 
-RAW_KEY = "a raw key"
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|=\([^)]*\)")
+
 TOO_LONG = f"text of more than {LONGEST_TEXT} characters, where an identifier belongs"
 NOT_TEXT = "characters that no database stores"
 
 
-def trouble(text: str) -> str | None:
-    """Why a text may not be stored, or None."""
+def trouble(column: str, text: str) -> str | None:
+    """Why a text may not be stored in a column of the contract, or None; it reads after "the column holds"."""
     if len(text) > LONGEST_TEXT:
         return TOO_LONG
-    if "sk-" in text and _RAW_KEY.search(text):
-        return RAW_KEY
     if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
         return NOT_TEXT
-    return None
+    kind = kind_of(text, form_of(column))
+    return None if kind is None else looks_like(kind)
+
+
+def looks_like(kind: Kind) -> str:
+    """Why a text of this kind may not be stored."""
+    return f"what looks like {kind.value}"
+
+
+def unquoted(message: str) -> str:
+    """What a database or library said, without what it quotes: that may be a row's content."""
+    return _QUOTED.sub("'...'", message)
 
 
 def redacted(value: object) -> str:

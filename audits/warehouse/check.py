@@ -13,8 +13,12 @@ from sqlalchemy.exc import OperationalError
 
 from audits.errors import AuditsError
 from audits.warehouse.catalog import Catalog, read_catalog
-from audits.warehouse.engines import connect, first_line, parse_url, rollups_path
+from audits.warehouse.check_validity import validity_problems
+from audits.warehouse.engines import connect, parse_url, rollups_path
+from audits.warehouse.failures import first_line
 from audits.warehouse.fit import ESSENTIAL, Problem, misfits
+from audits.warehouse.raw_text import form_of, text_columns
+from audits.warehouse.raw_text_sql import find_raw_text
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA, customers, source_metadata, usage_events
 
 
@@ -30,7 +34,9 @@ def check(warehouse_url: str, rollups_url: str | None = None, *, now: datetime) 
         with engine.begin() as connection:
             found = read_catalog(connection)
             problems = [*misfits(found), *_time_zone(connection), *_nulls(connection, found)]
-            problems += _events(connection, frozenset(problem.where for problem in problems), now)
+            faulty = frozenset(problem.where for problem in problems)
+            problems += [*_events(connection, faulty, now), *validity_problems(connection, faulty)]
+            problems += _raw_text(connection, found)
             if engine.dialect.name == "postgresql":
                 problems += [*_rights(connection), *_write_rights(connection, found), *_index(connection, found)]
             else:
@@ -85,6 +91,22 @@ def _nulls(connection: Connection, found: Catalog) -> Iterator[Problem]:
                     f"{nulls:,} rows have NULL, where the contract allows none.",
                     _fill(table, column.name),
                 )
+
+
+def _raw_text(connection: Connection, found: Catalog) -> Iterator[Problem]:
+    """Keys, addresses and prompts in text columns, with their number and never a value."""
+    for table in source_metadata.sorted_tables:
+        there = found.get(table.name)
+        if there is None:
+            continue
+        columns = [name for name in text_columns(table) if name in there.columns and there.columns[name].readable]
+        for one in find_raw_text(connection, table, columns=columns) if columns else ():
+            yield Problem(
+                "error",
+                f"{one.table}.{one.column}",
+                f"{one}, which must not be stored.",
+                f"Put {form_of(one.column).value} in their place, or remove them.",
+            )
 
 
 def _fill(table: Table, column: str) -> str:

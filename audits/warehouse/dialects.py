@@ -6,12 +6,14 @@ Default spellings are PostgreSQL's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Date,
@@ -19,14 +21,19 @@ from sqlalchemy import (
     Dialect,
     Float,
     Integer,
+    Numeric,
     SmallInteger,
     String,
+    TableClause,
+    case,
     cast,
     func,
+    literal,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+_DECIMALS = 8  # of sums of money, as the contract has them
 _US_PER_HOUR = 3_600_000_000
 _US_PER_DAY = 24 * _US_PER_HOUR
 
@@ -194,28 +201,122 @@ def _(element: byte_length, compiler: Any, **kw: Any) -> str:
     return f"strlen({compiler.process(element.clauses, **kw)})"
 
 
-class row_digest(FunctionElement[Any]):  # noqa: N801
-    """A number, as text, that changes when any row of the selected columns does: the sum of the rows' MD5 halves.
+class matches(FunctionElement[Any]):  # noqa: N801
+    """Whether a regular expression is found in a text: ``matches(text, literal(pattern), literal(hint), ...)``.
 
-    A sum, so that order does not matter and equal rows do not cancel out. It is compared with itself only, on one
-    engine, to notice change; it protects nothing.
+    Any of the patterns; a hint is a short one, found wherever its pattern is, or ``""``. Patterns keep to what Python,
+    RE2 and PostgreSQL read alike, with ``\\uXXXX`` for a character beyond ASCII.
     """
 
-    type = String()
+    type = Boolean()
+    inherit_cache = False  # the patterns are written into the statement, so that an engine compiles them once
+
+
+@compiles(matches)
+def _(element: matches, compiler: Any, **kw: Any) -> str:
+    # PostgreSQL builds its automaton anew for every text: a long pattern is worth a look beforehand.
+    text, *patterns = element.clauses
+    value = compiler.process(text, **kw)
+    pairs = zip(patterns[1::2], patterns[::2], strict=True)
+    found = ([f"{value} ~ {_written(compiler, one.value)}" for one in pair if one.value] for pair in pairs)
+    return f"({' OR '.join(map(' AND '.join, found))})"
+
+
+@compiles(matches, "duckdb")
+def _(element: matches, compiler: Any, **kw: Any) -> str:
+    text, *patterns = element.clauses
+    pattern = re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", "|".join(f"({one.value})" for one in patterns[::2]))
+    return f"regexp_matches({compiler.process(text, **kw)}, {_written(compiler, pattern)})"
+
+
+def _written(compiler: Any, pattern: str) -> str:
+    """A pattern as a literal that the driver hands on as it stands."""
+    quoted = pattern.replace("'", "''")
+    return "'" + (quoted.replace("%", "%%") if compiler.preparer._double_percents else quoted) + "'"
+
+
+class md5_number(FunctionElement[Any]):  # noqa: N801
+    """The first 60 bits of a text's MD5 as a number, the same on every engine: to notice change, not to protect."""
+
+    type = BigInteger()
     inherit_cache = True
 
 
-@compiles(row_digest)
-def _(element: row_digest, compiler: Any, **kw: Any) -> str:
-    row = compiler.process(element.clauses, **kw)
-    number = f"CAST(CAST('x' || SUBSTR(MD5(CAST(ROW({row}) AS TEXT)), 1, 15) AS BIT(60)) AS BIGINT)"
-    return f"CAST(COALESCE(SUM({number}), 0) AS TEXT)"
+@compiles(md5_number)
+def _(element: md5_number, compiler: Any, **kw: Any) -> str:
+    return f"CAST(CAST('x' || SUBSTR(MD5({compiler.process(element.clauses, **kw)}), 1, 15) AS BIT(60)) AS BIGINT)"
 
 
-@compiles(row_digest, "duckdb")
-def _(element: row_digest, compiler: Any, **kw: Any) -> str:
-    row = compiler.process(element.clauses, **kw)
-    return f"CAST(COALESCE(SUM(md5_number_lower(CAST(ROW({row}) AS VARCHAR))), 0) AS VARCHAR)"
+@compiles(md5_number, "duckdb")
+def _(element: md5_number, compiler: Any, **kw: Any) -> str:
+    return f"CAST('0x' || SUBSTR(MD5({compiler.process(element.clauses, **kw)}), 1, 15) AS BIGINT)"
+
+
+class epoch_us(FunctionElement[Any]):  # noqa: N801
+    """Microseconds from 1970 to an instant; NULL for an instant without an end such as ``infinity``."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(epoch_us)
+def _(element: epoch_us, compiler: Any, **kw: Any) -> str:
+    instant = compiler.process(element.clauses, **kw)
+    return f"CASE WHEN ISFINITE({instant}) THEN CAST(EXTRACT(EPOCH FROM {instant}) * 1000000 AS BIGINT) END"
+
+
+@compiles(epoch_us, "duckdb")
+def _(element: epoch_us, compiler: Any, **kw: Any) -> str:
+    instant = compiler.process(element.clauses, **kw)
+    return f"CASE WHEN ISFINITE({instant}) THEN EPOCH_US({instant}) END"
+
+
+def row_digest(*columns: ColumnElement[Any]) -> ColumnElement[str]:
+    """A text that differs when the selected rows do: their number and the sum of their digests.
+
+    A sum, so that order does not matter and equal rows do not cancel out. The same rows give the same text on every
+    engine: each value is spelled out by its type, see :func:`_spelled`.
+    """
+    row: ColumnElement[str] = literal("")
+    for column in columns:
+        row = row + _spelled(column)
+    total = func.coalesce(func.sum(md5_number(row)), 0)
+    return cast(func.count(), String) + literal(":") + cast(total, String)
+
+
+def _spelled(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """A value as text that no neighbour can be mistaken for: numbers end in a comma, texts begin with their length."""
+    kind = column.type
+    number: ColumnElement[Any] = column
+    if isinstance(kind, String):
+        return func.coalesce(cast(func.length(column), String) + literal(":") + column, literal("-"))
+    if isinstance(kind, Boolean):
+        number = case((column, 1), else_=0)
+        number = case((column.is_not(None), number))
+    elif isinstance(kind, DateTime):
+        finite = epoch_us(column)
+        return func.coalesce(cast(finite, String), case((column.is_not(None), "endless"), else_="")) + literal(",")
+    elif isinstance(kind, Date):
+        number = day_number(column)
+    elif isinstance(kind, Float):  # to the millionth; engines round halves in different ways, and floors alike
+        number = cast(func.floor(cast(column, Float(53)) * 1e6 + 0.5), BigInteger)
+    elif isinstance(kind, Numeric):
+        number = cast(column, Numeric(38, _DECIMALS))
+    return func.coalesce(cast(number, String), literal("")) + literal(",")
+
+
+def analyze(connection: Connection, tables: Iterable[TableClause]) -> None:
+    """Gather the planner's statistics on tables that were just filled.
+
+    PostgreSQL has none on a temporary or freshly filled table until autovacuum comes by, which never happens inside a
+    transaction; without them it takes a join of thousands of rows for one of a few. DuckDB keeps its own.
+    """
+    if connection.dialect.name == "postgresql":
+        for table in tables:
+            schemas = connection.get_execution_options().get("schema_translate_map", {})
+            schema = schemas.get(table.schema, table.schema)
+            name = connection.dialect.identifier_preparer.quote(table.name)
+            connection.exec_driver_sql(f"ANALYZE {f'{schema}.{name}' if schema else name}")
 
 
 @contextmanager

@@ -9,24 +9,28 @@ Tables and columns that an operator does not record are stood in for, see :mod:`
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Select, cast, create_engine, event, null
+import duckdb
+from sqlalchemy import Column, Connection, Engine, Select, cast, create_engine, event, null, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from audits.errors import AuditsError, PartialError
+from audits.errors import AuditsError
+from audits.warehouse.access import Tell, Waiting, acquire
 from audits.warehouse.catalog import read_catalog
+from audits.warehouse.compiled import compiled_once
 from audits.warehouse.dialects import for_literals
+from audits.warehouse.failures import Part, PartFailedError, failure, first_line, kind_of, watched
 from audits.warehouse.fit import absent, misfits, require_fit
 from audits.warehouse.own import make_own_tables
+from audits.warehouse.rollups_file import RollupsSetAsideError, holder_of, is_damaged, rollups_part, set_aside
 from audits.warehouse.standins import SCHEMAS, stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
 
@@ -39,7 +43,22 @@ OPTIONS = ("memory_limit", "threads")
 
 _OPTIONS_FIX = "Write duckdb:////path/usage.duckdb?memory_limit=4GB&threads=2, either one, or neither."
 
-LOCK_PATIENCE = 60.0  # seconds to wait for another process that is writing rollups into the same DuckDB file
+_POSTGRES_SESSION = (
+    "SET TIME ZONE 'UTC'",
+    # One session sorts and groups millions of rows, a few statements at a time: 4 MB, the default, is for hundreds of
+    # sessions. What an operator set higher stays.
+    "SELECT set_config('work_mem', '64MB', false) WHERE pg_size_bytes(current_setting('work_mem')) < 64 * 1024 ^ 2",
+    # Compiling our wide aggregates takes longer than running them, and none is run often.
+    "SET jit = off",
+    # Our statements join whole sets, seldom by an index. Conditions on ranges (a validity interval holds a day) make
+    # the planner expect a hundredth of the rows, and a nested loop over the rest takes minutes where a hash join takes
+    # seconds. Where no other join is possible, PostgreSQL still uses it.
+    "SET enable_nestloop = off",
+)
+
+
+def _quietly(_message: str) -> None:
+    """Progress that nobody listens to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +74,20 @@ class Warehouse:
     writable: bool
     absent: frozenset[str] = frozenset()
     schema: str | None = None  # of the source tables, where it is one
+    lock: Connection | None = None  # holds PostgreSQL's lock on the audit's own schema
+    part: Part | None = None  # as which it fails
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction; what the server says of a lost connection becomes a message that can be acted on."""
+        """A transaction; a database that fails raises :class:`~audits.warehouse.failures.PartFailedError`."""
+        drivers_own: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        if self.lock is not None:
+            self.lock.scalar(select(1))  # the lock ends with its connection: without it another audit may have begun
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
-            if is_gone(error):
-                raise PartialError(
-                    "The warehouse went away while it was being read.",
-                    where=self.url,
-                    fix="What was finished is kept; run the same command again once the warehouse answers "
-                    f"({first_line(error)}).",
-                ) from error
-            raise
+        except drivers_own as error:  # by COPY, say, which goes past SQLAlchemy
+            raise failure(self.part or _part(self.url), error) or error from error
 
     def standalone_sql(self, statement: Select[Any]) -> str:
         """The statement as text that runs as it stands on the source warehouse: literals in place.
@@ -96,42 +113,66 @@ class Warehouse:
         return changed  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Give the connection, and a DuckDB file's lock with it, back."""
+        """Give the connections, and the lock on the audit's own schema with them, back."""
         self.engine.dispose()
+        if self.lock is not None:
+            with suppress(SQLAlchemyError, PartFailedError):  # the server ends the lock of a connection that is lost
+                self.lock.detach()
+                self.lock.close()
 
 
 @contextmanager
-def warehouse(url: str, rollups_url: str | None = None, *, write: bool = False) -> Iterator[Warehouse]:
-    """A warehouse for the length of a ``with`` block."""
-    opened = open_warehouse(url, rollups_url, write=write)
+def warehouse(
+    url: str, rollups_url: str | None = None, *, write: bool = False, tell: Tell = _quietly
+) -> Iterator[Warehouse]:
+    """A warehouse for the length of a ``with`` block. A rollups file that turns out to be damaged is moved aside."""
+    opened = open_warehouse(url, rollups_url, write=write, tell=tell)
     try:
         yield opened
+    except PartFailedError as failed:
+        opened.close()
+        if failed.kind == "damaged" and failed.part == opened.part and failed.part.written:
+            file = _rollups_of(url, rollups_url)
+            if is_damaged(file):
+                raise RollupsSetAsideError(file, set_aside(file), failed) from failed
+        raise
     finally:
         opened.close()
 
 
-def open_warehouse(url: str, rollups_url: str | None = None, *, write: bool = False) -> Warehouse:
+def open_warehouse(
+    url: str, rollups_url: str | None = None, *, write: bool = False, tell: Tell = _quietly
+) -> Warehouse:
     """Open the warehouse at ``url``; with ``write`` the audit's own schema is made where it is missing.
 
-    Without ``write`` nothing at all can be written, so that several readers may share a DuckDB file.
+    Without ``write`` nothing at all can be written, so that several readers may share the audit's own schema. Where
+    another process is in the way it is waited for, and ``tell`` is told so.
     """
     parsed = parse_url(url)
-    engine = connect(parsed, rollups_url, write=write)
+    engine = connect(parsed, rollups_url, write=write, tell=tell)
     shown = parsed.render_as_string(hide_password=True)
+    duck = engine.dialect.name == "duckdb"
+    part = _part(shown, rollups_part(_rollups_of(url, rollups_url)) if duck else None)
+    lock = None
     try:
+        if engine.dialect.name == "postgresql":
+            lock = acquire(engine, write=write, tell=tell, where=shown)
         with engine.begin() as connection:
             found = read_catalog(connection)
             lacking = absent(found)
             require_fit(misfits(found), shown)
             if write:
                 make_own_tables(connection)
-    except OperationalError as error:
-        raise AuditsError(
-            "The warehouse does not answer.",
+    except DBAPIError as error:
+        engine.dispose()
+        raise failure(part, error.orig or error, opening=True) or AuditsError(
+            f"The warehouse cannot be used: {first_line(error)}.",
             where=f"setting AUDITS_WAREHOUSE_URL: {shown}",
-            fix=f"Check host, port, database and user ({first_line(error)}).",
+            fix="Run `audits doctor`: it names the rights and tables that are missing.",
         ) from error
-    except AuditsError:
+    except BaseException:
+        if lock is not None:
+            lock.close()
         engine.dispose()
         raise
     schemas = {table.schema for table in found.values()}
@@ -140,7 +181,21 @@ def open_warehouse(url: str, rollups_url: str | None = None, *, write: bool = Fa
         engine = _stand_in(engine, stand_ins(found, lacking, engine.dialect))
     elif engine.dialect.name == "postgresql":
         engine = engine.execution_options(schema_translate_map={SOURCE_SCHEMA: schema})
-    return Warehouse(engine, shown, write, lacking, schema)
+    engine = watched(compiled_once(engine), part)
+    if lock is not None:
+        lock = lock.execution_options(**watched(lock.engine, part).get_execution_options())
+    return Warehouse(engine, shown, write, lacking, schema, lock, part)
+
+
+def _rollups_of(url: str, rollups_url: str | None) -> Path:
+    return rollups_path(Path(parse_url(url).database or ""), rollups_url)
+
+
+def _part(shown: str, written: Part | None = None) -> Part:
+    return Part(
+        "warehouse", f"setting AUDITS_WAREHOUSE_URL: {shown}",
+        "Rollups that were finished are kept, and nothing in the source tables was changed.", written,
+    )  # fmt: skip
 
 
 def parse_url(url: str) -> URL:
@@ -153,20 +208,24 @@ def parse_url(url: str) -> URL:
             "`audits demo` makes a sample to try.",
         )
     try:
-        return make_url(url)
-    except ArgumentError as error:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # what they say may quote the password
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
         raise AuditsError(
-            f"{url!r} is not a database URL.",
+            "The warehouse's URL is not a database URL.",
             where="setting AUDITS_WAREHOUSE_URL",
-            fix="Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database.",
-        ) from error
+            fix="Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database; in a password %40 stands "
+            "for @, %3A for : and %2F for /.",
+        )
+    return parsed
 
 
-def connect(url: URL, rollups_url: str | None = None, *, write: bool = False) -> Engine:
+def connect(url: URL, rollups_url: str | None = None, *, write: bool = False, tell: Tell = _quietly) -> Engine:
     """An engine for the source as it is, in UTC; nothing is connected or checked yet."""
     match url.get_backend_name():
         case "duckdb":
-            return _duckdb(url, rollups_url, write)
+            return _duckdb(url, rollups_url, write, tell)
         case "postgresql":
             return _postgresql(url)
         case other:
@@ -184,7 +243,7 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
     return source.with_name(f"{source.stem}.rollups.duckdb")
 
 
-def _duckdb(url: URL, rollups_url: str | None, write: bool) -> Engine:
+def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engine:
     source = Path(url.database or "")
     if not source.is_file():
         raise AuditsError(
@@ -207,9 +266,9 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool) -> Engine:
         # What does not fit into memory goes beside the rollups, which may be written, and not to wherever this runs.
         connection.execute(f"SET temp_directory = {_quoted(f'{rollups.absolute()}.tmp')}")
         _tune(connection, url)
-        _attach(connection, source, "src", read_only=True)
+        _attach(connection, source, "src", read_only=True, tell=tell)
         if write or rollups.is_file():
-            _attach(connection, rollups, "rollups", read_only=not write)
+            _attach(connection, rollups, "rollups", read_only=not write, tell=tell)
 
     return engine.execution_options(
         schema_translate_map={SOURCE_SCHEMA: "src.main", AUDIT_SCHEMA: f"rollups.{AUDIT_SCHEMA}"}
@@ -232,36 +291,34 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _attach(connection: Any, file: Path, name: str, *, read_only: bool) -> None:
+def _attach(connection: Any, file: Path, name: str, *, read_only: bool, tell: Tell) -> None:
     option = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
-    waited, pause = 0.0, 0.1
+    part = _part(f"duckdb:///{file}") if name == "src" else rollups_part(file)
+    waiting = Waiting(tell, part.where)
     while True:
         try:
             connection.execute(f"ATTACH {_quoted(str(file.absolute()))} AS {name} ({option})")
             return
-        except Exception as error:
-            if "lock" not in str(error).lower():
-                raise AuditsError(
-                    f"{file} cannot be opened as a DuckDB file: {str(error).splitlines()[0]}",
-                    where="setting AUDITS_WAREHOUSE_URL" if name == "src" else "setting AUDITS_ROLLUPS_URL",
-                    fix="Name a DuckDB file; a rollups file that is damaged may be deleted, it is built again.",
-                ) from error
-            if waited >= LOCK_PATIENCE:
-                raise AuditsError(
-                    f"Another process has been writing {file} for {LOCK_PATIENCE:.0f} s.",
-                    where=str(file),
-                    fix="Wait for it to end, or use PostgreSQL where several processes write.",
-                ) from error
-        time.sleep(pause)
-        waited, pause = waited + pause, min(pause * 2, 2.0)
+        except duckdb.Error as error:
+            kind = kind_of(error)
+            if kind == "damaged" and name == "rollups" and is_damaged(file):
+                aside = RollupsSetAsideError(file, set_aside(file), error)
+                if read_only:
+                    raise aside from error
+                tell(aside.what)
+            elif kind == "busy":
+                waiting.pause(holder_of(error))
+            else:
+                raise PartFailedError(part, kind or "gone", first_line(error), opening=True) from error
 
 
 def _postgresql(url: URL) -> Engine:
     engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
 
     @event.listens_for(engine, "connect")
-    def in_utc(connection: Any, _record: Any) -> None:
-        connection.execute("SET TIME ZONE 'UTC'")
+    def set_up(connection: Any, _record: Any) -> None:
+        for statement in _POSTGRES_SESSION:
+            connection.execute(statement)
         connection.commit()
 
     return engine.execution_options(schema_translate_map={SOURCE_SCHEMA: None})
@@ -279,16 +336,3 @@ def _stand_in(engine: Engine, statements: Sequence[str]) -> Engine:
 
     schemas = dict(engine.get_execution_options()["schema_translate_map"])
     return engine.execution_options(schema_translate_map=schemas | {SOURCE_SCHEMA: SCHEMAS[engine.dialect.name]})
-
-
-def is_gone(error: DBAPIError) -> bool:
-    """Whether an error means that the database itself does not answer any more, so that trying on is pointless."""
-    said = str(error.orig).lower()
-    return error.connection_invalidated or (
-        isinstance(error, OperationalError | InterfaceError) and ("connection" in said or "io error" in said)
-    )
-
-
-def first_line(error: DBAPIError) -> str:
-    """What the database said, without the statement and the pages of advice."""
-    return str(error.orig).strip().splitlines()[0]

@@ -13,18 +13,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
+    DateTime,
     Table,
     and_,
     column,
     create_engine,
     delete,
     event,
+    func,
     insert,
     literal,
     not_,
-    null,
     select,
     text,
 )
@@ -33,9 +35,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from audits.errors import AuditsError
+from audits.warehouse.dialects import analyze
 from audits.warehouse.engines import Warehouse
+from audits.warehouse.failures import Part, failure
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA
+
+LOADED = "The batches before it are kept: the same load goes on from there."
 
 _COLUMNS_THERE = """
     SELECT table_name, column_name FROM information_schema.columns
@@ -76,7 +82,9 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
                 _make_missing(connection, tables)
         except DBAPIError as error:
             raise _cannot_open(shown, str(error.orig).strip().splitlines()[0], error) from error
-        yield Warehouse(engine, shown, writable=True)
+        yield Warehouse(engine, shown, writable=True, part=_part(shown))
+        with engine.begin() as connection:
+            analyze(connection, tables)
     finally:
         engine.dispose()
 
@@ -97,36 +105,74 @@ def append_new(connection: Connection, table: Table, key: Sequence[str], rows: p
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def replace_changed(connection: Connection, table: Table, key: Sequence[str], rows: pa.Table, arrival: str) -> int:
+def replace_changed(
+    connection: Connection, table: Table, key: Sequence[str], rows: pa.Table, arrival: str
+) -> tuple[int, int]:
     """Insert ``rows``, in the place of those of the same ``key`` where they differ in anything but their ``arrival``.
 
-    Two statements whatever the number of rows; key columns may be NULL. Returns how many rows are new or changed.
+    Of rows with one key the last counts. Three statements whatever the number of rows; key columns may be NULL where
+    their table says so. Returns how many rows are new or changed, and how many of these took another's place.
     """
-    rows = _first_of_each(rows, key)
+    rows = _last_of_each(rows, key)
     if not rows.num_rows:
-        return 0
+        return 0, 0
     stage(connection, "staged_rows", table, rows)
     staged = lightweight_table("staged_rows", *(column(name) for name in rows.column_names))
 
     def alike(names: Iterable[str]) -> list[ColumnElement[bool]]:
-        return [table.c[n].is_not_distinct_from(staged.c[n] if n in staged.c else null()) for n in names]
+        return [_alike(table.c[n], staged.c[n]) if n in staged.c else table.c[n].is_(None) for n in names]
 
-    same_key = select(literal(1)).select_from(staged).where(*alike(key))
-    values = [c.name for c in table.c if c.name not in {*key, arrival}]
-    connection.execute(delete(table).where(same_key.where(not_(and_(*alike(values)))).correlate(table).exists()))
-    here = select(literal(1)).select_from(table).where(*alike(key)).correlate(staged).exists()
-    statement = insert(table).from_select(rows.column_names, select(*staged.c).where(~here))
+    # Most rows are new, and those that are not lie close together: only rows of that time are compared.
+    at = next((c for c in table.c if isinstance(c.type, DateTime) and not c.nullable and c.name != arrival), None)
+    instants = [] if at is None else [func.min(at), func.max(at)]
+    known, *span = connection.execute(
+        select(func.count(), *instants).select_from(table.join(staged, and_(*alike(key))))
+    ).one()
+    counted = {"preserve_rowcount": True}
+    new, replaced = select(*staged.c), 0
+    if known:
+        differs = not_(and_(*alike(c.name for c in table.c if c.name not in {*key, arrival})))
+        near = [] if at is None else [at.between(*span)]
+        # A join and no EXISTS, for which DuckDB would group by every column of the table.
+        changed = delete(table).where(*alike(key), *near, differs)
+        replaced = connection.execute(changed, execution_options=counted).rowcount
+        new = new.where(~select(literal(1)).select_from(table).where(*alike(key)).correlate(staged).exists())
+    statement = insert(table).from_select(rows.column_names, new)
+    return connection.execute(statement, execution_options=counted).rowcount, replaced
+
+
+def remove(connection: Connection, table: Table, key: str, values: Sequence[str]) -> int:
+    """Delete the rows whose ``key`` is among the values; how many there were."""
+    if not values:
+        return 0
+    stage(connection, "staged_rows", table, pa.table({key: pa.array(values, pa.string())}))
+    staged = lightweight_table("staged_rows", column(key))
+    statement = delete(table).where(table.c[key].in_(select(staged.c[key])))
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
+def _alike(own: Column[Any], other: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Plain equality where there is no NULL: PostgreSQL joins by it, and compares each with each otherwise."""
+    return own.is_not_distinct_from(other) if own.nullable else own == other
+
+
 def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    return _one_of_each(rows, key, last=False)
+
+
+def _last_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    return _one_of_each(rows, key, last=True)
+
+
+def _one_of_each(rows: pa.Table, key: Sequence[str], *, last: bool) -> pa.Table:
     keys = [rows.column(name) for name in key if name in rows.column_names]
     if len(keys) == 1 and pc.count_distinct(keys[0]).as_py() == rows.num_rows:
         return rows
-    first: dict[tuple[Any, ...], int] = {}
+    chosen: dict[tuple[Any, ...], int] = {}
     for number, values in enumerate(zip(*(values.to_pylist() for values in keys), strict=True)):
-        first.setdefault(values, number)
-    return rows if len(first) == rows.num_rows else rows.take(list(first.values()))
+        if last or values not in chosen:
+            chosen[values] = number
+    return rows if len(chosen) == rows.num_rows else rows.take(sorted(chosen.values()))
 
 
 def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
@@ -147,13 +193,17 @@ def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
             )
 
 
-def _cannot_open(where: str, why: str, error: Exception | None) -> AuditsError:
-    locked = error is not None and "lock" in why.lower()
+def _cannot_open(where: str, why: str, error: DBAPIError | ArgumentError | None) -> AuditsError:
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if cause and (failed := failure(_part(where), cause, opening=True)):
+        return failed
     return AuditsError(
         f"The warehouse cannot be written: {why}.",
         where=f"setting AUDITS_WAREHOUSE_URL: {where}",
-        fix="Close the other program that has the file open, and try again."
-        if locked
-        else "Name a DuckDB file (duckdb:////path/to/usage.duckdb), or a PostgreSQL database "
+        fix="Name a DuckDB file (duckdb:////path/to/usage.duckdb), or a PostgreSQL database "
         "(postgresql://user@host/name) in which this user may create and write tables.",
     )
+
+
+def _part(where: str) -> Part:
+    return Part("warehouse", f"setting AUDITS_WAREHOUSE_URL: {where}", LOADED)

@@ -6,9 +6,12 @@ next refresh finds every day missing and builds it.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, MetaData, delete, text
+from typing import Any
+
+from sqlalchemy import Connection, MetaData, Select, Table, delete, insert, text
 from sqlalchemy.schema import CreateSchema, CreateTable
 
+from audits.warehouse.dialects import analyze
 from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
 
 
@@ -33,6 +36,13 @@ def make_temporary_tables(connection: Connection, metadata: MetaData) -> None:
     for table in metadata.sorted_tables:
         connection.execute(CreateTable(table, if_not_exists=True))
         connection.execute(delete(table))
+
+
+def fill(connection: Connection, table: Table, *selects: Select[Any]) -> None:
+    """Insert what the selects return, and gather the planner's statistics on the table."""
+    for rows in selects:
+        connection.execute(insert(table).from_select([column.name for column in rows.selected_columns], rows))
+    analyze(connection, [table])
 
 
 def has_own_tables(connection: Connection) -> bool:

@@ -94,11 +94,15 @@ def settings_for_loading(dialect: str) -> tuple[str, ...]:
 
 
 def index_for_loading(connection: Connection, table: Table) -> None:
-    """PostgreSQL's indexes on a new event table: is an event there already, and which came on a day.
+    """PostgreSQL's indexes on a new table: is an event there already, which came on a day, what lies in a span.
 
     DuckDB scans a column as fast, and keeps the day's range of every block by itself.
     """
-    if connection.dialect.name == "postgresql" and "event_id" in table.c:
-        name = connection.dialect.identifier_preparer.quote(table.name)
+    if connection.dialect.name != "postgresql":
+        return
+    name = connection.dialect.identifier_preparer.quote(table.name)
+    if "event_id" in table.c:
         connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_id)")
         connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_ts, ingested_ts)")
+    elif "trace_id" in table.c:
+        connection.exec_driver_sql(f"CREATE INDEX ON {name} (trace_id, span_id)")

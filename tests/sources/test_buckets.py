@@ -159,3 +159,60 @@ def test_what_is_no_page_or_another_provider_s_is_set_aside(tmp_path: Path, duck
         ("a.json:4 bucket 1", "bucket"),
     ]  # fmt: skip
     assert aside[1]["reason"] == "no usage of this provider: 'input_tokens' is missing"
+
+
+def part(kind: str, **values: Any) -> dict[str, Any]:
+    return {"object": f"organization.usage.{kind}.result", "input_tokens": 70, "num_model_requests": 3,
+            "project_id": "proj_a", "user_id": None, "api_key_id": None, "model": None, **values}  # fmt: skip
+
+
+PARTS = (
+    part("completions", output_tokens=9, input_cached_tokens=20), part("embeddings"), part("moderations"),
+    {**part("images", images=4), "input_tokens": None},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)])
+@pytest.mark.parametrize("together", [True, False])
+def test_endpoints_whose_buckets_have_one_key_are_added_up_in_any_order(
+    tmp_path: Path, warehouse_url: str, order: tuple[int, ...], together: bool
+) -> None:
+    files = [write(tmp_path / f"{number}.json", openai_page(PARTS[number])) for number in order]
+    for _ in range(2):
+        for paths in [files] if together else [[path] for path in files]:
+            report = load(Buckets(paths, openai_row, "openai"), warehouse_url, now=NOW)
+            assert report.n_rejected == 0
+    names = ("input_tokens", "cached_input_tokens", "output_tokens", "n_requests")
+    assert [tuple(row[name] for name in names) for row in buckets(warehouse_url)] == [(210, 20, 9, 12)]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("together", [True, False])
+def test_of_two_exports_of_a_bucket_the_one_with_more_use_counts_in_any_order(
+    tmp_path: Path, warehouse_url: str, order: tuple[int, int], together: bool
+) -> None:
+    pages = openai_page(completions()), openai_page(completions(input_tokens=1_800, num_model_requests=9))
+    files = [write(tmp_path / f"{number}.json", pages[number]) for number in order]
+    reports = [
+        load(Buckets(paths, openai_row, "openai"), warehouse_url, now=NOW)
+        for paths in ([files] if together else [[path] for path in files])
+    ]
+    assert [(row["input_tokens"], row["n_requests"]) for row in buckets(warehouse_url)] == [(1_800, 9)]
+    assert sum(report.outdated for report in reports) == (order == (1, 0) and not together)
+
+
+def test_audio_tokens_stand_beside_the_text_and_stores_are_no_requests(tmp_path: Path, duckdb_warehouse: str) -> None:
+    page = openai_page(
+        completions(input_audio_tokens=30, output_audio_tokens=4), {"object": "organization.usage.vector_stores.result",
+                                                                    "usage_bytes": 9, "project_id": "proj_a"},
+    )  # fmt: skip
+    report = load(Buckets([write(tmp_path / "a.json", page)], openai_row, "openai"), duckdb_warehouse, now=NOW)
+    assert report.not_requests == {"OpenAI: vector_stores": 1}
+    assert [(row["input_tokens"], row["output_tokens"]) for row in buckets(duckdb_warehouse)] == [(1_030, 504)]
+
+
+@pytest.mark.parametrize("start", [DAY * 1_000, 0, DAY * 10**15])
+def test_a_bucket_at_an_impossible_time_is_set_aside(tmp_path: Path, duckdb_warehouse: str, start: int) -> None:
+    path = write(tmp_path / "a.json", openai_page(completions(), start=start), openai_page(completions()))
+    report = load(Buckets([path], openai_row, "openai"), duckdb_warehouse, now=NOW)
+    assert (report.loaded, report.n_rejected) == (1, 1)

@@ -138,7 +138,7 @@ def test_columns_can_be_digests_and_without_a_salt_are_refused(tmp_path: Path, d
         ("x,2026-10-05T10:00:00Z,a,,5", "in", "nothing, but is required"),
         ("x,soon,a,1,5", "at", "no time in ISO 8601"),
         (",2026-10-05T10:00:00Z,a,1,5", "id", "nothing, but is required"),
-        ("x,2026-10-05T10:00:00Z,sk-live-0123456789abcdef,1,5", "org", "a raw key"),
+        ("x,2026-10-05T10:00:00Z,sk-live-0123456789abcdef,1,5", "org", "what looks like an API key"),
         ("x,2026-10-05T10:00:00Z," + "word " * 200 + ",1,5", "org", "text of more than 512 characters"),
         ("x,2026-10-05T10:00:00Z,a,1", "line", "4 fields instead of 5"),
         ("x,2026-10-05T10:00:00Z,a,1,2,3", "line", "6 fields instead of 5"),
@@ -177,7 +177,10 @@ def test_raw_addresses_and_names_are_no_digests(tmp_path: Path, duckdb_warehouse
     )  # fmt: skip
     report, rows = loaded(data, mapping(tmp_path, client_ip_hash="ip", end_user_hash="user"), duckdb_warehouse)
     assert [row["event_id"] for row in rows] == ["gateway:r1"]
-    assert report.rejected == {("ip", "a raw address"): 2, ("user", "a raw e-mail address"): 1}
+    assert report.rejected == {
+        ("ip", "what looks like a network address"): 2,
+        ("user", "what looks like an e-mail address"): 1,
+    }
 
 
 def test_a_quote_that_is_never_closed_loses_no_row_in_silence(tmp_path: Path, duckdb_warehouse: str) -> None:
@@ -310,7 +313,11 @@ def test_a_time_format_that_fits_no_row_stops_the_load_and_shows_the_form(
     ("name", "content", "what"),
     [
         ("usage.csv", b"", "The file is empty"),
-        ("usage.csv", b"id,at,org,in,out\n" + b"r1,x,y,1,1\n" * 9_999 + b"r1,x,\xe9,1,1\n", "cannot be read: .*UTF8"),
+        (
+            "usage.csv",
+            b"id,at,org,in,out\n" + b"r1,x,y,1,1\n" * 9_999 + b"r1,x,\xe9,1,1\n",
+            "The file cannot be read as utf-8",
+        ),
         ("usage.csv", b"caf\xe9\n", "The file cannot be read as utf-8"),
         ("usage.parquet", b"id,at\n", "The file cannot be read"),
     ],
@@ -370,3 +377,21 @@ def test_a_real_trace_without_accounts_loads_as_unmapped(tmp_path: Path, duckdb_
     lines = [line.split(",") for line in AZURE.read_text().splitlines()[1:]]
     assert sums == [{"i": sum(int(line[1]) for line in lines), "o": sum(int(line[2]) for line in lines)}]
     assert load(source(AZURE, path), duckdb_warehouse, now=NOW).already_there == 8_819
+
+
+def test_a_file_without_a_header_is_refused_and_no_cell_is_printed(tmp_path: Path, duckdb_warehouse: str) -> None:
+    cells = ["alice.example@example.com", "sk-proj-AbCdEfGhIjKlMnOpQrStUv", "Please summarise the memo", "orgs"]
+    line = ",".join(["r1", "2026-10-05T10:00:00Z", *cells])
+    (tmp_path / "usage.csv").write_text(f"{line}\n{line}\n")
+    with pytest.raises(AuditsError, match="The file has no column") as caught:
+        load(source(tmp_path / "usage.csv", mapping(tmp_path)), duckdb_warehouse, now=NOW)
+    assert [cell for cell in cells if cell in str(caught.value)] == []
+
+
+def test_what_a_library_says_of_a_row_is_not_printed(tmp_path: Path, duckdb_warehouse: str) -> None:
+    (tmp_path / "usage.parquet").write_bytes(b"PAR1 alice.example@example.com PAR1")
+    (tmp_path / "usage.csv").write_bytes(f"id,at,org,in,out\n{GOOD}\n".encode() + b"alice@example.com,caf\xe9,a,1,1\n")
+    for name in ("usage.parquet", "usage.csv"):
+        with pytest.raises(AuditsError, match="The file cannot be read as") as caught:
+            load(source(tmp_path / name, mapping(tmp_path)), duckdb_warehouse, now=NOW)
+        assert "alice" not in str(caught.value)

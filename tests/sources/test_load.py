@@ -28,13 +28,13 @@ def test_a_new_file_gets_the_tables_that_no_audit_can_do_without_and_no_other(tm
     url = f"duckdb:///{tmp_path / 'new.duckdb'}"
     load(SPANS, url, now=NOW)
     there = {row["t"] for row in query(url, "SELECT table_name AS t FROM information_schema.tables")}
-    assert there == {"usage_events", "customers", "accounts", "account_tiers", "rejected_rows"}
+    assert there == {"usage_events", "customers", "accounts", "account_tiers", "rejected_rows", "otel_spans"}
 
 
 @pytest.mark.parametrize(
     ("url", "what"),
     [
-        ("postgresql://nobody@127.0.0.1:1/usage", "The warehouse cannot be written: .*refused"),
+        ("postgresql://nobody@127.0.0.1:1/usage", "The warehouse does not answer: .*refused"),
         ("sqlite:///usage.db", "only DuckDB files and PostgreSQL can be loaded"),
         ("usage.duckdb", "this is not a database URL"),
     ],
@@ -49,7 +49,7 @@ def test_a_warehouse_that_cannot_be_written_is_named(url: str, what: str) -> Non
 def test_a_file_that_is_no_duckdb_file_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.duckdb"
     path.write_text("these are my notes\n" * 500)
-    with pytest.raises(AuditsError, match="The warehouse cannot be written"):
+    with pytest.raises(AuditsError, match=r"The warehouse is damaged or no database: .*not a valid DuckDB"):
         load(SPANS, f"duckdb:///{path}", now=NOW)
     assert path.read_text().startswith("these are my notes")
 
@@ -60,10 +60,10 @@ def test_a_file_that_another_program_writes_is_named(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", hold, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         other.stdout.readline()
-        with pytest.raises(AuditsError, match=r"The warehouse cannot be written: .*lock") as caught:
+        with pytest.raises(AuditsError, match=r"Another process is using the warehouse: .*lock") as caught:
             load(SPANS, f"duckdb:///{path}", now=NOW)
         other.communicate()
-    assert "Close the other program" in caught.value.fix
+    assert "Wait for the other process to end" in caught.value.fix
 
 
 def test_a_target_table_that_lacks_columns_is_named(tmp_path: Path) -> None:
@@ -142,18 +142,25 @@ def test_one_client_has_one_digest_however_a_proxy_writes_it(said: str, address:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("sk-0123456789abcdef", "a raw key"),
-        ("Bearer sk-ant-api03-0123456789", "a raw key"),
+        ("sk-0123456789abcdef", "what looks like an API key"),
+        ("Bearer sk-ant-api03-0123456789", "what looks like an API key"),
+        ("alice@example.com", "what looks like an e-mail address"),
+        ("2001:db8::7", "what looks like a network address"),
+        ("please write a poem about it", "what looks like free text"),
         ("task-0123456789abcdefgh", None),  # "sk-" inside a word
         ("sk-short", None),
-        ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", None),
+        ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "what looks like an API key"),
         ("x" * 512, None),
         ("x" * 513, "text of more than 512 characters, where an identifier belongs"),
         ("nul \x00", "characters that no database stores"),
     ],
 )
 def test_keys_and_prompts_are_recognised(text: str, found: str | None) -> None:
-    assert trouble(text) == found
+    assert trouble("model_served", text) == found
+
+
+def test_a_digest_is_no_key_where_digests_belong() -> None:
+    assert trouble("api_key_hash", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") is None
 
 
 @pytest.mark.parametrize(

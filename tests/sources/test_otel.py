@@ -112,17 +112,6 @@ def test_the_account_on_the_span_goes_before_the_resource_s(tmp_path: Path, duck
     assert [row["a"] for row in rows] == ["of-the-call", "of-the-service"]
 
 
-def test_agents_and_tools_repeat_the_usage_of_the_calls_below_and_are_left_out(
-    tmp_path: Path, duckdb_warehouse: str
-) -> None:
-    path = write(
-        tmp_path / "a.jsonl", span(), span(gen_ai__operation__name="invoke_agent"),
-        span(gen_ai__operation__name="execute_tool"), span(gen_ai__operation__name=None),
-    )  # fmt: skip
-    report = load(Otel([path]), duckdb_warehouse, now=NOW)
-    assert (report.read, report.loaded, report.ignored) == (4, 1, 3)
-
-
 def test_a_request_that_succeeded_without_usage_is_set_aside_not_counted_as_nothing(
     tmp_path: Path, duckdb_warehouse: str
 ) -> None:
@@ -197,6 +186,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, duckdb_warehouse: str
 
 
 def test_a_preview_counts_and_writes_nothing(tmp_path: Path) -> None:
-    report = preview(Otel([GENAI], account_attribute="tenant.id"), rows=1_000)
+    report = preview(Otel([GENAI], account_attribute="tenant.id"), rows=1_000, now=NOW)
     assert (report.read, report.loaded, report.ignored, report.unmapped) == (16, 14, 2, 7)
     assert list(tmp_path.iterdir()) == []

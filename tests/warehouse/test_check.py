@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 
 from audits.errors import AuditsError
 from audits.warehouse.check import check
-from tests.rows import REFERENCE, account, events, put, run_sql, together
+from tests.rows import REFERENCE, account, at, events, put, run_sql, together
 
 NOW = datetime(2026, 11, 4, tzinfo=UTC)
 WORLD = together(account("a"), REFERENCE, {"usage_events": events("a", "2026-10-05", 3)})
@@ -46,6 +46,23 @@ def test_wrong_types_come_with_the_statement_to_run(url):
     assert set(wrong) == {"usage_events.ingested_ts", "customers.valid_from"}
     run_sql(url, wrong["usage_events.ingested_ts"].removeprefix("If it is UTC: "), wrong["customers.valid_from"])
     assert found(url, "error") == {}
+
+
+def test_rows_that_are_never_in_force_are_reported(url):
+    gone = {"valid_from": at("2026-10-02"), "valid_to": at("2026-10-02")}
+    put(
+        url,
+        {
+            "account_tiers": [{"account_id": "a", "tier": "free", **gone}],
+            "api_keys": [{"api_key_hash": "k", "account_id": "a", "created_at": NOW, "revoked_at": at("2026-10-02")}],
+        },
+    )
+    assert set(found(url, "advice")) >= {"account_tiers.valid_to", "api_keys.revoked_at"}
+
+
+def test_an_account_of_two_customers_is_reported(url):
+    put(url, {"accounts": [{"account_id": "a", "customer_id": "c-other", "opened_at": at("2026-10-02")}]})
+    assert "accounts.customer_id" in found(url, "advice")
 
 
 def test_nulls_where_the_contract_allows_none_are_counted(url):

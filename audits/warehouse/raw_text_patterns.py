@@ -1,0 +1,99 @@
+r"""The patterns of :mod:`audits.warehouse.raw_text`, in the subset that Python, RE2 and PostgreSQL read alike.
+
+Those of keys are in :mod:`audits.warehouse.raw_text_keys`.
+
+``\uXXXX`` stands for a character beyond ASCII; it is written otherwise for RE2 (:func:`audits.warehouse.dialects`).
+"""
+
+from __future__ import annotations
+
+from audits.warehouse.raw_text_keys import EDGE
+
+_LABEL = "[^ @.,;:/<>()\"'%0-9]"
+_TOP = r"[A-Za-z\u0080-\uffff]"
+_DOMAIN = f"([^ @.,;:/]*{_LABEL}[^ @.,;:/]*[.])+{_TOP}{{2,}}"
+_AT = r"([@\uff20\ufe6b]|&#(64|x40);)"
+EMAIL = (
+    f"[^ @<>:,;()/]{_AT}([0-9]+[.]{_TOP}{{2,}}|{_DOMAIN}|localhost)"
+    f"|%40([A-Za-z0-9-]+[.])+[A-Za-z]{{2,}}"
+    r"|[A-Za-z0-9._%+-] ?[\[({]( *[Aa][Tt] *|@)[\])}] ?[A-Za-z0-9-]"
+)
+"""In any script, and with a mark in the place of the sign. Not ``pkg@1.2.0-beta.rc`` nor ``model@20240620``: in a
+domain every part but a numeric one before the last has a letter.
+"""
+
+EMAIL_HINT = r"[@\uff20\ufe6b&%\[({]"
+
+_OCTET = "0{0,2}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = f"{_OCTET}([.]{_OCTET}){{3}}"
+_NUMERIC = r"0[xX][0-9A-Fa-f]{1,2}([.]0[xX][0-9A-Fa-f]{1,2}){3}|0[0-3][0-7]{2}([.]0[0-3][0-7]{2}){3}"
+_WIDE_IPV4 = r"[\uff10-\uff19]{1,3}([.\uff0e\u3002][\uff10-\uff19]{1,3}){3}"
+_DEFANGED = r"[0-9]{1,3}(( ?[\[(][.][\])] ?|[.])[0-9]{1,3}){2} ?[\[(][.][\])] ?[0-9]{1,3}"
+_AFTER = "($|[^0-9A-Za-z.]|[.]($|[^0-9]))"
+_H = "[0-9A-Fa-f]{1,4}"
+_GROUPS = f"{_H}(:{_H})*"
+_IPV6 = f"(({_H}:){{7}}{_H}|{_GROUPS}::({_GROUPS})?|::{_GROUPS})"
+_SIX = f"{EDGE}{_IPV6}($|[^0-9A-Za-z:])"
+_HOST = f"{EDGE}(ip|ec2|host|static|dyn|dynamic|pool|dhcp)-{_OCTET}(-{_OCTET}){{3}}($|[^0-9A-Za-z])"
+_NAMED = f"[.](in-addr|ip6)[.]arpa|ipv6-literal[.]net|{_HOST}"
+_ELSE = f"{_SIX}|{_NUMERIC}|{_WIDE_IPV4}|{_DEFANGED}|{_NAMED}"
+
+ADDRESS = f"(^|//|[^0-9A-Za-z./-])({_IPV4}{_AFTER}|{_OCTET}([.]{_OCTET}){{2}}[.]([*]|[Xx]{{1,3}}$))|{_ELSE}"
+"""IPv4 or IPv6, with a port, zone, prefix length or brackets; a version behind a name (``okhttp/4.9.1.0``) is none."""
+
+ADDRESS_HINT = r"[.\uff0e\u3002]|:[0-9A-Fa-f]{0,4}:|-[0-9]{1,3}-[0-9]"
+
+VERSIONED_ADDRESS = f"(^|//|[(,;@=:[])({_IPV4}{_AFTER}|{_OCTET}([.]{_OCTET}){{2}}[.][*])|{_ELSE}"
+"""The same where versions may stand behind a space as well."""
+
+ADDRESS_IN_ID = f"[_/-]{_IPV4}{_AFTER}"
+"""Behind a word, where no versions belong."""
+
+NETWORK = (
+    f"^{_OCTET}([.]{_OCTET}){{2,3}}([.][*x])?(/[0-9]+)?$|^{_H}(:{_H}){{2,}}:*(/[0-9]+)?$"
+    f"|^{_OCTET}([._-]{_OCTET}){{3}}$|^[1-9][0-9]{{8,9}}$|^0[xX][0-9A-Fa-f]{{8}}$|^([0-9A-Fa-f]{{4}}-){{7}}[0-9A-Fa-f]{{4}}$"
+    "|^[0-9A-Fa-f]{2}(-[0-9A-Fa-f]{2}){5}$|^[0-9A-Fa-f]{4}([.][0-9A-Fa-f]{4}){2}$"
+)
+"""A network with its last part left out, an address written as a number, or that of a device, where only digests
+belong.
+"""
+
+PHONE = (
+    r"(^|[^0-9A-Za-z+/=])[+][1-9][0-9]{9,14}($|[^0-9A-Za-z+/=])"
+    r"|(^|[^0-9A-Za-z+/=])[+][1-9][0-9]{0,2}([ .()-]+[0-9]{1,8}){2,6}($|[^0-9A-Za-z])"
+    r"|(^|[^0-9A-Za-z])([Tt][Ee][Ll]|[Ss][Mm][Ss]|[Ww]hats[Aa]pp):[+]?[0-9]{7,15}($|[^0-9A-Za-z])"
+)
+"""A telephone number with its country."""
+
+PHONE_HINT = "[+]|[LlSsPp]:[0-9]{7}"
+
+BARE_PHONE = r"^([+]|00)?[0-9][0-9 ()./-]{6,}$|^[(][0-9]{2,5}[)] ?[0-9][0-9 ./-]{5,}$"
+"""A telephone number, where only digests belong."""
+
+NO_PHONE = "^[0-9]{14,}$|^[0-9a-f]{1,8}$"
+"""Digits alone may be a digest of eight bytes, which is longer, or one of four in hexadecimal."""
+
+CARD = "(^|[^0-9A-Za-z-])([3-6][0-9]{3}([ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})($|[^0-9A-Za-z-])"
+"""As it is written in groups: sixteen digits on end may be a digest of eight bytes."""
+
+_SPACE = r"([ \t\r\n\u00a0\u3000]|%20)"
+_WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+_LOWER = r"[\"'(]?[a-z\u00df-\uffff][a-z'\u00df-\uffff]*[\"').,;:?!]*"
+
+IN_WORDS = r"[ \t\r\n]|%20|[^\u0001-\u007f]"
+"""White space or a character beyond ASCII, where an opaque identifier belongs."""
+
+
+def has_words(number: int, *, together: bool = False) -> str:
+    """Text in words rather than a name: so many words in lower case (``together``: on end), a line's end or a
+    question's, or a run of characters of a script that sets no spaces.
+    """
+    between = _SPACE if together else f"({_SPACE}[^ ]*)*{_SPACE}"
+    words = between.join([_LOWER] * number)
+    return rf"(^|{_SPACE}){words}($|{_SPACE})|[\r\n]|{_SPACE}[^ ]*[a-z\u00df-\uffff]{{2}}[?!]+$|{_WIDE}{{6,}}"
+
+
+_WORD = r"[\"'(]?[A-Za-z\u00c0-\uffff]+[\"').,;:?!]*"
+
+MANY_WORDS = rf"({_WORD}{_SPACE}+){{5}}[\"'(]?[A-Za-z\u00c0-\uffff]|([A-Z]+{_SPACE}+){{4}}[A-Z]+|[{{][ \t]*[\"']"
+"""Six words in whatever case, or five in capitals, where names have fewer; or a JSON object."""

@@ -1,0 +1,66 @@
+"""The DuckDB file of the rollups: whether it is damaged, and moving it aside where it is.
+
+Everything in it can be built again from the warehouse, so a damaged one stops no audit. It is kept, not deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from audits.errors import PartialError
+from audits.warehouse.failures import Part, first_line, kind_of
+
+
+class RollupsSetAsideError(PartialError):
+    """The rollups file was damaged and was moved aside; the next preparation builds another."""
+
+    def __init__(self, file: Path, aside: Path, error: BaseException) -> None:
+        said = getattr(error, "said", None) or first_line(error)
+        super().__init__(
+            f"The rollups file {file} is damaged ({said}); it was moved to {aside.name} and is built again.",
+            where=str(file),
+            fix="Run the audit again: it builds the rollups from the warehouse, in which nothing was changed. "
+            f"{aside} may be deleted.",
+        )
+
+
+def rollups_part(file: Path) -> Part:
+    """The rollups file as a part that can fail."""
+    where = f"{file} (setting AUDITS_ROLLUPS_URL, or beside the warehouse)"
+    return Part("rollups file", where, "Days that were finished are kept; the warehouse was only read.")
+
+
+def is_damaged(file: Path) -> bool:
+    """Whether a file that no connection of this process has open cannot be read to its end as a DuckDB database."""
+    try:
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{str(file.absolute()).replace(chr(39), chr(39) * 2)}' AS checked (READ_ONLY)")
+            tables = connection.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'checked'"
+            ).fetchall()
+            for schema, table in tables:
+                connection.execute(f'SELECT count(COLUMNS(*)) FROM checked."{schema}"."{table}"').fetchall()  # noqa: S608
+    except duckdb.Error as error:
+        return kind_of(error) == "damaged"
+    return False
+
+
+def set_aside(file: Path) -> Path:
+    """Rename the file, and its log with it, to a name that no other has; returns the new name."""
+    number = 1
+    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        number += 1
+    file.rename(aside)
+    log = file.with_name(f"{file.name}.wal")
+    if log.exists():
+        log.rename(aside.with_name(f"{aside.name}.wal"))
+    return aside
+
+
+def holder_of(error: BaseException) -> str:
+    """Which process DuckDB says has the file open."""
+    found = re.search(r"PID (\d+)", str(error))
+    return f"process {found.group(1)} has the DuckDB file open" if found else "a process has the DuckDB file open"

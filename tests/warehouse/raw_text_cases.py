@@ -1,0 +1,148 @@
+"""Every sample in columns of every form, and what it is found to be."""
+
+from audits.warehouse.raw_text import Kind
+from tests.warehouse.raw_text_samples import (
+    ADDRESSES,
+    AGENTS,
+    CUSTOMERS,
+    DIGESTS,
+    EMAILS,
+    KEYS,
+    KEYS_IN_KEY_COLUMNS,
+    NAMES,
+    NETWORKS,
+    PHONES,
+    PROMPTS,
+    TIERS,
+    UNMARKED,
+)
+
+_LONG_COUNTRY = "United Kingdom of Great Britain and Northern Ireland"
+
+CASES = [
+    *(
+        (column, value, Kind.key)
+        for column in (
+            "model_requested",
+            "error_class",
+            "lang",
+            "user_agent_family",
+            "session_id",
+            "operation",
+            "end_user_hash",
+            "name",
+            "declared_use",
+            "tier",
+            "account_manager",
+            "event_id",
+        )
+        for value in KEYS
+    ),
+    *(("api_key_hash", value, Kind.key) for value in (*KEYS, *KEYS_IN_KEY_COLUMNS)),
+    *(
+        (column, value, Kind.email)
+        for column in (
+            "account_id",
+            "session_id",
+            "model_served",
+            "user_agent_family",
+            "name",
+            "email_domain",
+            "end_user_hash",
+            "phone_hash",
+        )
+        for value in EMAILS
+    ),
+    *(
+        (column, value, Kind.address)
+        for column in (
+            "client_ip_hash",
+            "client_net_hash",
+            "model_requested",
+            "error_class",
+            "session_id",
+            "account_id",
+            "tier",
+        )
+        for value in ADDRESSES
+    ),
+    *(("user_agent_family", value, Kind.address) for value in ADDRESSES if " 192" not in value),
+    *((column, value, Kind.address) for column in ("client_net_hash", "signup_ip_hash") for value in NETWORKS),
+    *(
+        (column, value, Kind.text)
+        for column in (
+            "model_requested",
+            "error_class",
+            "lang",
+            "user_agent_family",
+            "session_id",
+            "operation",
+            "system_prompt_hash",
+            "api_key_hash",
+            "source_system",
+        )
+        for value in PROMPTS
+    ),
+    *((column, value, Kind.key) for column in ("model_served", "error_class", "operation") for value in UNMARKED),
+    *(("session_id", value, None) for value in UNMARKED if " " not in value),
+    *(
+        (column, value, Kind.phone)
+        for column in ("model_requested", "account_id", "session_id", "declared_use", "phone_hash")
+        for value in PHONES
+        if value[0] in "+t" or column not in ("phone_hash", "session_id")
+    ),
+    *(("phone_hash", value, Kind.phone) for value in ("415-555-0123", "(415) 555-0123", "4155550123", "03-1234-5678")),
+    ("error_class", "WRITE A POEM ABOUT AUTUMN", Kind.text),
+    ("error_class", "Write A Poem About The Sea", Kind.text),
+    ("model_requested", '{"role": "user"}', Kind.text),
+    *(
+        (column, "acct_192.0.2.44", Kind.address)
+        for column in ("account_id", "session_id", "event_id", "model_served", "error_class", "operation")
+    ),
+    *(("country", value, None) for value in ("Bosnia and Herzegovina", _LONG_COUNTRY)),
+    ("phone_hash", "+49 170 1234567", Kind.phone),
+    ("phone_hash", "+14155550123", Kind.phone),
+    ("instrument_hash", "4111 1111 1111 1111", Kind.card),
+    ("instrument_hash", "4111-1111-1111-1111", Kind.card),
+    ("instrument_hash", "4111111111111111", None),  # a digest of eight bytes may have digits only
+    ("prompt_template_hash", "x" * 201, Kind.text),
+    ("model_requested", "x" * 513, Kind.text),
+    *(
+        (column, value, None)
+        for column in (
+            "model_requested",
+            "account_id",
+            "event_id",
+            "operation",
+            "lang",
+            "error_class",
+            "source_system",
+            "email_domain",
+            "user_agent_family",
+        )
+        for value in NAMES
+        if not ("user" in column and "通" in value)
+        and not (column in ("account_id", "event_id", "source_system") and value == "okhttp/4.9.1.0")
+    ),
+    *(("user_agent_family", value, None) for value in AGENTS),
+    *(
+        (column, value, None)
+        for column in (
+            "api_key_hash",
+            "client_ip_hash",
+            "client_net_hash",
+            "end_user_hash",
+            "session_id",
+            "system_prompt_hash",
+            "phone_hash",
+            "instrument_hash",
+        )
+        for value in DIGESTS
+    ),
+    *((column, value, None) for column in ("name", "declared_use") for value in CUSTOMERS),
+    *(("tier", value, None) for value in TIERS),
+    ("account_manager", "am3@example.com", None),
+    ("account_manager", "Jane Doe", None),
+    ("session_id", "7f9c24e8-3b1d-4c6f-9d2e-5a8b7c6d5e4f", None),
+]
+"""(column, value, what it is found to be)."""
