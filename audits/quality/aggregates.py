@@ -6,16 +6,37 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, String, Subquery, and_, cast, exists, func, literal, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    Subquery,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.types import BigInteger
 
 from audits.quality.quarantine import copy_number, duplicate_events, is_impossible, kept_events
 from audits.quality.row_checks import Known, Parameters, checked_events
 from audits.quality.tables import COUNTS, quality_accounts
+from audits.warehouse.collation import by_bytes
 from audits.warehouse.days import within
-from audits.warehouse.dialects import utc_day, utc_hour
+from audits.warehouse.dialects import seconds_between, utc_day, utc_hour
+from audits.warehouse.raw_text import form_of
+from audits.warehouse.raw_text_sql import is_raw
 from audits.warehouse.tables import usage_buckets, usage_events
 
+QUARTER = 900  # seconds
+LONGEST_DELAY = 200  # quarter hours that are told apart, some two days either way
 LONGEST_BUCKET = 31  # days; an overlap with an earlier bucket is looked for that far back
 
 
@@ -52,7 +73,7 @@ def hours_of_events(
     return _as_hours(given, "event").select_from(rows)
 
 
-def hours_of_buckets(first: date, last: date) -> Select[Any]:
+def hours_of_buckets(first: date, last: date, *, raw: Collection[str]) -> Select[Any]:
     """The rows of ``quality_hours`` for usage that is known by bucket only."""
     bucket = _distinct_buckets(date.fromordinal(first.toordinal() - LONGEST_BUCKET), last)
     other = _distinct_buckets(date.fromordinal(first.toordinal() - LONGEST_BUCKET), last).alias("other")
@@ -71,21 +92,37 @@ def hours_of_buckets(first: date, last: date) -> Select[Any]:
         ),
     )
     day, hour = utc_day(b.bucket_start).label("day"), utc_hour(b.bucket_start).label("hour")
-    counted = (
+    of_hour = (day, hour, b.source_system)
+    held = within(b.bucket_start, first, last)
+    each = (
         select(
-            day,
-            hour,
-            b.source_system,
+            *of_hour,
             func.count().label("n_rows"),
             func.count(b.account_id.distinct()).label("n_accounts"),
             func.count().filter(is_impossible(bucket)).label("n_negative"),
             func.count().filter(b.cached_input_tokens > b.input_tokens).label("n_cached_above_input"),
             func.count().filter(is_impossible(bucket) | (b.cached_input_tokens > b.input_tokens)).label("n_impossible"),
             func.count().filter(b.account_id.in_(("UNMAPPED", ""))).label("n_unmapped"),
-            func.count().filter(also_counted).label("n_overlapping"),
+            func.count().filter(or_(false(), *(is_raw(b[name], form_of(name)) for name in raw))).label("n_raw"),
+            _zero().label("n_duplicates"),
+            _zero().label("n_overlapping"),
         )
-        .where(within(b.bucket_start, first, last))
-        .group_by(day, hour, b.source_system)
+        .where(held)
+        .group_by(*of_hour)
+    )
+    names = [column.name for column in each.selected_columns if column.name.startswith("n_")]
+    # Conditions and not filters of a count: PostgreSQL answers the former by a join, the latter bucket by bucket.
+    conditions = {"n_overlapping": also_counted, "n_duplicates": _told_elsewhere(bucket, other)}
+    others = [
+        select(*of_hour, *(func.count() if name == counted else _zero() for name in names))
+        .where(held, condition)
+        .group_by(*of_hour)
+        for counted, condition in conditions.items()
+    ]
+    r = union_all(each, *others).subquery("counts").c
+    counted = (
+        select(r.day, r.hour, r.source_system, *(func.sum(r[name]).label(name) for name in names))
+        .group_by(r.day, r.hour, r.source_system)
         .subquery("counted")
     )
     return _as_hours({column.name: column for column in counted.c}, "bucket").select_from(counted)
@@ -114,10 +151,24 @@ def clients(first: date, last: date) -> Select[Any]:
         addresses.n_rows.label("n_busiest"),
         addresses.n_accounts,
         func.row_number()
-        .over(partition_by=group, order_by=(addresses.n_rows.desc(), addresses.client_ip_hash))
+        .over(partition_by=group, order_by=(addresses.n_rows.desc(), by_bytes(addresses.client_ip_hash)))
         .label("place"),
     ).subquery("ranked")
     return select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
+
+
+def delays(first: date, last: date) -> Select[Any]:
+    """The rows of ``quality_delays``: how long after their requests the rows of each day and source arrived."""
+    e: Any = usage_events.c
+    quarters = func.floor(seconds_between(e.event_ts, e.ingested_ts) / QUARTER)
+    kept = cast(func.greatest(func.least(quarters, LONGEST_DELAY), -LONGEST_DELAY), BigInteger)
+    rows = (
+        select(utc_day(e.event_ts).label("day"), e.source_system, kept.label("quarters"))
+        .where(within(e.event_ts, first, last))
+        .subquery("delays")
+    ).c
+    group = (rows.day, rows.source_system, rows.quarters)
+    return select(*group, func.count().label("n_rows")).group_by(*group)
 
 
 def sums_of_accounts(first: date, last: date, *, duplicates: bool) -> Select[Any]:
@@ -138,7 +189,7 @@ def sums_of_accounts(first: date, last: date, *, duplicates: bool) -> Select[Any
 def sums_of_buckets(first: date, last: date) -> Select[Any]:
     """The rows of ``quality_accounts`` from buckets, for accounts and days of which no event is known."""
     bucket = _distinct_buckets(first, last)
-    b = bucket.c
+    b, other = bucket.c, _distinct_buckets(first, last).alias("other")
     a = quality_accounts.c
     day = utc_day(b.bucket_start).label("day")
     return (
@@ -152,25 +203,40 @@ def sums_of_buckets(first: date, last: date) -> Select[Any]:
             func.sum(b.input_tokens + b.output_tokens).label("tokens"),
             func.sum(b.cost_usd).label("cost_usd"),
         )
-        .where(within(b.bucket_start, first, last), ~is_impossible(bucket))
+        .where(within(b.bucket_start, first, last), ~is_impossible(bucket), ~_told_elsewhere(bucket, other))
         .where(~exists().where(a.day == utc_day(b.bucket_start), a.account_id == b.account_id))
         .group_by(day, b.source_system, b.account_id)
     )
 
 
+def _told_elsewhere(bucket: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether another source, earlier by name, has the very same bucket: that one is counted."""
+    b, o = bucket.c, other.c
+    same = ("bucket_start", "bucket_end", "account_id", "input_tokens", "output_tokens")
+    return exists().where(
+        o.source_system < b.source_system,
+        *(o[name] == b[name] for name in same),
+        *(func.coalesce(o[name], "") == func.coalesce(b[name], "") for name in ("api_key_hash", "model")),
+    )
+
+
 def _surplus(first: date, last: date) -> Subquery:
-    """(day, hour, source_system, n_duplicates): copies of an event id on a day beyond the first."""
+    """(day, hour, source_system, n_duplicates): copies of an event id beyond the one that is kept, on whatever day."""
     e: Any = usage_events.c
     day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
     repeated = select(duplicate_events.c.event_id).where(duplicate_events.c.day.between(first, last))
+    d = duplicate_events.c
     copies = (
-        select(day, hour, e.source_system, copy_number().label("copy"))
+        select(day, hour, e.source_system, copy_number().label("copy"), d.elsewhere)
+        .select_from(
+            usage_events.outerjoin(duplicate_events, and_(d.event_id == e.event_id, d.day == utc_day(e.event_ts)))
+        )
         .where(within(e.event_ts, first, last), e.event_id.in_(repeated))
         .subquery("copies")
     ).c
     return (
         select(copies.day, copies.hour, copies.source_system, func.count().label("n_duplicates"))
-        .where(copies.copy > 1)
+        .where(or_(copies.copy > 1, func.coalesce(copies.elsewhere, False)))
         .group_by(copies.day, copies.hour, copies.source_system)
         .subquery("surplus")
     )

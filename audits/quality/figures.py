@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from audits.quality.arrivals import shift_of
 from audits.quality.billing import Difference
-from audits.quality.raw_text import raw_columns
+from audits.quality.lost_hours import Lost, confirmed, suspects
+from audits.quality.raw_text import RawRows
 from audits.quality.row_checks import ROWS_OF, Limits
-from audits.quality.stored import Counts, Profile
-from audits.quality.tables import quality_accounts
+from audits.quality.stored import FAILURE_DAYS, Counts, Profile, accounts_until
 from audits.quality.usual import Against, Day, against_usual, hours_of_those_who_stayed
 
 
@@ -38,7 +39,8 @@ def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limit
     counts = profile.counts.get(one, Counts())
     return {
         **(_shares(counts, limits) if counts.total["n_rows"] else {}),
-        "raw_secret_rows": _raw(connection, one, counts),
+        "shifted_share": _shifted(profile, one),
+        "raw_secret_rows": _raw(profile.raw.get(one), counts),
         **_usual(connection, profile, one, limits),
         "one_address_share": _one_address(profile.clients.get(one)),
         "busy_requests_without_failure": _failureless(connection, one, profile.failures.get(one), limits),
@@ -56,7 +58,7 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
         return Figure(n / rows if n > 1 else 0.0, f"{n:,} of {rows:,} rows {what}", n, of.hours_with(*ROWS_OF[check]))
 
     token_counts = (
-        f"have impossible token counts ({total['n_negative']:,} below zero, "
+        f"have impossible token counts or costs ({total['n_negative']:,} below zero, "
         f"{total['n_cached_above_input']:,} with more cached than input, "
         f"{total['n_reasoning_above_output']:,} with more reasoning than output)"
     )
@@ -76,7 +78,6 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
         "orphan_key_share": share("orphan_key_share", f"used a key that is not on record {key_use}"),
         "late_share": share("late_share", f"arrived more than {late} hours after the request"),
         "future_share": share("future_share", f"arrived more than {early} minutes before the time that they bear"),
-        "shifted_share": share("shifted_share", "arrived whole hours off the time that they bear"),
         "bucket_overlap_rows": Figure(
             overlapping,
             f"{_counted(overlapping, 'usage bucket')} overlap others of the same account",
@@ -87,22 +88,51 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
     }
 
 
-def _raw(connection: Connection, one: Day, of: Counts) -> Figure:
-    n = of.total["n_raw"]
-    columns = ", ".join(raw_columns(connection, one[0], one[0], one[1])) if n else ""
-    what = f"{_counted(n, 'row')} with what looks like a raw key, address or prompt in {columns}"
-    return Figure(n, what if n else "", n, of.hours_with("n_raw"))
+def _raw(rows: RawRows | None, of: Counts) -> Figure:
+    if rows is None:
+        return Figure(0)
+    n = of.total["n_raw"] or max(one.rows for one in rows.found)  # sign-ins have no profile by the hour
+    return Figure(n, str(rows), n, of.hours_with("n_raw"))
 
 
 def _usual(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
-    least = limits["hour_rows_min"].limit
-    now = profile.counts.get(one, Counts()).hours
-    against = against_usual(now, profile.before(one), least)
+    least, odds = limits["hour_rows_min"].limit, limits["loss_odds"].limit
+    now, past = profile.counts.get(one, Counts()).hours, profile.before(one)
+    against = against_usual(now, past, least)
     if against is None:
-        return {"missing_hours": NONE, "hour_drop_share": NONE}
+        return {"missing_hours": NONE, "hour_drop_share": NONE, "lost_hours": NONE}
+    lost = suspects(now, past, odds)
+    if lost:
+        lost = confirmed(connection, one, lost, odds)
     if now and against.is_striking:
         against = against_usual(now, hours_of_those_who_stayed(connection, one), least) or Against({}, {})
-    return {"missing_hours": _missing(against), "hour_drop_share": _fallen(against, limits["hour_drop_share"].limit)}
+    silent = {hour: found.usual for hour, found in lost.items() if not found.rows}
+    against = Against({**silent, **against.missing}, against.falls)
+    return {
+        "missing_hours": _missing(against),
+        "hour_drop_share": _fallen(against, limits["hour_drop_share"].limit),
+        "lost_hours": _lost({hour: found for hour, found in lost.items() if found.rows}),
+    }
+
+
+def _lost(lost: Mapping[int, Lost]) -> Figure:
+    hours = tuple(sorted(lost))
+    missing = round(sum(one.usual - one.rows for one in lost.values()))
+    most = max((one.share for one in lost.values()), default=0.0)
+    what = f"{_hours(hours)} lost up to {most:.0%} of the usual rows, across the accounts" if hours else ""
+    return Figure(len(hours), what, missing, hours)
+
+
+def _shifted(profile: Profile, one: Day) -> Figure:
+    past = [profile.delays[day] for day in profile.days_before(one) if day in profile.delays]
+    now = profile.delays.get(one, {})
+    shift = shift_of(now, past)
+    if shift is None:
+        return NONE
+    rows = round(shift.share * sum(now.values()))
+    way = "later" if shift.hours > 0 else "earlier"
+    what = f"{rows:,} of {sum(now.values()):,} rows arrived {_counted(abs(shift.hours), 'hour')} {way} than usual"
+    return Figure(round(shift.share, 6), what, rows) if shift.hours else Figure(0.0)
 
 
 def _missing(against: Against) -> Figure:
@@ -132,20 +162,21 @@ def _failureless(connection: Connection, one: Day, row: Mapping[str, Any] | None
         return NONE
     rows = int(row["n_rows"])
     if not row["n_failed"]:
-        return Figure(rows, f"none of {rows:,} requests failed: failures do not seem to be exported", rows)
+        what = f"none of {rows:,} requests in {FAILURE_DAYS} days failed: failures do not seem to be exported"
+        return Figure(rows, what, rows)
     busiest, limit = int(row["n_busiest"] or 0), limits["busy_requests_without_failure"].limit
     if busiest <= limit:
         return Figure(busiest)
-    a = quality_accounts.c
-    asked = select(a.account_id, a.n_rows).where(
-        a.day == one[0], a.source_system == one[1], a.n_failed == 0, a.n_rows > limit
+    a = accounts_until(one[0], one[0])
+    asked = select(a.c.account_id, a.c.n_rows).where(
+        a.c.day == one[0], a.c.source_system == one[1], a.c.n_failed == 0, a.c.n_rows > limit
     )
-    found = connection.execute(asked.order_by(a.account_id)).all()
+    found = connection.execute(asked.order_by(a.c.account_id)).all()
     accounts = tuple(account for account, _ in found)
     made = _counted(len(accounts), "account")
     return Figure(
         busiest,
-        f"{made} made up to {busiest:,} requests without a failed one",
+        f"{made} made up to {busiest:,} requests in {FAILURE_DAYS} days without a failed one",
         sum(n for _, n in found),
         accounts=accounts,
     )

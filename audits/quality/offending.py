@@ -1,34 +1,95 @@
-"""The rows behind a verdict, found again only when somebody asks: ids, never values."""
+"""The rows behind a failed check: the ids of the first of them, never a value."""
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
 
 from audits.quality.quarantine import duplicate_events
-from audits.quality.raw_text import LOOKED_INTO
-from audits.quality.row_checks import ROWS_OF, Known, Limits, Parameters, checked_events
-from audits.quality.verdict import DayVerdict, Reason
-from audits.warehouse import Warehouse
+from audits.quality.raw_text import RawRows
+from audits.quality.row_checks import ROWS_OF, Checked, Known, Limits, Parameters, checked_events
+from audits.quality.usual import Day
+from audits.warehouse.collation import by_bytes
 from audits.warehouse.days import within
+from audits.warehouse.dialects import utc_day
+from audits.warehouse.raw_text import shown
 from audits.warehouse.tables import usage_events
+
+KEYS_KEPT = 10
+"""Ids kept of each day, source and check: enough to find the fault in the source; the reason counts the rest."""
+
+DAYS_AT_ONCE = 7
+"""Days in one statement, as in the profile and for the same reasons."""
+
+Keys = tuple[str, ...]
 
 
 def offending_keys(
-    warehouse: Warehouse, verdict: DayVerdict, reason: Reason, limits: Limits, limit: int = 20
-) -> tuple[str, ...]:
-    """Up to ``limit`` event ids, in order, of the rows that a check failed for; none where no single row is at fault.
+    connection: Connection, failed: Mapping[Day, Collection[str]], limits: Limits, raw: Mapping[Day, RawRows]
+) -> dict[tuple[Day, str], Keys]:
+    """(day and source, check) -> ids of the first ``KEYS_KEPT`` events that the check failed for, earliest first.
 
-    ``limits`` are those of the verdict's day, as it was judged.
+    Checks that no single event fails are left out. ``limits`` are those that the days were judged by. An id that looks
+    like a key, an address or free text is replaced by its digest.
     """
+    by_check: dict[str, list[Day]] = {}
+    for one, checks in failed.items():
+        for check in checks:
+            if check in ROWS_OF:
+                by_check.setdefault(check, []).append(one)
+    if not by_check:
+        return {}
+    known = Known.read(connection)
+    found: dict[tuple[Day, str], Keys] = {}
+    for check, days in by_check.items():
+        columns = {held.column for one in days for held in (raw[one].found if one in raw else ())}
+        checked = checked_events(Parameters.of(limits), known, columns & set(usage_events.c.keys()))
+        if not (conditions := _conditions(check, checked)):
+            continue
+        for some in _weeks(days):
+            for row in connection.execute(_first_ids(checked, conditions, some)):
+                key = ((row.day, row.source_system), check)
+                found[key] = (*found.get(key, ()), shown(row.event_id, "event_id"))
+    return found
+
+
+def _conditions(check: str, checked: Checked) -> list[ColumnElement[bool]]:
+    """Any of these holds for an event that the check counts; empty where it counts no events."""
+    if "n_duplicates" in ROWS_OF[check]:
+        d, e = duplicate_events.c, usage_events.c
+        return [exists().where(d.event_id == e.event_id, d.day == utc_day(e.event_ts))]
+    return [checked.conditions[name] for name in ROWS_OF[check] if name in checked.conditions]
+
+
+def _first_ids(checked: Checked, conditions: Sequence[ColumnElement[bool]], days: Sequence[Day]) -> Select[Any]:
     e = usage_events.c
-    held = [e.source_system == verdict.source_system, within(e.event_ts, verdict.day, verdict.day)]
-    with warehouse.begin() as connection:
-        checked = checked_events(Parameters.of(limits), Known.read(connection), LOOKED_INTO)
-        failed = [checked.conditions[name] for name in ROWS_OF.get(reason.check, ()) if name in checked.conditions]
-        if "n_duplicates" in ROWS_OF.get(reason.check, ()):
-            d = duplicate_events.c
-            failed = [e.event_id.in_(select(d.event_id).where(d.day == verdict.day))]
-        if not failed:
-            return ()
-        ids = select(e.event_id).select_from(checked.rows).where(*held, or_(*failed)).distinct()
-        return tuple(connection.scalars(ids.order_by(e.event_id).limit(limit)))
+    held = or_(*(and_(within(e.event_ts, day, day), e.source_system == source) for day, source in days))
+    ids = (
+        select(utc_day(e.event_ts).label("day"), e.source_system, e.event_id, func.min(e.event_ts).label("first_at"))
+        .select_from(checked.rows)
+        .where(within(e.event_ts, days[0][0], days[-1][0]), held, or_(*conditions))
+        .group_by(utc_day(e.event_ts), e.source_system, e.event_id)
+        .subquery("ids")
+    ).c
+    place = func.row_number().over(
+        partition_by=(ids.day, ids.source_system), order_by=(ids.first_at, by_bytes(ids.event_id))
+    )
+    first = select(*ids, place.label("place")).subquery("first").c
+    return (
+        select(first.day, first.source_system, first.event_id)
+        .where(first.place <= KEYS_KEPT)
+        .order_by(first.day, first.source_system, first.place)
+    )
+
+
+def _weeks(days: Sequence[Day]) -> Iterator[list[Day]]:
+    """The days and sources in order, those of ``DAYS_AT_ONCE`` days together."""
+    some: list[Day] = []
+    for one in sorted(days):
+        if some and (one[0] - some[0][0]).days >= DAYS_AT_ONCE:
+            yield some
+            some = []
+        some.append(one)
+    yield some

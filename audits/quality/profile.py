@@ -13,17 +13,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, select
 
-from audits.quality.aggregates import clients, hours_of_buckets, hours_of_events, sums_of_accounts, sums_of_buckets
-from audits.quality.quarantine import duplicate_events, find_duplicates
-from audits.quality.raw_text import raw_columns
+from audits.quality.aggregates import (
+    clients,
+    delays,
+    hours_of_buckets,
+    hours_of_events,
+    sums_of_accounts,
+    sums_of_buckets,
+)
+from audits.quality.quarantine import duplicate_days, find_duplicates
+from audits.quality.raw_text import count_raw_text
 from audits.quality.row_checks import Known, Limits, Parameters
-from audits.quality.tables import quality_accounts, quality_clients, quality_hours, quality_profiles
+from audits.quality.tables import quality_accounts, quality_clients, quality_delays, quality_hours, quality_profiles
 from audits.warehouse import Warehouse
 from audits.warehouse.days import Arrived, arrivals
 from audits.warehouse.dialects import row_digest
-from audits.warehouse.tables import accounts, api_keys, models
+from audits.warehouse.own import fill
+from audits.warehouse.tables import accounts, api_keys, models, usage_buckets, usage_events
 
-VERSION = "1"
+VERSION = "2"
 """Raised by hand whenever the profile's columns or meaning change: every day is profiled again."""
 
 DAYS_AT_ONCE = 7
@@ -46,6 +54,7 @@ def profile_days(
     """
     with warehouse.begin() as connection:
         dimensions = _dimensions(connection)
+        repeated = find_duplicates(connection, first, last)
         made = {row.day: row for row in connection.execute(select(quality_profiles))}
         stale: dict[date, Parameters] = {}
         for day, now in arrivals(connection, first, last).items():
@@ -55,6 +64,7 @@ def profile_days(
                 was is None
                 or was.version != _version(parameters)
                 or Arrived(was.n_rows, was.watermark) != now
+                or was.duplicates != repeated.get(day, "")
                 or suspect.get(day, False)
                 or (day in suspect and was.dimensions != dimensions)
             ):
@@ -62,23 +72,25 @@ def profile_days(
     done = 0
     for stretch in _stretches(stale):
         with warehouse.begin() as connection:
-            _profile(connection, stretch, stale[stretch[0]], dimensions)
+            _profile(connection, stretch, stale[stretch[0]], dimensions, repeated)
         done += len(stretch)
         if progress:
             progress(done, len(stale))
     return done
 
 
-def _profile(connection: Connection, days: Sequence[date], parameters: Parameters, dimensions: str) -> None:
+def _profile(
+    connection: Connection, days: Sequence[date], parameters: Parameters, dimensions: str, repeated: Mapping[date, str]
+) -> None:
     first, last = days[0], days[-1]
     arrived = arrivals(connection, first, last)
-    find_duplicates(connection, arrived)
-    d = duplicate_events.c
-    duplicates = connection.execute(select(d.day).where(d.day.between(first, last)).limit(1)).first() is not None
-    raw = raw_columns(connection, first, last)
-    hours = hours_of_events(first, last, parameters, Known.read(connection), raw=raw, duplicates=duplicates)
-    _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last))
+    duplicates = any(day in repeated for day in days)
+    raw = count_raw_text(connection, days)
+    known = Known.read(connection)
+    hours = hours_of_events(first, last, parameters, known, raw=raw[usage_events.name], duplicates=duplicates)
+    _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last, raw=raw[usage_buckets.name]))
     _replace(connection, quality_clients, days, clients(first, last))
+    _replace(connection, quality_delays, days, delays(first, last))
     _replace(
         connection,
         quality_accounts,
@@ -96,6 +108,7 @@ def _profile(connection: Connection, days: Sequence[date], parameters: Parameter
                 "n_rows": now.n_rows,
                 "watermark": now.watermark,
                 "dimensions": dimensions,
+                "duplicates": repeated.get(day, ""),
             }
             for day, now in arrived.items()
         ],
@@ -104,9 +117,7 @@ def _profile(connection: Connection, days: Sequence[date], parameters: Parameter
 
 def _replace(connection: Connection, table: Table, days: Collection[date], *rows: Select[Any]) -> None:
     connection.execute(delete(table).where(table.c.day.in_(days)))
-    for statement in rows:
-        names = [column.name for column in statement.selected_columns]
-        connection.execute(table.insert().from_select(names, statement))
+    fill(connection, table, *rows)
 
 
 def _version(parameters: Parameters) -> str:
@@ -136,3 +147,9 @@ def _dimensions(connection: Connection) -> str:
         (models.c.model, models.c.context_window),
     )
     return " ".join(str(connection.scalar(select(row_digest(*columns)))) for columns in compared)
+
+
+def forget(connection: Connection, first: date, last: date) -> None:
+    """Have the days profiled and judged whatever their rows look like, as if they had not been yet."""
+    for table in (quality_profiles, duplicate_days):
+        connection.execute(delete(table).where(table.c.day.between(first, last)))

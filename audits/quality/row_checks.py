@@ -21,9 +21,11 @@ from sqlalchemy import (
 )
 
 from audits.policy import QualityLimit
-from audits.quality.raw_text import looks_raw
+from audits.quality.quarantine import is_impossible
 from audits.warehouse.dialects import seconds_between
 from audits.warehouse.holding import holding_rows
+from audits.warehouse.raw_text import form_of
+from audits.warehouse.raw_text_sql import is_raw
 from audits.warehouse.tables import accounts, api_keys, models, source_metadata, usage_events
 
 Limits = Mapping[str, QualityLimit]
@@ -40,14 +42,12 @@ ROWS_OF: Mapping[str, tuple[str, ...]] = {
     "orphan_key_share": ("n_unknown_key", "n_revoked_key"),
     "late_share": ("n_late",),
     "future_share": ("n_future",),
-    "shifted_share": ("n_shifted",),
     "raw_secret_rows": ("n_raw",),
     "bucket_overlap_rows": ("n_overlapping",),
     "unknown_model_share": ("n_unknown_model",),
 }
 """Limit of the policy book -> the counts of rows that it is about."""
 
-SHIFT_TOLERANCE = 300.0  # seconds around a whole hour
 HOUR = 3600.0
 
 
@@ -91,15 +91,14 @@ class Checked:
 def checked_events(parameters: Parameters, known: Known, raw: Collection[str]) -> Checked:
     """The events with one condition a count; each event stays one row.
 
-    ``raw`` names the columns in which raw text is looked for, see :func:`audits.quality.raw_text.raw_columns`.
+    ``raw`` names the columns in which raw text is looked for, see :func:`audits.quality.raw_text.count_raw_text`.
     """
     e: Any = usage_events.c
     rows, compared = _compared(known)
-    negative = or_(e.input_tokens < 0, e.output_tokens < 0)
+    negative = is_impossible(usage_events)
     cached, reasoning = e.cached_input_tokens > e.input_tokens, e.reasoning_tokens > e.output_tokens
     keyed = e.api_key_hash != ""
     delay = seconds_between(e.event_ts, e.ingested_ts)
-    hours_off = func.round(delay / HOUR)
     return Checked(
         rows,
         {
@@ -118,8 +117,7 @@ def checked_events(parameters: Parameters, known: Known, raw: Collection[str]) -
             "n_unknown_model": compared["no_model"],
             "n_late": delay > parameters.late_hours * HOUR,
             "n_future": delay < -60 * parameters.future_minutes,
-            "n_shifted": and_(func.abs(hours_off) >= 1, func.abs(delay - hours_off * HOUR) <= SHIFT_TOLERANCE),
-            "n_raw": or_(false(), *(looks_raw(e[name], name) for name in raw)),
+            "n_raw": or_(false(), *(is_raw(e[name], form_of(name)) for name in raw)),
         },
     )
 

@@ -7,13 +7,12 @@ memory alone, in an ephemeral context: it reads and writes no file, and reaches 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from audits.policy import QualityLimit
 from audits.policy.names import QUALITY_CHECKS
-from audits.quality.figures import Figure
 from audits.quality.row_checks import Limits
 from audits.quality.usual import Day
 
@@ -22,15 +21,18 @@ if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 
-NOT_JUDGED = frozenset({"over_context_factor", "hour_rows_min", "late_hours", "future_minutes"})
+NOT_JUDGED = frozenset({"over_context_factor", "hour_rows_min", "late_hours", "future_minutes", "loss_odds"})
 """Limits that say when a row counts and fail nothing by themselves."""
 
 SUITE = "usage-quality"
 SEVERITIES = {"block": "critical", "degrade": "warning", "warn": "info"}
+Figures = Mapping[Day, Mapping[str, float]]
+"""Day and source -> check -> figure; one that could not be formed is left out."""
+
 _NAMESPACE = uuid.UUID("6f1d1c2e-6f0e-5f3c-9d0c-5a1d3b1a7c11")
 
 
-def failing(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> dict[Day, list[str]]:
+def failing(figures: Figures, limits: Limits) -> dict[Day, list[str]]:
     """The checks that each day and source fails under these limits, in the limits' order."""
     result = validate(new_context(), figures, limits)
     failed: dict[Day, list[str]] = {one: [] for one in figures}
@@ -41,6 +43,15 @@ def failing(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> dict
         for row in held.result["unexpected_index_list"]:
             failed[date.fromisoformat(row["day"]), row["source_system"]].append(config.meta["check"])
     return failed
+
+
+def by_limits(days: Iterable[Day], limits_on: Callable[[date], Limits]) -> list[tuple[Limits, list[Day]]]:
+    """The days, together with those that have the same limits."""
+    groups: dict[str, tuple[Limits, list[Day]]] = {}
+    for one in days:
+        limits = limits_on(one[0])
+        groups.setdefault(repr(sorted(limits.items())), (limits, []))[1].append(one)
+    return list(groups.values())
 
 
 def new_context() -> EphemeralDataContext:
@@ -64,7 +75,7 @@ def new_context() -> EphemeralDataContext:
 
 def validate(
     context: EphemeralDataContext,
-    figures: Mapping[Day, Mapping[str, Figure]],
+    figures: Figures,
     limits: Limits,
     run: tuple[str, datetime] | None = None,
 ) -> ExpectationSuiteValidationResult:
@@ -84,7 +95,7 @@ def validate(
 
 
 def expectations(limits: Limits) -> Any:
-    """The suite: one expectation a limit, with its severity and the rules that a failure makes indeterminate."""
+    """The suite: one expectation a limit, with its severity and the rules that a failure leaves not evaluated."""
     import great_expectations as gx  # noqa: PLC0415
 
     return gx.ExpectationSuite(
@@ -97,7 +108,7 @@ def expectations(limits: Limits) -> Any:
                 "kwargs": {"column": check, "max_value": limit.limit},
                 "severity": SEVERITIES[limit.severity],
                 "notes": _notes(check, limit),
-                "meta": {"check": check, "severity": limit.severity, "indeterminate": list(limit.indeterminate)},
+                "meta": {"check": check, "severity": limit.severity, "not_evaluated": list(limit.not_evaluated)},
             }
             for check, limit in _judged(limits).items()
         ],
@@ -105,19 +116,16 @@ def expectations(limits: Limits) -> Any:
 
 
 def _notes(check: str, limit: QualityLimit) -> str:
-    puts_in_doubt = (
-        f"; rules that become indeterminate: {', '.join(limit.indeterminate)}" if limit.indeterminate else ""
-    )
+    puts_in_doubt = f"; rules that are not evaluated: {', '.join(limit.not_evaluated)}" if limit.not_evaluated else ""
     return f"{QUALITY_CHECKS[check]} ({limit.severity}{puts_in_doubt})"
 
 
-def as_frame(figures: Mapping[Day, Mapping[str, Figure]], limits: Limits) -> pd.DataFrame:
+def as_frame(figures: Figures, limits: Limits) -> pd.DataFrame:
     """The figures as the batch: a row a day and source, a column a limit; what cannot be formed is NaN."""
     import pandas as pd  # noqa: PLC0415
 
     rows = [
-        {"day": day.isoformat(), "source_system": source}
-        | {check: of[check].value if check in of else None for check in _judged(limits)}
+        {"day": day.isoformat(), "source_system": source} | {check: of.get(check) for check in _judged(limits)}
         for (day, source), of in figures.items()
     ]
     frame = pd.DataFrame(rows)

@@ -10,8 +10,8 @@ COUNTS = (
     "n_failed",  # HTTP status 400 or above
     "n_keyed",  # a key is recorded
     "n_keyless",
-    "n_duplicates",  # copies of an event id beyond the first
-    "n_negative",  # input or output below zero
+    "n_duplicates",  # copies of an event id, or of another source's bucket, beyond the one that counts
+    "n_negative",  # input, output or cost below zero
     "n_cached_above_input",
     "n_reasoning_above_output",
     "n_impossible",  # any of the three
@@ -23,8 +23,7 @@ COUNTS = (
     "n_unknown_model",
     "n_late",  # arrived so many hours after the request
     "n_future",  # arrived so many minutes before the request
-    "n_shifted",  # arrived whole hours off the request, give or take five minutes
-    "n_raw",  # what looks like a raw key, address or prompt in a column for digests
+    "n_raw",  # a key, address or prompt in a text column
     "n_overlapping",  # buckets that another bucket counts too
 )
 """What is counted in an hour of a source, besides its rows."""
@@ -37,6 +36,7 @@ quality_profiles = Table(
     Column("n_rows", BigInteger, nullable=False),  # the source's rows when the day was profiled
     Column("watermark", Instant),
     Column("dimensions", String, nullable=False),  # digest of the accounts, keys and models it was compared with
+    Column("duplicates", String, nullable=False),  # digest of the ids that were set aside as repeated
 )
 
 quality_hours = Table(
@@ -61,6 +61,15 @@ quality_clients = Table(
     Column("n_accounts", BigInteger, nullable=False),  # accounts that used the busiest address
 )
 
+quality_delays = Table(
+    "quality_delays",
+    audit_metadata,
+    Column("day", Date, primary_key=True),
+    Column("source_system", String, primary_key=True),
+    Column("quarters", BigInteger, primary_key=True),  # quarter hours from the request to its arrival, rounded down
+    Column("n_rows", BigInteger, nullable=False),
+)
+
 quality_accounts = Table(
     "quality_accounts",
     audit_metadata,
@@ -74,6 +83,17 @@ quality_accounts = Table(
     Column("cost_usd", Numeric(18, 8)),
 )
 
+quality_raw_text = Table(
+    "quality_raw_text",
+    audit_metadata,
+    Column("day", Date, primary_key=True),
+    Column("source_system", String, primary_key=True),
+    Column("table_name", String, primary_key=True),
+    Column("column_name", String, primary_key=True),
+    Column("kind", String, primary_key=True),  # what it looks like
+    Column("n_rows", BigInteger, nullable=False),
+)
+
 quality_days = Table(
     "quality_days",
     audit_metadata,
@@ -81,5 +101,6 @@ quality_days = Table(
     Column("source_system", String, primary_key=True),
     Column("verdict", String, nullable=False),  # good, degraded, blocked
     Column("reasons", Text, nullable=False),  # JSON
+    Column("figures", Text, nullable=False),  # JSON: check -> the figure that was held against its limit
     Column("inputs", String, nullable=False),  # digest of the figures and limits that were judged
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -13,10 +13,12 @@ from sqlalchemy import Connection, delete, select
 
 from audits.policy import QualityLimit
 from audits.quality.figures import Figure, figures_of
+from audits.quality.offending import Keys, offending_keys
 from audits.quality.profile import Progress, profile_days
+from audits.quality.raw_text import require_no_raw_text
 from audits.quality.row_checks import Limits
 from audits.quality.stored import read_profile
-from audits.quality.suite import failing
+from audits.quality.suite import by_limits, failing
 from audits.quality.tables import quality_days
 from audits.quality.usual import WEEKS, Day
 from audits.warehouse import Warehouse
@@ -35,13 +37,15 @@ class Reason:
     severity: Literal["warn", "degrade", "block"]
     what: str  # in words, with figures
     rows: int  # concerned; of a missing hour, those that are usual in it
-    rules: tuple[str, ...]  # that become indeterminate
+    rules: tuple[str, ...]  # that are not evaluated
     hours: tuple[int, ...]  # UTC; empty where it is not a matter of hours
     accounts: tuple[str, ...] = ()  # whom alone it concerns; empty: everyone that the source serves
+    keys: tuple[str, ...] = ()  # event ids of the first rows concerned; empty where no single event is at fault
 
     def as_json(self) -> dict[str, Any]:
         """As the ledger and the reports keep it."""
-        return asdict(self) | {"rules": list(self.rules), "hours": list(self.hours), "accounts": list(self.accounts)}
+        lists = ("rules", "hours", "accounts", "keys")
+        return asdict(self) | {name: list(getattr(self, name)) for name in lists}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reason:
@@ -60,6 +64,7 @@ class DayVerdict:
     source_system: str
     verdict: Verdict
     reasons: tuple[Reason, ...]
+    figures: Mapping[str, float] = field(default_factory=dict, compare=False)  # held against the limits, by check
 
 
 def judge(
@@ -80,6 +85,7 @@ def judge(
     habit = first_day - timedelta(weeks=WEEKS)
     begin = min(habit, first_day.replace(day=1), since or first_day)
     with warehouse.begin() as connection:
+        require_no_raw_text(connection)
         suspect = _suspect(recorded(connection, begin, last_day))
     profile_days(warehouse, begin, last_day, limits_on, suspect, progress)
     with warehouse.begin() as connection:
@@ -94,7 +100,13 @@ def recorded(connection: Connection, first_day: date, last_day: date) -> tuple[D
         select(quality_days).where(q.day.between(first_day, last_day)).order_by(q.day, q.source_system)
     )
     return tuple(
-        DayVerdict(row.day, row.source_system, row.verdict, tuple(map(Reason.from_json, json.loads(row.reasons))))
+        DayVerdict(
+            row.day,
+            row.source_system,
+            row.verdict,
+            tuple(map(Reason.from_json, json.loads(row.reasons))),
+            json.loads(row.figures),
+        )
         for row in rows
     )
 
@@ -120,10 +132,11 @@ def _judge(connection: Connection, first: date, last: date, limits_on: Callable[
     stale = [one for one in profile.days if judged.get(one) != inputs[one]]
     for day, source in {*stale, *(judged.keys() - inputs.keys())}:
         connection.execute(delete(quality_days).where(q.day == day, q.source_system == source))
-    for limits, days in _by_limits(stale, limits_on):
+    for limits, days in by_limits(stale, limits_on):
         figures = {one: figures_of(connection, profile, one, limits) for one in days}
-        failed = failing(figures, limits)
-        verdicts = [_verdict(one, figures[one], failed[one], limits) for one in days]
+        failed = failing({one: _values(of) for one, of in figures.items()}, limits)
+        keys = offending_keys(connection, failed, limits, profile.raw)
+        verdicts = [_verdict(one, figures[one], failed[one], limits, keys) for one in days]
         connection.execute(
             quality_days.insert(),
             [
@@ -132,6 +145,7 @@ def _judge(connection: Connection, first: date, last: date, limits_on: Callable[
                     "source_system": verdict.source_system,
                     "verdict": verdict.verdict,
                     "reasons": json.dumps([reason.as_json() for reason in verdict.reasons], ensure_ascii=False),
+                    "figures": json.dumps(verdict.figures),
                     "inputs": inputs[verdict.day, verdict.source_system],
                 }
                 for verdict in verdicts
@@ -139,25 +153,24 @@ def _judge(connection: Connection, first: date, last: date, limits_on: Callable[
         )
 
 
-def _verdict(one: Day, figures: Mapping[str, Figure], failed: Iterable[str], limits: Limits) -> DayVerdict:
-    reasons = tuple(_reason(check, figures[check], limits[check]) for check in failed)
+def _values(figures: Mapping[str, Figure]) -> dict[str, float]:
+    """The figures that can be formed, by the name of their limit."""
+    return {check: float(figure.value) for check, figure in figures.items() if figure.value is not None}
+
+
+def _verdict(
+    one: Day, figures: Mapping[str, Figure], failed: Iterable[str], limits: Limits, keys: Mapping[tuple[Day, str], Keys]
+) -> DayVerdict:
+    reasons = tuple(_reason(check, figures[check], limits[check], keys.get((one, check), ())) for check in failed)
     severities = {reason.severity for reason in reasons}
     verdict: Verdict = "blocked" if "block" in severities else "degraded" if "degrade" in severities else "good"
-    return DayVerdict(*one, verdict, reasons)
+    return DayVerdict(*one, verdict, reasons, _values(figures))
 
 
-def _reason(check: str, figure: Figure, limit: QualityLimit) -> Reason:
-    rules = () if limit.severity == "warn" else limit.indeterminate
-    return Reason(check, limit.severity, figure.what, figure.rows, rules, figure.hours, figure.accounts)
-
-
-def _by_limits(days: Iterable[Day], limits_on: Callable[[date], Limits]) -> list[tuple[Limits, list[Day]]]:
-    """The days, together with those that have the same limits."""
-    groups: dict[str, tuple[Limits, list[Day]]] = {}
-    for one in days:
-        limits = limits_on(one[0])
-        groups.setdefault(repr(sorted(limits.items())), (limits, []))[1].append(one)
-    return list(groups.values())
+def _reason(check: str, figure: Figure, limit: QualityLimit, keys: Keys) -> Reason:
+    rules = () if limit.severity == "warn" else limit.not_evaluated
+    rows = int(figure.rows)  # PostgreSQL sums whole numbers as decimals
+    return Reason(check, limit.severity, figure.what, rows, rules, figure.hours, figure.accounts, keys)
 
 
 def _suspect(verdicts: Iterable[DayVerdict]) -> dict[date, bool]:

@@ -8,7 +8,7 @@ Every table has ``day`` (UTC) and, where it speaks of accounts, ``slice_start``:
 it from which another tier or contract held for the account, so that what held at the event's time can be looked up.
 """
 
-from audits.rollups.build import ROLLUPS, Blocked, RefreshReport, plan, refresh
-from audits.rollups.state import rollup_days
+from audits.rollups.build import ROLLUPS, Blocked, RefreshReport, plan, refresh, roll_up
+from audits.rollups.state import forget, rollup_days
 
-__all__ = ["ROLLUPS", "Blocked", "RefreshReport", "plan", "refresh", "rollup_days"]
+__all__ = ["ROLLUPS", "Blocked", "RefreshReport", "forget", "plan", "refresh", "roll_up", "rollup_days"]

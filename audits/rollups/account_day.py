@@ -56,6 +56,7 @@ account_day = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger),
     Column("cost_usd", Numeric(18, 8)),
+    Column("n_unpriced", BigInteger),  # successful requests, or buckets, whose cost is not recorded
     Column("max_output_of_one", BigInteger),
     Column("first_event_ts", Instant, nullable=False),
     Column("last_event_ts", Instant, nullable=False),
@@ -82,6 +83,7 @@ def from_events(events: FromClause) -> Select[Any]:
         func.sum(e.output_tokens).label("output_tokens"),
         func.sum(e.reasoning_tokens).label("reasoning_tokens"),
         func.sum(e.cost_usd).label("cost_usd"),
+        func.count().filter(e.status_code < 400, e.cost_usd.is_(None)).label("n_unpriced"),
         func.max(e.output_tokens).label("max_output_of_one"),
         func.min(e.event_ts).label("first_event_ts"),
         func.max(e.event_ts).label("last_event_ts"),

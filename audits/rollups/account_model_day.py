@@ -1,7 +1,8 @@
 """``account_model_day``: which model, operation and access path an account used, and with which capabilities.
 
 Counts of capabilities are of successful requests: what was refused was not obtained. The requests of one row used the
-same capabilities, so that those that used one or another of several can be counted once: each count is ``n_ok`` or 0.
+same capabilities, as far as it is recorded: each count is ``n_ok`` or 0, so that requests that used one or another of
+several things, or may have, can be counted once.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from sqlalchemy import (
 from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
 
+UNKNOWN = {"logit_bias": "logit_bias_n", "choices": "n_choices"}
+"""Capabilities whose use is not known where a column is not recorded. Log-probabilities that are not recorded were not
+requested, says the warehouse's contract."""
+
 account_model_day = Table(
     "account_model_day",
     audit_metadata,
@@ -47,7 +52,9 @@ account_model_day = Table(
     Column("n_reasoning_full", BigInteger, nullable=False),
     Column("n_reasoning_summary", BigInteger, nullable=False),
     Column("n_signature_replay", BigInteger, nullable=False),
+    Column("n_reasoning_unknown", BigInteger, nullable=False),  # reasoning_visibility is not recorded
     Column("n_multiple_choices", BigInteger, nullable=False),  # n_choices > 1
+    *(Column(f"n_{name}_unknown", BigInteger, nullable=False) for name in UNKNOWN),
     Column("first_ok_ts", Instant),
     Column("last_ok_ts", Instant),
 )
@@ -73,7 +80,9 @@ def from_events(events: FromClause) -> Select[Any]:
             ("n_reasoning_full", e.reasoning_visibility == "full"),
             ("n_reasoning_summary", e.reasoning_visibility == "summary"),
             ("n_signature_replay", e.reasoning_visibility == "signature_replay"),
+            ("n_reasoning_unknown", e.reasoning_visibility.is_(None)),
             ("n_multiple_choices", e.n_choices > 1),
+            *((f"n_{name}_unknown", e[column].is_(None)) for name, column in UNKNOWN.items()),
         )
     }
     # The set as one number, a bit a capability: a shorter key than one column each.

@@ -15,25 +15,27 @@ account_retention_day = Table(
     Column("day", Date, nullable=False),
     Column("slice_start", Instant, nullable=False),
     Column("account_id", String, nullable=False),
-    Column("retention_days", Integer),  # NULL: content was kept, for how long is not recorded
+    Column("retention_days", Integer),  # NULL: for how long content was kept is not recorded
     Column("n_stored", BigInteger, nullable=False),
+    Column("n_perhaps_stored", BigInteger, nullable=False),  # whether content was kept is not recorded
     Column("first_event_ts", Instant, nullable=False),
     Column("last_event_ts", Instant, nullable=False),
 )
 
 
 def from_events(events: FromClause) -> Select[Any]:
-    """One row for each day, slice, account and length of retention of the events whose content was kept."""
+    """One row for each day, slice, account and length of retention of the events whose content was or may be kept."""
     e: Any = events.c
     grain = (e.slice_start, e.account_id, e.retention_days)
     return (
         select(
             day_of(events),
             *grain,
-            func.count().label("n_stored"),
+            func.count().filter(e.content_stored).label("n_stored"),
+            func.count().filter(e.content_stored.is_(None)).label("n_perhaps_stored"),
             func.min(e.event_ts).label("first_event_ts"),
             func.max(e.event_ts).label("last_event_ts"),
         )
-        .where(e.content_stored)
+        .where(e.content_stored.is_not(False))
         .group_by(*grain)
     )

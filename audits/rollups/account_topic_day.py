@@ -1,10 +1,13 @@
-"""``account_topic_day``: the topics and languages of an account's requests."""
+"""``account_topic_day``: the topics and languages of an account's requests.
+
+NULL where a request does not carry one, so that the rows of a day add up to all of its requests.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, or_, select
+from sqlalchemy import BigInteger, Column, Date, FromClause, Integer, Select, String, Table, func, select
 
 from audits.rollups.events import day_of
 from audits.warehouse.tables import Instant, audit_metadata
@@ -18,15 +21,14 @@ account_topic_day = Table(
     Column("topic_id", Integer),
     Column("lang", String),
     Column("n_requests", BigInteger, nullable=False),
+    Column("n_ok", BigInteger, nullable=False),
 )
 
 
 def from_events(events: FromClause) -> Select[Any]:
-    """One row for each day, slice, account, topic and language of the events that carry either."""
+    """One row for each day, slice, account, topic and language of the events."""
     e: Any = events.c
     grain = (e.slice_start, e.account_id, e.topic_id, e.lang)
-    return (
-        select(day_of(events), *grain, func.count().label("n_requests"))
-        .where(or_(e.topic_id.is_not(None), e.lang.is_not(None)))
-        .group_by(*grain)
-    )
+    return select(
+        day_of(events), *grain, func.count().label("n_requests"), func.count().filter(e.status_code < 400).label("n_ok")
+    ).group_by(*grain)

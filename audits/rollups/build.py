@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, Table, delete, select
 
-from audits.quality.quarantine import duplicate_events, find_duplicates
+from audits.quality import SIGN_INS
+from audits.quality.quarantine import duplicate_events, find_duplicates, recorded_duplicates
 from audits.rollups import (
     account_client_day,
     account_day,
@@ -28,6 +32,8 @@ from audits.rollups.slices import account_slices, changed_days, expected_slices
 from audits.rollups.state import VERSION, rollup_days, stale_days
 from audits.warehouse import Warehouse
 from audits.warehouse.days import Arrived, arrivals
+from audits.warehouse.dialects import row_digest
+from audits.warehouse.own import fill
 
 ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
     (account_day.account_day, account_day.from_events),
@@ -69,7 +75,8 @@ def plan(connection: Connection, first: date, last: date, blocked: Blocked) -> d
 def _reasons(
     connection: Connection, first: date, last: date, arrived: Mapping[date, Arrived], blocked: Blocked
 ) -> dict[date, str]:
-    reasons = stale_days(connection, arrived, blocked)
+    repeated = recorded_duplicates(connection, first, last)
+    reasons = stale_days(connection, arrived, blocked, repeated)
     for day in sorted(changed_days(connection, first, last) - reasons.keys()):
         reasons[day] = "a tier or contract now changes at another time of this day"
     return dict(sorted(reasons.items()))
@@ -89,12 +96,14 @@ def refresh(
     with warehouse.begin() as connection:
         # Read before the rows: what arrives in between is seen as late by the next refresh, and not lost.
         arrived = arrivals(connection, first, last)
+        find_duplicates(connection, first, last)
         reasons = _reasons(connection, first, last, arrived, blocked)
     done = 0
     for stretches in _transactions(_stretches({day: arrived[day] for day in reasons}, blocked)):
         with warehouse.begin() as connection:
             for stretch in stretches:
-                _build(connection, stretch, blocked)
+                roll_up(connection, min(stretch), max(stretch), without=blocked.get(min(stretch), ()))
+                _record(connection, stretch, blocked)
                 done += len(stretch)
                 if progress:
                     progress(done, len(reasons))
@@ -109,7 +118,7 @@ def _stretches(arrived: Mapping[date, Arrived], blocked: Blocked) -> Iterator[di
             (day - max(run)).days > 1
             or day in blocked
             or max(run) in blocked
-            or _rows(run) + now.n_rows > ROWS_IN_STATEMENT
+            or _n_rows(run) + now.n_rows > ROWS_IN_STATEMENT
         ):
             yield run
             run = {}
@@ -122,7 +131,7 @@ def _transactions(stretches: Iterable[dict[date, Arrived]]) -> Iterator[list[dic
     """Stretches that are built together, of no more than ``ROWS_IN_TRANSACTION`` unless a single one has more."""
     together: list[dict[date, Arrived]] = []
     for stretch in stretches:
-        if together and sum(map(_rows, together)) + _rows(stretch) > ROWS_IN_TRANSACTION:
+        if together and sum(map(_n_rows, together)) + _n_rows(stretch) > ROWS_IN_TRANSACTION:
             yield together
             together = []
         together.append(stretch)
@@ -130,36 +139,44 @@ def _transactions(stretches: Iterable[dict[date, Arrived]]) -> Iterator[list[dic
         yield together
 
 
-def _rows(stretch: Mapping[date, Arrived]) -> int:
+def _n_rows(stretch: Mapping[date, Arrived]) -> int:
     return sum(now.n_rows for now in stretch.values())
 
 
-def _build(connection: Connection, arrived: Mapping[date, Arrived], blocked: Blocked) -> None:
-    first, last = min(arrived), max(arrived)
-    find_duplicates(connection, arrived)
+def roll_up(connection: Connection, first: date, last: date, without: tuple[str, ...] = ()) -> None:
+    """Roll the days first..last up anew, without asking whether they need it or recording what they were made from.
+
+    Their duplicates must have been searched. ``without`` names sources whose rows of these days must not be read.
+    """
     duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
-    _replace(connection, account_slices, select(expected_slices(first, last)), first, last)
+    connection.execute(delete(account_slices).where(account_slices.c.day.between(first, last)))
+    fill(connection, account_slices, select(expected_slices(first, last)))
     slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
-    events = countable_events(first, last, deduplicate=duplicates, slices=slices, without=blocked.get(first, ()))
-    for table, from_events in ROLLUPS:
-        _replace(connection, table, from_events(events), first, last)
-    connection.execute(_insert(account_day.account_day, from_buckets(first, last)))
-    _replace(connection, auth_day, from_auth_events(first, last), first, last)
-    _record(connection, arrived, blocked)
+    for table, rows in _rows_of(first, last, duplicates, slices, without):
+        connection.execute(delete(table).where(table.c.day.between(first, last)))
+        fill(connection, table, *rows)
 
 
-def _replace(connection: Connection, table: Table, rows: Select[Any], first: date, last: date) -> None:
-    connection.execute(delete(table).where(table.c.day.between(first, last)))
-    connection.execute(_insert(table, rows))
-
-
-def _insert(table: Table, rows: Select[Any]) -> Any:
-    return table.insert().from_select([column.name for column in rows.selected_columns], rows)
+@lru_cache(maxsize=16)
+def _rows_of(
+    first: date, last: date, duplicates: bool, slices: bool, without: tuple[str, ...]
+) -> tuple[tuple[Table, tuple[Select[Any], ...]], ...]:
+    """Every rollup with the selects that make its rows of the days. Kept, since to write them takes as long as to run
+    them on a small day."""
+    events = countable_events(first, last, deduplicate=duplicates, slices=slices, without=without)
+    buckets = {account_day.account_day: from_buckets(first, last, without=without)}
+    sign_ins = () if SIGN_INS in without else (from_auth_events(first, last),)
+    return (
+        *((table, (from_events(events), *buckets.get(table, ()))) for table, from_events in ROLLUPS),
+        (auth_day, sign_ins),
+    )
 
 
 def _record(connection: Connection, arrived: Mapping[date, Arrived], blocked: Blocked) -> None:
     """Write down what the days were made from; a day without any row is recorded too, as empty."""
+    digests = _digests(connection, min(arrived), max(arrived))
     connection.execute(delete(rollup_days).where(rollup_days.c.day.in_(arrived)))
+    repeated = recorded_duplicates(connection, min(arrived), max(arrived))
     connection.execute(
         rollup_days.insert(),
         [
@@ -169,10 +186,23 @@ def _record(connection: Connection, arrived: Mapping[date, Arrived], blocked: Bl
                 "n_rows": now.n_rows,
                 "watermark": now.watermark,
                 "blocked": ",".join(blocked.get(day, ())),
+                "digest": digests.get(day, ""),
+                "duplicates": repeated.get(day, ""),
             }
             for day, now in arrived.items()
         ],
     )
+
+
+def _digests(connection: Connection, first: date, last: date) -> dict[date, str]:
+    """Day -> the digest of all that was rolled up for it, the same on every engine."""
+    found: dict[date, list[str]] = defaultdict(list)
+    for table in (*(table for table, _ in ROLLUPS), auth_day, account_slices):
+        columns = [column for column in table.c if column.name != "day"]
+        by_day = select(table.c.day, row_digest(*columns)).where(table.c.day.between(first, last))
+        for day, digest in connection.execute(by_day.group_by(table.c.day)):
+            found[day].append(f"{table.name} {digest}")
+    return {day: hashlib.sha256("\n".join(of).encode()).hexdigest() for day, of in found.items()}
 
 
 def _any(connection: Connection, statement: Select[Any]) -> bool:

@@ -1,4 +1,6 @@
-"""Where a day has to be cut because another tier, contract or territory begins to hold for an account inside it.
+"""Where a day has to be cut because what is in force for an account changes inside it.
+
+That is a tier, a contract, a territory, or the registration of a key that is declared serverless.
 
 Most changes fall on midnight and need no cut. ``account_slices`` holds the others only: for an account with a change
 at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else).
@@ -23,7 +25,15 @@ from sqlalchemy import (
 )
 
 from audits.warehouse.dialects import midnight, utc_day
-from audits.warehouse.tables import Instant, account_tiers, accounts, audit_metadata, contracts, territories
+from audits.warehouse.tables import (
+    Instant,
+    account_tiers,
+    accounts,
+    api_keys,
+    audit_metadata,
+    contracts,
+    territories,
+)
 
 account_slices = Table(
     "account_slices",
@@ -36,7 +46,12 @@ account_slices = Table(
 
 
 def _changes() -> CompoundSelect[tuple[str, object]]:
-    """(account_id, changed_at) for every start and end of a tier, a contract or, for every account, a territory."""
+    """(account_id, changed_at) for every start and end of a tier, a contract, a key or, for everyone, a territory.
+
+    Every interval cuts, in force or not: a cut too many changes no figure.
+    """
+    declared = api_keys.alias("declared").c
+    serverless = api_keys.c.api_key_hash.in_(select(declared.api_key_hash).where(declared.serverless))
     customer_contracts = contracts.join(accounts, accounts.c.customer_id == contracts.c.customer_id)
     return union(
         *(
@@ -47,6 +62,7 @@ def _changes() -> CompoundSelect[tuple[str, object]]:
             select(accounts.c.account_id, at.label("changed_at")).select_from(customer_contracts)
             for at in (contracts.c.valid_from, contracts.c.valid_to)
         ),
+        *(select(api_keys.c.account_id, at).where(serverless) for at in (api_keys.c.created_at, api_keys.c.revoked_at)),
         # Only what changes inside of a day, so that accounts and countries are not multiplied for nothing.
         *(
             select(accounts.c.account_id, at).select_from(accounts.join(territories, at != midnight(utc_day(at))))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Date, String, Table, func, select
+from sqlalchemy import BigInteger, Column, Connection, Date, String, Table, delete, func, select
 
 from audits.warehouse.days import Arrived, days_between
 from audits.warehouse.tables import Instant, audit_metadata
 
-VERSION = "2"
+VERSION = "10"
 """Raised by hand whenever a rollup's columns or meaning change: every day made by another version is built again."""
 
 rollup_days = Table(
@@ -21,6 +21,8 @@ rollup_days = Table(
     Column("n_rows", BigInteger, nullable=False),  # source rows of the day: events, buckets, authentications
     Column("watermark", Instant),  # the newest ingested_ts among them
     Column("blocked", String, nullable=False),  # sources whose rows of the day were left out, comma-separated
+    Column("digest", String, nullable=False),  # of the day's rows in every rollup; empty where there are none
+    Column("duplicates", String, nullable=False),  # digest of the ids that were set aside as repeated
 )
 
 
@@ -38,6 +40,11 @@ def days_not_rolled_up(connection: Connection, first: date, last: date) -> list[
     return [day for day in days_between(first, last) if day not in there]
 
 
+def forget(connection: Connection, first: date, last: date) -> None:
+    """Have the next refresh build these days whatever it finds, as if nothing had been made of them yet."""
+    connection.execute(delete(rollup_days).where(rollup_days.c.day.between(first, last)))
+
+
 def newest_day(connection: Connection) -> date | None:
     """The last day that this version has rolled up."""
     newest = select(func.max(rollup_days.c.day)).where(rollup_days.c.version == VERSION)
@@ -46,7 +53,10 @@ def newest_day(connection: Connection) -> date | None:
 
 
 def stale_days(
-    connection: Connection, arrived: Mapping[date, Arrived], blocked: Mapping[date, tuple[str, ...]]
+    connection: Connection,
+    arrived: Mapping[date, Arrived],
+    blocked: Mapping[date, tuple[str, ...]],
+    repeated: Mapping[date, str],
 ) -> dict[date, str]:
     """The days whose rollups must be built for what has arrived for them, each with the reason in words, in order."""
     built = {row.day: row for row in connection.execute(select(rollup_days).where(rollup_days.c.day.in_(arrived)))}
@@ -65,4 +75,6 @@ def stale_days(
             reasons[day] = "rows were replaced in the source"
         elif was.blocked != ",".join(blocked.get(day, ())):
             reasons[day] = "another verdict on the quality of its data"
+        elif was.duplicates != repeated.get(day, ""):
+            reasons[day] = "other rows of it repeat those of days before"
     return reasons

@@ -2,8 +2,16 @@
 
 from datetime import timedelta
 
-from audits.quality.offending import offending_keys
+import pytest
+from sqlalchemy import func, select
+
+from audits import quality, rollups
+from audits.errors import AuditsError
+from audits.quality.offending import KEYS_KEPT
+from audits.rollups.account_day import account_day
+from audits.rollups.auth_day import auth_day
 from audits.warehouse import warehouse
+from audits.warehouse.check import check as doctor
 from tests.quality.data import DAY, HOURS, change, checks, judged, limits, requests, verdict, weeks, world
 from tests.rows import at, put, run_sql
 
@@ -56,9 +64,8 @@ def test_spoilt_rows_fail_their_own_check_and_can_be_found_again(url):
         assert (reason.rows, reason.hours) == (2, (20,))
         assert reason.what.startswith("2 ")
         assert one.verdict == {"block": "blocked", "degrade": "degraded", "warn": "good"}[reason.severity]
-        assert reason.rules == (() if reason.severity == "warn" else limits()[check].indeterminate)
-        with warehouse(url) as opened:
-            assert list(offending_keys(opened, one, reason, limits())) == [f"{check}:{event}" for event in LAST]
+        assert reason.rules == (() if reason.severity == "warn" else limits()[check].not_evaluated)
+        assert list(reason.keys) == [f"{check}:{event}" for event in LAST]
 
 
 def test_each_way_to_be_impossible_counts(url):
@@ -87,8 +94,34 @@ def test_raw_text_in_any_column_for_digests_blocks_the_day_and_is_copied_nowhere
         assert one.verdict == "blocked", column
         reason = checks(one)["raw_secret_rows"]
         assert raw[column] not in str(reason)
-        with warehouse(url) as opened:
-            assert offending_keys(opened, one, reason, limits()) == (f"{column}:{ROWS[-1]['event_id']}",)
+        assert reason.keys == (f"{column}:{ROWS[-1]['event_id']}",)
+
+
+def test_raw_sign_ins_block_their_day_and_are_rolled_up_nowhere(url):
+    signin = {"auth_event_id": "s-1", "event_ts": MOMENT, "ingested_ts": MOMENT, "outcome": "invalid_key"}
+    raw = {"client_net_hash": "203.0.113.0/24", "api_key_hash": "sk-live-1"}
+    put(url, world(weeks(), ROWS) | {"auth_events": [signin, signin | raw | {"auth_event_id": "s-2"}]})
+    verdicts = {one.source_system: one for one in judged(url)}
+    assert verdicts["native"].verdict == "good"
+    assert verdicts["auth_events"].verdict == "blocked"
+    assert checks(verdicts["auth_events"])["raw_secret_rows"].what == (
+        "1 row holds what looks like an API key in auth_events.api_key_hash; "
+        "1 row holds what looks like a network address in auth_events.client_net_hash"
+    )
+    with warehouse(url, write=True) as opened:
+        rollups.refresh(opened, DAY, DAY, blocked=quality.blocked(verdicts.values()))
+        with opened.begin() as connection:
+            assert connection.execute(select(auth_day)).all() == []
+
+
+def test_raw_text_in_a_dimension_stops_everything_and_is_named_without_its_value(url):
+    put(url, world(ROWS))
+    run_sql(url, "UPDATE customers SET name = 'alice@example.com' WHERE customer_id = 'c-a'")
+    with pytest.raises(AuditsError, match=r"an e-mail address in customers\.name") as caught:
+        judged(url)
+    assert "alice" not in str(caught.value)
+    problems = [one for one in doctor(url, now=MOMENT) if one.where == "customers.name"]
+    assert [one.severity for one in problems] == ["error"]
 
 
 def test_digests_and_families_are_no_secrets(url):
@@ -118,8 +151,19 @@ def test_repeated_ids_are_counted_beyond_the_first_and_many_of_them_block(url):
     (one,) = judged(url)
     assert set(checks(one)) == {"duplicate_share", "duplicate_share_block"}
     assert one.verdict == "blocked"
-    with warehouse(url) as opened:
-        assert len(offending_keys(opened, one, one.reasons[0], limits(), limit=5)) == 5
+    in_order = sorted(ROWS[:20], key=lambda row: (row["event_ts"], row["event_id"]))
+    earliest = tuple(row["event_id"] for row in in_order[:KEYS_KEPT])
+    assert one.reasons[0].rows > KEYS_KEPT
+    assert one.reasons[0].keys == earliest
+
+
+def test_an_id_that_looks_like_a_secret_is_kept_as_its_digest(url):
+    secret = "sk-live-abcdefghij1234567890"
+    one = verdict(url, [row | {"event_id": secret} for row in change(ROWS, 2, output_tokens=-1)[-2:]], ROWS[:-2])
+    kept = checks(one)["impossible_token_share"].keys
+    assert len(kept) == 1
+    assert kept[0].startswith("sha256:")
+    assert secret not in str(one)
 
 
 def test_one_row_is_a_slip_and_no_share(url):
@@ -144,9 +188,30 @@ def test_against_an_empty_table_nothing_is_unknown(url):
     assert one.reasons == ()
 
 
+def arriving(rows, delay):
+    """The rows, arriving as ``delay`` says of the instant of each."""
+    return [row | {"ingested_ts": row["event_ts"] + delay(row["event_ts"])} for row in rows]
+
+
+def next_hour(moment):
+    return timedelta(hours=1, minutes=2) - timedelta(minutes=moment.minute, seconds=moment.second)
+
+
 def test_local_time_taken_for_utc_is_seen_in_the_arrivals(url):
-    shifted = [row | {"ingested_ts": row["event_ts"] + timedelta(hours=5, seconds=30)} for row in ROWS]
-    assert set(checks(verdict(url, shifted))) == {"shifted_share"}
+    shifted = arriving(ROWS, lambda _: timedelta(hours=5, seconds=30))
+    assert set(checks(verdict(url, weeks(), shifted))) == {"shifted_share"}
+
+
+def test_a_shift_is_seen_in_data_that_arrives_by_the_hour(url):
+    spread = [row | {"event_ts": row["event_ts"] + timedelta(minutes=7 * (i % 8))} for i, row in enumerate(weeks())]
+    today = [row | {"event_ts": row["event_ts"] + timedelta(minutes=7 * (i % 8))} for i, row in enumerate(ROWS)]
+    shifted = [row | {"event_ts": row["event_ts"] - timedelta(hours=3)} for row in arriving(today, next_hour)]
+    reason = checks(verdict(url, arriving(spread, next_hour), shifted, hour_rows_min=1000))["shifted_share"]
+    assert reason.what == "72 of 72 rows arrived 3 hours later than usual"
+
+
+def test_a_lag_that_is_usual_is_no_shift(url):
+    assert verdict(url, *(arriving(rows, lambda _: timedelta(hours=2)) for rows in (weeks(), ROWS))).reasons == ()
 
 
 def test_arrivals_once_a_day_are_no_shift(url):
@@ -158,6 +223,34 @@ def test_a_source_without_any_failure_does_not_export_them(url):
     one = verdict(url, [row | {"status_code": 200} for row in ROWS], busy_requests_without_failure=50)
     reason = checks(one)["busy_requests_without_failure"]
     assert (reason.rows, reason.accounts, reason.rules) == (72, (), ("R10", "R22", "R24"))
+
+
+def test_failures_that_are_missing_for_weeks_are_missed_at_a_modest_volume(url):
+    days = [requests(DAY - timedelta(days=back), hours=(9,), status_code=200) for back in range(20)]
+    one = verdict(url, *days, busy_requests_without_failure=400)  # 24 a day
+    reason = checks(one)["busy_requests_without_failure"]
+    assert (reason.rows, reason.accounts) == (480, ())
+
+
+def test_a_cost_below_zero_is_impossible(url):
+    reason = checks(verdict(url, weeks(), change(ROWS, 2, cost_usd=-0.5)))["impossible_token_share"]
+    assert reason.rows == 2
+
+
+def test_the_same_id_on_two_days_counts_once_on_the_earlier_in_whatever_order_they_come(url):
+    again = [row | {"event_ts": row["event_ts"] - timedelta(days=2)} for row in ROWS[:3]]
+    put(url, world(ROWS))
+    assert judged(url)[0].reasons == ()
+    put(url, {"usage_events": again})  # late: the later day is found again
+    before, after = judged(url, DAY - timedelta(days=2), DAY)  # the day between has neither rows nor a history
+    assert "duplicate_share" not in checks(before)
+    assert checks(after)["duplicate_share"].rows == 3
+    with warehouse(url, write=True) as opened:
+        rollups.refresh(opened, DAY - timedelta(days=2), DAY)
+        with opened.begin() as connection:
+            d = account_day.c
+            counts = connection.execute(select(d.day, func.sum(d.n_requests)).group_by(d.day).order_by(d.day)).all()
+    assert [int(n) for _, n in counts] == [3, len(ROWS) - 3]
 
 
 def test_a_busy_account_without_any_failure_concerns_that_account(url):

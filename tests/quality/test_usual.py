@@ -1,9 +1,10 @@
 """Hours that were not delivered, told from hours in which there was less to do."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from tests.quality.data import ACCOUNTS, DAY, HOURS, checks, judged, requests, verdict, weeks, world
-from tests.rows import put
+from tests.rows import Row, put
 
 
 def test_a_missing_hour_degrades_its_day_and_source(url):
@@ -47,9 +48,63 @@ def test_accounts_that_come_back_were_not_delivered(url):
     assert checks(one)["hour_drop_share"].hours == HOURS
 
 
-def test_few_accounts_may_pause_together(url):
+def test_a_missing_hour_of_a_small_source_is_found(url):
     one = verdict(url, weeks(ACCOUNTS[:4]), requests(accounts=ACCOUNTS[:4], hours=(9, 20)))
+    assert checks(one)["missing_hours"].hours == (13,)
+
+
+def test_two_accounts_may_pause_together(url):
+    one = verdict(url, weeks(ACCOUNTS[:2], each=40), requests(accounts=ACCOUNTS[:2], hours=(9, 20), each=40))
     assert one.reasons == ()
+
+
+def test_an_hour_down_by_half_is_lost_though_every_account_is_active(url):
+    one = verdict(url, weeks(each=40), requests(hours=(9, 20), each=40), requests(hours=(13,), each=20))
+    reason = checks(one)["lost_hours"]
+    assert (one.verdict, reason.hours, reason.rows) == ("degraded", (13,), 120)
+    assert reason.what == "1 hour (13:00-14:00 UTC) lost up to 50% of the usual rows, across the accounts"
+
+
+def test_a_batch_that_one_account_skips_is_no_loss(url):
+    batch = {"accounts": "a", "hours": (13,), "each": 400, "input_tokens": 7}
+    nightly = [row | {"event_id": f"batch:{row['event_id']}"} for week in range(1, 5)
+               for row in requests(DAY - timedelta(weeks=week), **batch)]  # fmt: skip
+    assert verdict(url, weeks(each=20), nightly, requests(each=20)).reasons == ()
+
+
+def test_a_quiet_day_is_no_loss(url):
+    assert verdict(url, weeks(each=40), requests(each=15)).reasons == ()
+
+
+def launch(accounts: Iterable[str] = "z", hours: Iterable[int] = (9,), each: int = 3000) -> list[Row]:
+    """Many requests of a few accounts in a few hours."""
+    return requests(DAY, accounts, hours, each=each)
+
+
+def test_a_launch_of_one_account_in_one_hour_loses_no_hour(url):
+    put(url, world(weeks(each=40), requests(each=40), launch(), accounts=(*ACCOUNTS, "z")))
+    (one,) = judged(url)
+    assert one.figures["lost_hours"] == 0
+
+
+def test_the_busy_hour_of_a_campaign_loses_no_hour(url):
+    crowd = [f"crowd{i}" for i in range(5)]
+    put(url, world(weeks(each=40), requests(each=40), launch(crowd, each=560), accounts=(*ACCOUNTS, *crowd)))
+    (one,) = judged(url)
+    assert one.figures["lost_hours"] == 0
+
+
+def test_a_job_of_one_account_through_most_of_the_day_loses_no_hour(url):
+    put(url, world(weeks(each=40), requests(each=40), launch(hours=(13, 20), each=500), accounts=(*ACCOUNTS, "z")))
+    (one,) = judged(url)
+    assert one.figures["lost_hours"] == 0
+
+
+def test_an_hour_down_by_half_is_lost_on_the_day_of_a_launch_too(url):
+    rows = weeks(each=40), requests(hours=(9, 20), each=40), requests(hours=(13,), each=20), launch()
+    put(url, world(*rows, accounts=(*ACCOUNTS, "z")))
+    (one,) = judged(url)
+    assert (checks(one)["lost_hours"].hours, checks(one)["lost_hours"].rows) == ((13,), 120)
 
 
 def test_one_week_is_no_habit(url):
@@ -58,5 +113,6 @@ def test_one_week_is_no_habit(url):
 
 
 def test_hours_with_few_rows_are_not_judged(url):
-    one = verdict(url, weeks(), requests(hours=(9, 20)), hour_rows_min=1000)
+    few = requests(hours=(13,), each=2, accounts=ACCOUNTS[:5])
+    one = verdict(url, weeks(), requests(hours=(9, 20)), few, hour_rows_min=1000)
     assert one.reasons == ()

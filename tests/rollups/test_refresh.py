@@ -11,7 +11,7 @@ from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rollups.account_model_day import account_model_day
-from audits.rollups.account_score_day import account_score_day
+from audits.rollups.account_score_day import SCORES, account_score_day
 from audits.rollups.events import countable_events
 from audits.warehouse import warehouse
 from tests.rows import REFERENCE, account, at, event, events, put, run_sql, together
@@ -49,6 +49,20 @@ def test_the_first_and_last_microsecond_of_a_day_belong_to_it(url):
     put(url, together(account("a"), REFERENCE, {"usage_events": edge}))
     built(url)
     assert by_day(url) == [(date(2026, 10, d), "a", n) for d, n in ((4, 1), (5, 2), (6, 1))]
+
+
+COUNTING = [table for table, _ in ROLLUPS if "n_requests" in table.c]
+
+
+@pytest.mark.parametrize("table", COUNTING, ids=lambda table: table.name)
+def test_rows_of_a_rollup_add_up_to_all_requests(url, table):
+    bare = dict.fromkeys((*SCORES, "prompt_template_hash", "system_prompt_hash", "topic_id", "lang"))
+    many = [event(1, "a", "2026-10-05"), event(2, "a", "2026-10-05", **bare), event(3, "a", "2026-10-05", lang="en")]
+    put(url, together(account("a"), REFERENCE, {"usage_events": many}))
+    built(url)
+    assert rows(url, select(func.sum(table.c.n_requests), func.sum(table.c.n_ok) if "n_ok" in table.c else 3)) == [
+        (3, 3)
+    ]
 
 
 def test_a_second_refresh_builds_nothing(url):
@@ -92,11 +106,27 @@ def test_an_event_delivered_twice_counts_once(url):
     assert rows(url, select(func.sum(m.n_ok))) == [(5,)]
 
 
-def test_an_id_that_is_used_on_two_days_is_two_requests(url):
-    used_again = [event(1, "a", "2026-10-05"), event(1, "a", "2026-10-06"), event(1, "a", "2026-10-06T09:00")]
-    put(url, together(account("a"), REFERENCE, {"usage_events": used_again}))
+def test_an_id_on_two_days_is_one_request_on_the_earlier_whichever_was_loaded_first(url):
+    early, *late = event(1, "a", "2026-10-05"), event(1, "a", "2026-10-06"), event(1, "a", "2026-10-06T09:00")
+    put(url, together(account("a"), REFERENCE, {"usage_events": late}))
     built(url)
-    assert by_day(url) == [(date(2026, 10, 5), "a", 1), (date(2026, 10, 6), "a", 1)]
+    assert by_day(url) == [(date(2026, 10, 6), "a", 1)]
+    put(url, {"usage_events": [early]})
+    repeats = "other rows of it repeat those of days before"
+    assert built(url) == {date(2026, 10, 5): "1 late rows", date(2026, 10, 6): repeats}
+    assert by_day(url) == [(date(2026, 10, 5), "a", 1)]
+
+
+def test_a_bucket_under_two_sources_counts_once(url):
+    bucket = {
+        "bucket_start": at("2026-10-05T09:00"), "bucket_end": at("2026-10-05T10:00"), "account_id": "a",
+        "ingested_ts": at("2026-10-06"), "model": "m-1", "input_tokens": 10, "output_tokens": 5, "n_requests": 3,
+    }  # fmt: skip
+    told = [bucket | {"source_system": name} for name in ("export", "billing")]
+    put(url, together(account("a"), REFERENCE, {"usage_buckets": told}))
+    built(url)
+    d = account_day.c
+    assert rows(url, select(d.source_system, d.n_requests)) == [("billing", 3)]
 
 
 @pytest.mark.parametrize(("in_statement", "in_transaction", "in_search"), [(1, 1, 1), (1, 5, 9), (50, 50, 9)])
@@ -164,7 +194,7 @@ def test_a_tier_change_recorded_afterwards_cuts_the_day_anew(url):
     assert rows(url, select(d.n_requests).order_by(d.slice_start)) == [(1,), (2,)]
 
 
-def test_buckets_count_only_where_no_single_request_is_known(url):
+def test_buckets_count_what_is_not_known_from_single_requests(url):
     bucket = {
         "source_system": "openai", "bucket_start": at("2026-10-05"), "bucket_end": at("2026-10-06"),
         "ingested_ts": at("2026-10-06"), "account_id": "b", "input_tokens": 900, "output_tokens": 100, "n_requests": 7,
@@ -179,12 +209,16 @@ def test_buckets_count_only_where_no_single_request_is_known(url):
     )  # fmt: skip
     built(url)
     d = account_day.c
-    assert rows(url, select(d.account_id, d.grain, d.n_requests, d.output_tokens).order_by(d.account_id)) == [
-        ("a", "event", 2, 100), ("b", "bucket", 7, 100),
+    found = select(d.account_id, d.grain, d.n_requests, d.output_tokens).order_by(d.account_id, d.grain.desc())
+    assert rows(url, found) == [
+        ("a", "event", 2, 100), ("a", "bucket", 5, 0), ("b", "bucket", 7, 100),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("score", "tenth"), [(0.0, 0), (0.49, 0), (0.5, 5), (0.79, 7), (0.8, 8), (0.85, 8), (1.0, 9)])
+@pytest.mark.parametrize(
+    ("score", "tenth"),
+    [(0.0, 0), (0.49, 0), (0.4999, 0), (0.5, 5), (0.79, 7), (0.7999, 7), (0.8, 8), (0.85, 8), (1.0, 9)],
+)
 def test_a_score_falls_into_its_tenth_on_every_engine(url, score, tenth):
     put(url, together(account("a"), REFERENCE, {"usage_events": [event(1, "a", "2026-10-05", cot_elicit_score=score)]}))
     built(url)

@@ -1,0 +1,197 @@
+"""Hours in which a source lost rows of everybody: told by likelihood, from the source's own four weeks.
+
+Two things must be far more likely under a loss than without one. The hour's rows: against the rows that are usual in
+the hour, at the level of this day's other hours, with the spread that the source's hours show from week to week (a
+negative binomial). And the accounts one by one: each against its own four weeks, at the level of the day without the
+accounts that grew most, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide. A
+customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
+hours: with a sum, one launch in one hour would make every other hour look short of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate
+from math import log, sqrt
+from statistics import median
+
+from sqlalchemy import Connection, Float, and_, case, cast, func, literal, or_, select
+
+from audits.quality.usual import LEAST_WEEKS, Day, Hours, days_before
+from audits.warehouse.collation import by_bytes
+from audits.warehouse.days import within
+from audits.warehouse.dialects import utc_day, utc_hour
+from audits.warehouse.tables import usage_events
+
+AGREEING = 3
+"""Accounts whose evidence is needed at least: two may well pause together."""
+
+POISSON = 1e-9
+"""Relative variance that stands for none: a Poisson count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An hour of which rows are missing: the rows that are usual at the day's level, and those that are there."""
+
+    usual: float
+    rows: float
+
+    @property
+    def share(self) -> float:
+        """The share of the usual rows that is missing."""
+        return 1 - self.rows / self.usual
+
+
+def suspects(now: Hours, past: Sequence[Hours], odds: float) -> dict[int, Lost]:
+    """Hours whose rows alone are ``odds`` times likelier under a loss; none where there is too little history."""
+    weeks = [[week[hour].n_rows if hour in week else 0.0 for hour in range(24)] for week in past if week]
+    if len(weeks) < LEAST_WEEKS or not now:
+        return {}
+    today = [now[hour].n_rows if hour in now else 0.0 for hour in range(24)]
+    spread = max(POISSON, _spread(weeks))
+    habit = _usual(weeks)
+    found = {}
+    for hour in range(24):
+        usual = _expected(today, habit, hour)
+        if usual > today[hour] and evidence(today[hour], usual, today[hour] / usual, spread) >= log(odds):
+            found[hour] = Lost(usual, today[hour])
+    return found
+
+
+def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds: float) -> dict[int, Lost]:
+    """Those of the hours that the accounts bear out one by one, each against its own weeks before."""
+    day, source = one
+    e = usage_events.c
+    days = (day, *days_before(day))
+    of_day, of_hour = utc_day(e.event_ts), utc_hour(e.event_ts)
+    counts = (
+        select(of_hour.label("hour"), e.account_id, of_day.label("day"), func.count().label("n"))
+        .where(e.source_system == source, or_(*(within(e.event_ts, held, held) for held in days)))
+        .where(of_hour.in_(sorted(hours)))
+        .group_by(of_hour, e.account_id, of_day)
+        .subquery("counts")
+    ).c
+    weeks = _weeks(connection, source, days[1:])
+    if weeks < LEAST_WEEKS:
+        return {}
+    level = _level_without_growth(connection, one, hours)
+    before = counts.day != literal(day)
+    n = cast(counts.n, Float(53))
+    mean = func.coalesce(func.sum(n).filter(before), 0.0) / weeks
+    squares = func.coalesce(func.sum(n * n).filter(before), 0.0) / weeks
+    account = (
+        select(
+            counts.hour,
+            mean.label("mean"),
+            (squares - mean * mean).label("variance"),
+            func.coalesce(func.sum(n).filter(~before), 0.0).label("n"),
+        )
+        .group_by(counts.hour, counts.account_id)
+        .subquery("account")
+    ).c
+    own = (account.variance * weeks / (weeks - 1) - account.mean) / (account.mean * account.mean)
+    excess = case((account.mean > 0, func.greatest(own, 0.0)), else_=None)
+    pooled = func.coalesce(func.avg(excess).over(partition_by=account.hour), 0.0)
+    one_by_one = (
+        select(
+            account.hour,
+            (account.mean * level).label("usual"),
+            account.n,
+            func.greatest((excess * (weeks - 1) + pooled) / weeks, POISSON).label("spread"),
+        )
+        .where(account.mean > 0)
+        .subquery("one_by_one")
+    )
+    a = one_by_one.c
+    left = case(*((a.hour == hour, max(lost.rows / lost.usual, POISSON)) for hour, lost in hours.items()), else_=1.0)
+    size = 1.0 / a.spread
+    told = a.n * func.ln(left) - (a.n + size) * func.ln((size + left * a.usual) / (size + a.usual))
+    most = log(odds) / AGREEING
+    limited = func.greatest(func.least(told, most), -most)
+    rows = connection.execute(select(a.hour, func.sum(limited).label("told")).group_by(a.hour))
+    return {row.hour: hours[row.hour] for row in rows if row.told >= log(odds) * (1 - POISSON)}
+
+
+def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int]) -> float:
+    """The level of the day's other hours, without the accounts that grew most: fewer than ``AGREEING`` raise no level.
+
+    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones.
+    """
+    day, source = one
+    e = usage_events.c
+    days = days_before(day)
+    held = and_(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in (day, *days))))
+    is_now = within(e.event_ts, day, day)
+    weeks = _weeks(connection, source, days)
+    growth = func.count().filter(is_now) - cast(func.count().filter(~is_now), Float(53)) / max(1, weeks)
+    grown = (
+        select(e.account_id)
+        .where(held)
+        .group_by(e.account_id)
+        .order_by(growth.desc(), by_bytes(e.account_id))
+        .limit(AGREEING - 1)
+    )
+    apart = connection.scalars(grown).all()
+    of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
+    counted = select(of_day, of_hour, func.count().label("n")).where(held, e.account_id.not_in(apart))
+    rows: dict[date, list[float]] = {}
+    for row in connection.execute(counted.group_by(of_day, of_hour)):
+        rows.setdefault(row.day, [0.0] * 24)[row.hour] = row.n
+    today, past = rows.pop(day, None), list(rows.values())
+    return level_of(today, _usual(past), lost) if today and past else 1.0
+
+
+def level_of(day: Sequence[float], usual: Sequence[float], without: Iterable[int]) -> float:
+    """The median ratio of an hour's rows to its usual rows, over the other hours; 1 where there are none.
+
+    No single hour moves it, however busy. An hour weighs as the square root of its usual rows, the inverse of the
+    ratio's standard error (least absolute deviations), which depends on the weeks before only.
+    """
+    hours = [hour for hour in set(range(24)).difference(without) if usual[hour]]
+    ratios = sorted((day[hour] / usual[hour], sqrt(usual[hour])) for hour in hours)
+    half = sum(weight for _, weight in ratios) / 2
+    sums = accumulate(weight for _, weight in ratios)
+    return next((ratio for (ratio, _), reached in zip(ratios, sums, strict=True) if reached >= half), 1.0)
+
+
+def evidence(rows: float, usual: float, left: float, spread: float) -> float:
+    """How much likelier, as a logarithm, a count is where only the share ``left`` of the usual came (negative binomial
+    of relative variance ``spread``).
+    """
+    size = 1 / spread
+    return (rows * log(left) if rows else 0.0) - (rows + size) * log((size + left * usual) / (size + usual))
+
+
+def _usual(weeks: Sequence[Sequence[float]]) -> list[float]:
+    """The median rows of each hour, with the weeks brought to one level: one launch in them moves no hour."""
+    rough = [median(week[hour] for week in weeks) for hour in range(24)]
+    levels = [level_of(week, rough, ()) or 1.0 for week in weeks]
+    return [median(week[hour] / level for week, level in zip(weeks, levels, strict=True)) for hour in range(24)]
+
+
+def _expected(day: Sequence[float], usual: Sequence[float], hour: int) -> float:
+    """The usual rows of an hour, at the level of the day's other hours."""
+    return usual[hour] * level_of(day, usual, [hour])
+
+
+def _spread(weeks: Sequence[Sequence[float]]) -> float:
+    """The relative variance of an hour beyond Poisson: of the median week, each foretold by the others."""
+    found = []
+    for number, week in enumerate(weeks):
+        rest = [other for place, other in enumerate(weeks) if place != number]
+        usual = _usual(rest)
+        expected = [_expected(week, usual, hour) for hour in range(24)]
+        above = sum((n - e) ** 2 - e * (1 + 1 / len(rest)) for n, e in zip(week, expected, strict=True))
+        squares = sum(e * e for e in expected)
+        found.append(max(0.0, above / squares) if squares else 0.0)
+    return median(found)
+
+
+def _weeks(connection: Connection, source: str, days: Sequence[date]) -> int:
+    """On how many of the days before the source delivered anything."""
+    e = usage_events.c
+    held = and_(e.source_system == source, or_(*(within(e.event_ts, day, day) for day in days)))
+    return int(connection.scalar(select(func.count(utc_day(e.event_ts).distinct())).where(held)) or 0)
