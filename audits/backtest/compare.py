@@ -18,6 +18,7 @@ from audits.rules.asking import Asking, prepare_asking
 from audits.rules.base import SEVERITIES, Found, Rule
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
+from audits.rules.facts import customer_tiers
 from audits.rules.links import explanations
 from audits.rules.wording import summary_of
 
@@ -39,6 +40,11 @@ class Side:
     def error(self) -> str:
         """Why the rule could not be asked, or nothing."""
         return self.evaluation.error if self.evaluation else ""
+
+    @property
+    def judged(self) -> int:
+        """The cells with an answer."""
+        return self.evaluation.count("compliant", "violating") if self.evaluation else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,14 @@ def compare(connection: Connection, period: Period, proposal: Proposal) -> Perio
     asked = {rule_id: every[rule_id] for rule_id in proposal.asked}
     present, proposed = (law.book for law in (proposal.present, proposal.proposed))
     asking = prepare_asking(connection, period, present, asked, [tier.id for tier in present.tiers])
+    people = customer_tiers(connection)
     before = _ask_all(connection, asking, proposal.present, proposal.asked)
     if [tier.id for tier in present.tiers] == [tier.id for tier in proposed.tiers]:
         again = asking.under(proposed)
     else:  # a group's tier and a tier's rank are others now
         again = prepare_asking(connection, period, proposed, asked, [tier.id for tier in proposed.tiers])
+        people |= customer_tiers(connection)
     after = _ask_all(connection, again, proposal.proposed, proposal.asked)
-    people = frozenset((*asking.population.customer_tiers(), *again.population.customer_tiers()))
     rules = {rule_id: _compared(asked[rule_id], before[rule_id], after[rule_id]) for rule_id in asked}
     return PeriodResult(period, people, rules)
 
@@ -96,7 +103,7 @@ def _ask_all(connection: Connection, asking: Asking, law: Law, rule_ids: Sequenc
     evaluations = [side.evaluation for side in sides.values() if side.evaluation]
     active = {rule_id for rule_id, side in sides.items() if side.status == "active"}
     settings = law.book.settings(asking.period.last_day)
-    links = explanations(connection, asking.period, settings.open_links)
+    links = explanations(connection, asking.period, law.book)
     combined = {one.rule.id: one for one in combine(evaluations, settings.combination, active, links)}
     return {rule_id: replace(side, evaluation=combined.get(rule_id)) for rule_id, side in sides.items()}
 
@@ -105,7 +112,7 @@ def _ask(connection: Connection, asking: Asking, law: Law, rule_id: str) -> Side
     rule = law.rules.get(rule_id)
     if rule is None or not is_asked(rule, law.book, asking.period):
         return Side()
-    evaluation = evaluate(connection, rule, asking.scope(rule), asking.population)
+    evaluation = evaluate(connection, rule, asking.scope(rule), asking.facts)
     return Side(publication_status(evaluation, law.book, asking.period.last_day, asking.groups), evaluation)
 
 
@@ -151,5 +158,5 @@ def _changes(old: Mapping[Key, tuple[Found, str]], new: Mapping[Key, tuple[Found
 
 
 def _people(side: Side, counted: bool) -> frozenset[Person]:
-    cells = side.evaluation.cells if side.evaluation and counted else ()
+    cells = side.evaluation.each() if side.evaluation and counted else ()
     return frozenset((cell.customer_id, cell.tier) for cell in cells if cell.verdict == "violating")

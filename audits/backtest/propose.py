@@ -11,10 +11,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from audits.errors import AuditsError
+from audits.errors import AuditsError, unknown
 from audits.policy import Book, policy_diff
 from audits.policy.edit import with_limit, with_rule_active
-from audits.policy.errors import closest
 from audits.policy.kinds import KINDS, misfit
 from audits.rules.base import Rule
 from audits.rules.catalogue import load_law
@@ -96,12 +95,7 @@ def _rule(rule_id: str, rules: Mapping[str, Rule]) -> Rule:
     named = {known.upper(): rule for known, rule in rules.items()}
     if rule := named.get(rule_id.upper()):
         return rule
-    near = closest(rule_id, list(rules))
-    raise AuditsError(
-        f"There is no rule {rule_id!r}.",
-        where=f"--rule {rule_id}",
-        fix=f"{f'Did you mean {near}? ' if near else ''}`audits rules list` names all of them.",
-    )
+    raise unknown("rule", rule_id, list(rules), where=f"--rule {rule_id}", fix="See `audits rules list`.")
 
 
 def _read(settings: Sequence[str], rule: Rule, book: Book) -> dict[tuple[str, str], Any]:
@@ -114,12 +108,7 @@ def _read(settings: Sequence[str], rule: Rule, book: Book) -> dict[tuple[str, st
         if not equals:
             raise AuditsError(f"{setting!r} sets nothing.", where=where, fix="Write NAME=VALUE or TIER.NAME=VALUE.")
         if name not in rule.spec.parameters:
-            near = closest(name, list(rule.spec.parameters))
-            raise AuditsError(
-                f"{rule.id} has no parameter {name!r}.",
-                where=where,
-                fix=f"{f'Did you mean {near}? ' if near else ''}It has: {', '.join(rule.spec.parameters)}.",
-            )
+            raise unknown(f"parameter of {rule.id} named", name, list(rule.spec.parameters), where=where)
         _require_tier(tier, rule, book, where)
         if (tier, name) in found:
             raise AuditsError(f"{left.strip()} is set twice.", where=where, fix="Give each limit one value.")
@@ -130,12 +119,7 @@ def _read(settings: Sequence[str], rule: Rule, book: Book) -> dict[tuple[str, st
 def _require_tier(tier: str, rule: Rule, book: Book, where: str) -> None:
     known = [one.id for one in book.tiers]
     if tier and tier not in known:
-        near = closest(tier, known)
-        raise AuditsError(
-            f"There is no tier {tier!r}.",
-            where=where,
-            fix=f"{f'Did you mean {near}? ' if near else ''}The policy book has: {', '.join(known)}.",
-        )
+        raise unknown("tier", tier, known, where=where)
     spoken_of = {row.tier for row in book.limits(rule.id, date.min, date.max)}
     if tier and tier not in spoken_of:
         raise AuditsError(

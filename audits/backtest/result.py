@@ -57,6 +57,7 @@ class RuleOutcome:
     counts: Counts
     status_before: str
     status_after: str
+    judged: int  # customers that the proposed book calls compliant or violating, over all periods
     stopped: tuple[str, ...]  # periods in which the circuit breaker would hold the proposed findings back
     errors: tuple[str, ...]  # in words, with book and period
 
@@ -111,6 +112,11 @@ class BackTest:
     rules: tuple[RuleOutcome, ...]
     changes: tuple[Change, ...]  # gravest first
     notes: tuple[str, ...]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anybody could be judged by any of the rules: if not, that nothing changes says nothing."""
+        return any(rule.judged for rule in self.rules)
 
     @property
     def partial(self) -> bool:

@@ -117,6 +117,7 @@ def _rule(proposal: Proposal, rule_id: str, results: Sequence[PeriodResult]) -> 
         counts=sum((counts for _, both in held for counts in both.counts.values()), Counts()),
         status_before=held[-1][1].before.status,
         status_after=held[-1][1].after.status,
+        judged=sum(both.after.judged for _, both in held),
         stopped=tuple(period.id for period, both in held if both.after.status == "stopped"),
         errors=tuple(failed),
     )

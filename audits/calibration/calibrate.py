@@ -60,7 +60,7 @@ def calibrate(
             asking = prepare_asking(connection, period, book, measured, [tier.id for tier in book.tiers])
             for rule in measured.values():
                 for limit in _limits_of(rule):
-                    part = measure(connection, asking.scope(rule), asking.population, rule, limit)
+                    part = measure(connection, asking.scope(rule), asking.facts, rule, limit)
                     values[rule.id, limit].append(part)
     figures = [
         figure

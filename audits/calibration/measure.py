@@ -6,11 +6,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, true
 
 from audits.rules.base import Found, Measured, Rule
-from audits.rules.evaluate import Population, evaluate
+from audits.rules.evaluate import evaluate
+from audits.rules.facts import Facts, account_facts
 from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
 
@@ -35,22 +37,20 @@ class Measurement:
     error: str = ""
 
 
-def measure(connection: Connection, scope: Scope, population: Population, rule: Rule, limit: str) -> Measurement:
+def measure(connection: Connection, scope: Scope, facts: Facts, rule: Rule, limit: str) -> Measurement:
     """The values that ``limit`` is compared with; what groups do together is measured on no account."""
     how = rule.spec.parameters[limit].measured
     if how is None:
         raise ValueError(f"{rule.id} does not say how {limit} is measured")
     open_to_all = {name: _open(rule, name) for name in (limit, *how.without)}
     without = tuple(replace(row, values={**row.values, **open_to_all}) for row in scope.limits)
-    evaluation = evaluate(connection, rule, replace(scope, limits=without), population)
-    judged = {(cell.customer_id, cell.tier) for cell in evaluation.cells if cell.verdict in _JUDGED}
+    evaluation = evaluate(connection, rule, replace(scope, limits=without), facts, name_all=True)
+    judged = {(cell.customer_id, cell.tier) for cell in evaluation.each() if cell.verdict in _JUDGED}
     tiers = {row.tier for row in scope.limits}
     accounts = {
         (account.account_id, account.tier): frozenset((account.account_id,))
-        for account in population.accounts
-        if (account.used or not rule.spec.needs.usage)
-        and account.tier in tiers
-        and (account.customer_id, account.tier) in judged
+        for account in _accounts(connection, rule, tiers)
+        if (account.customer_id, account.tier) in judged
     }
     subjects = accounts if how.of == "account" else _groups(connection, {account for account, _ in accounts})
     unseen = math.inf if how.upper else 0.0
@@ -75,6 +75,17 @@ def furthest(parts: Iterable[Mapping[Member, float]], *, upper: bool) -> dict[st
 def _open(rule: Rule, limit: str) -> float:
     how = rule.spec.parameters[limit].measured
     return _LIFTED if how and how.upper else 0
+
+
+def _accounts(connection: Connection, rule: Rule, tiers: set[str]) -> Sequence[Any]:
+    """The accounts of some tiers that the rule speaks of: those with usage, where it judges usage."""
+    f = account_facts.c
+    used = f.used if rule.spec.needs.usage else true()
+    return connection.execute(
+        select(f.account_id, f.customer_id, f.tier)
+        .where(f.audited, f.tier.in_(sorted(tiers)), used)
+        .order_by(f.account_id, f.tier, f.customer_id)
+    ).all()
 
 
 def _groups(connection: Connection, judged: set[str]) -> dict[Member, frozenset[str]]:

@@ -71,10 +71,12 @@ def holders(
         return share(which & ~np.isin(star, _widest_stars(pairs, width, np.unique(star[which]), most=1)))
 
     of_office = (kind == KIND_NO["client_network"]) & corporate[value]
+    at_work = (kind == KIND_NO["client_network"]) & ~rented[value]
     campus = _widest_stars(pairs, width, np.unique(star[of_office]), most=params.campus_networks)
 
     figures = {
         "one_network": np.where(seen_at_work, works, opened),
+        "venues": share(at_work & (width[star] > params.circle_share)),
         "campus": share(of_office & np.isin(star, campus)),
         "one_domain": widest(kind == KIND_NO["email_domain"]),
         "one_instrument": widest(kind == KIND_NO["payment_instrument"]),

@@ -16,7 +16,7 @@ from audits.rollups.state import rollup_days
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.tables import account_payments, account_tiers, accounts, api_keys, models
 
-VERSION = "12"
+VERSION = "13"
 """Raised by hand whenever the same inputs would give other groups."""
 
 
@@ -49,6 +49,6 @@ def _known(period: Period) -> list[Select[Any]]:
         ).where(a.opened_at < period.end),
         select(p.account_id, p.instrument_hash, p.valid_from, ended(p.valid_to)).where(p.valid_from < period.end),
         select(k.api_key_hash, k.account_id, k.created_at, ended(k.revoked_at)).where(k.created_at < period.end),
-        select(t.account_id, t.tier, t.valid_from).where(t.valid_from < period.end),
+        select(t.account_id, t.tier, t.valid_from, ended(t.valid_to)).where(t.valid_from < period.end),
         select(m.model, m.released_at).where(m.released_at < period.end),
     ]  # fmt: skip

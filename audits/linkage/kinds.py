@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -49,3 +50,14 @@ KINDS = (
 """Every kind, in the order in which an edge's evidence is told."""
 
 BY_NAME = {kind.name: kind for kind in KINDS}
+
+_TIMING = frozenset({"beginning", "activity"})
+
+
+def evidence_is_recorded(without: Collection[str]) -> bool:
+    """Whether anything is recorded by which accounts could be linked; ``without`` names the kinds of which nothing is.
+
+    When accounts began and were used is always known, and a key is one account's own by definition: where no other
+    kind is recorded, that no accounts are linked says nothing.
+    """
+    return any(not kind.causes & _TIMING and kind.name != "api_key" and kind.name not in without for kind in KINDS)

@@ -30,6 +30,7 @@ from audits.linkage.tables import (
     linkage_runs,
 )
 from audits.periods import Period, utc_midnight
+from audits.warehouse.dialects import analyze
 from audits.warehouse.staging import insert_in_bulk
 
 Row = dict[str, Any]
@@ -89,6 +90,7 @@ def _insert(connection: Connection, table: Table, rows: Any) -> None:
     remaining = iter(rows)
     while part := list(islice(remaining, _AT_ONCE)):
         insert_in_bulk(connection, table, part)
+    analyze(connection, [table])
 
 
 def _recorded(connection: Connection, period: Period) -> Iterator[Mapping[str, Sequence[str]]]:

@@ -26,7 +26,6 @@ from sqlalchemy import (
     case,
     cast,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -39,9 +38,11 @@ from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_prompt_day import account_prompt_day
+from audits.warehouse.collation import by_bytes
 from audits.warehouse.dialects import day_number, midnight, seconds_between
-from audits.warehouse.own import make_temporary_tables
-from audits.warehouse.tables import Instant, account_payments, account_tiers, accounts, api_keys, models
+from audits.warehouse.dimensions import instruments_in_force, tiers_in_force
+from audits.warehouse.own import fill, make_temporary_tables
+from audits.warehouse.tables import Instant, accounts, api_keys, models
 
 UNMAPPED = "UNMAPPED"  # what the contract calls usage that no account can be named for: nobody's account
 
@@ -85,7 +86,7 @@ def prepare(connection: Connection, period: Period, since: date, params: Params)
     """Make the temporary tables; ``since`` is the first day whose rollups are read."""
     make_temporary_tables(connection, _temporary)
     look_back = period.end - timedelta(days=params.look_back_days)
-    _insert(connection, linked_accounts, _everyone(period, since, look_back))
+    fill(connection, linked_accounts, _everyone(period, since, look_back))
     seen = union_all(
         *(
             select(
@@ -101,7 +102,7 @@ def prepare(connection: Connection, period: Period, since: date, params: Params)
             for kind, rows in _sources(period, since, look_back, params)
         )
     )
-    _insert(connection, sightings, select(seen.subquery("seen")))
+    fill(connection, sightings, select(seen.subquery("seen")))
     number_values(connection)
 
 
@@ -117,18 +118,14 @@ def number_values(connection: Connection) -> None:
         .subquery("shared")
     )
     number = func.row_number().over(order_by=(func.md5(shared.c.kind + "/" + shared.c.value), shared.c.kind))
-    _insert(connection, shared_values, select(number.label("value_no"), shared))
-
-
-def _insert(connection: Connection, table: Table, rows: Select[Any]) -> None:
-    connection.execute(insert(table).from_select([column.name for column in rows.selected_columns], rows))
+    fill(connection, shared_values, select(number.label("value_no"), shared))
 
 
 def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
-    """Accounts that were open within the look-back, and whoever used the service without being in the dimensions."""
+    """Accounts that were open or used within the look-back, whether the dimensions have them or not."""
     a, d = accounts.c, account_day.c
-    t = account_tiers.c
-    order = func.row_number().over(partition_by=t.account_id, order_by=(t.valid_from.desc(), t.tier))
+    t = tiers_in_force(()).c
+    order = func.row_number().over(partition_by=t.account_id, order_by=t.valid_from.desc())
     ranked = select(t.account_id, t.tier, order.label("n")).where(t.valid_from < period.end).subquery("ranked")
     tier = select(ranked.c.account_id, ranked.c.tier).where(ranked.c.n == 1).subquery("tier")
     begun = (
@@ -141,12 +138,17 @@ def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
     known = (
         select(
             a.account_id,
-            func.min(case((no_customer, a.account_id), else_=a.customer_id)).label("customer_id"),
-            func.min(a.signup_country).label("country"),
+            func.min(by_bytes(case((no_customer, a.account_id), else_=a.customer_id))).label("customer_id"),
+            func.min(by_bytes(a.signup_country)).label("country"),
             func.min(a.opened_at).label("opened_at"),
             func.min(case((a.banned_at < period.end, a.banned_at))).label("banned_at"),
         )
-        .where(a.opened_at < period.end, or_(a.closed_at.is_(None), a.closed_at > look_back))
+        .where(
+            or_(
+                and_(a.opened_at < period.end, or_(a.closed_at.is_(None), a.closed_at > look_back)),
+                a.account_id.in_(select(begun.c.account_id)),
+            )
+        )
         .group_by(a.account_id)
     )
     unknown = select(
@@ -195,12 +197,11 @@ def _queries(
     period: Period, since: date, look_back: datetime, params: Params
 ) -> Iterator[tuple[str, Select[Any] | CompoundSelect[Any]]]:
     end = literal(period.end, Instant)
-    a, p, k = accounts.c, account_payments.c, api_keys.c
-    paid_until = case((and_(p.valid_to.is_not(None), p.valid_to < end), p.valid_to), else_=end)
+    a, p, k = accounts.c, instruments_in_force().c, api_keys.c
     yield (
         "payment_instrument",
-        _rows(p.account_id, p.instrument_hash, p.valid_from, paid_until).where(
-            p.valid_from < end, or_(p.valid_to.is_(None), p.valid_to > look_back)
+        _rows(p.account_id, p.instrument_hash, p.valid_from, func.least(p.valid_to, end)).where(
+            p.valid_from < end, p.valid_to > look_back
         ),
     )
     for kind, column in (

@@ -30,6 +30,7 @@ linkage_groups = Table(
     Column("causes", String, nullable=False),  # what these kinds come from; two or more are independent of each other
     # Shares of its accounts, see :mod:`audits.linkage.holders`:
     Column("one_network", Float, nullable=False),  # that work from the network that most of them have in common
+    Column("venues", Float, nullable=False),  # that work from networks on each of which many of them work
     Column("campus", Float, nullable=False),  # that work from the three offices' networks that most of them work from
     Column("one_domain", Float, nullable=False),  # that have mail of the same organisation
     Column("one_instrument", Float, nullable=False),  # that the instrument pays for that pays for most

@@ -56,4 +56,6 @@ def open_links_of(entry: Entry | None) -> OpenLinks | None:
     """What explains a link harmlessly, or None where the book lets nothing do so."""
     if entry is None:
         return None
-    return OpenLinks(float(entry.fields["holder_share_min"]), float(entry.fields["tied_share_min"]))
+    return OpenLinks(
+        *(float(entry.fields[name]) for name in ("holder_share_min", "tied_share_min", "volume_factor_min"))
+    )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 from audits.errors import AuditsError
 
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?:[^\s,\]}:]|:(?=\S))+""")
-_ALIKE = 0.7  # hihg for high is 0.75; R32 for R02 would be 0.67
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,10 +47,3 @@ class PolicyError(AuditsError):
     def __init__(self, what: str, *, where: str = "", fix: str = "", problems: Sequence[Problem] = ()) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n\n".join([what, *map(str, self.problems)]), where=where, fix=fix)
-
-
-def closest(word: object, known: Sequence[str]) -> str:
-    """The known name that a reader most likely meant, or nothing."""
-    alike = {name: SequenceMatcher(None, str(word).lower(), name.lower()).ratio() for name in known}
-    best = max(alike, key=alike.__getitem__, default="")  # of equals the first: R5 means R05 rather than R25
-    return best if alike.get(best, 0) >= _ALIKE else ""

@@ -12,7 +12,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from audits.policy.errors import PolicyError, Problem, closest
+from audits.errors import closest
+from audits.policy.errors import PolicyError, Problem
 from audits.policy.layout import BY_NAME, FILE_KINDS, FileKind
 from audits.policy.shapes import Path
 
@@ -183,11 +184,11 @@ def _read(folder: Folder, file: FilePath, name: str, kind: FileKind) -> None:
 def _unreadable(name: str, lines: tuple[str, ...], error: YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if not isinstance(error, MarkedYAMLError) or mark is None:
-        return Problem(name, 0, 0, f"This is no YAML: {error}.")
+        return Problem(name, 0, 0, f"Invalid YAML: {error}.")
     source = lines[mark.line] if mark.line < len(lines) else ""
     if isinstance(error, DuplicateKeyError):
         key = source[mark.column :].partition(":")[0].strip()
         what, allowed = f"'{key}' stands twice in the same place.", "every key once"
     else:
-        what, allowed = f"This is no YAML: {error.problem}.", ""
+        what, allowed = f"Invalid YAML: {error.problem}.", ""
     return Problem(name, mark.line + 1, mark.column + 1, what, allowed, source=source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "count": Kind("a whole number, 0 or more", whole=True, low=0),
         "share": Kind("a share from 0 to 1, such as 0.25", low=0, high=1),
         "score": Kind("a score from 0 to 1, such as 0.8", low=0, high=1),
+        "tenth": Kind("a score in whole tenths from 0.5 to 0.9, such as 0.8", low=0.5, high=0.9),
         "factor": Kind("a number of times, 0 or more", low=0),
         "number": Kind("a number, 0 or more", low=0),
         "days": Kind("a whole number of days, 0 or more", whole=True, low=0),
@@ -56,5 +58,7 @@ def misfit(value: object, kind: str) -> str:
                     return "is below zero" if rule.low == 0 else f"is below {rule.low:g}"
                 if rule.high is not None and value > rule.high:
                     return f"is above {rule.high:g}"
+                if kind == "tenth" and not math.isclose(10 * value, round(10 * value)):
+                    return "lies between two tenths"
                 good = not (rule.whole and value != int(value))
     return "" if good else f"is no {kind}"

@@ -63,7 +63,6 @@ _BOOK = FileKind(
                 {
                     "packs": Field(Each(Ref("pack"), 1), "Clause packs whose terms bind the customers"),
                     "grace_days": Field(_COUNT, "Days after a period's end before it may be audited"),
-                    "evaluable_share": Field(_SHARE, "Least share of rows with a column recorded to judge by it"),
                     "baseline_days": Field(_COUNT, "Days before the period that count as a subject's own past"),
                     "breaker_share": Field(_SHARE, "Share of the population above which a rule's findings are held"),
                     "breaker_findings_min": Field(_COUNT, "Findings below which the breaker never trips"),
@@ -110,6 +109,10 @@ _BOOK = FileKind(
                             ),
                             "tied_share_min": Field(
                                 _SHARE, "Share of accounts tied by cards, devices or keys of several that it does not"
+                            ),
+                            "volume_factor_min": Field(
+                                Number(low=1),
+                                "Factor by which half of the members' volumes must differ from the group's median",
                             ),
                             **_DATED,
                             "why": _WHY,
@@ -252,7 +255,7 @@ _QUALITY = FileKind(
                     "check": Field(Choice(tuple(QUALITY_CHECKS)), "Name of the limit"),
                     "limit": Field(Number(low=0), "From which, or above which, the day fails it"),
                     "severity": Field(Choice(QUALITY_SEVERITIES), "What a failure does to the day"),
-                    "indeterminate": Field(Each(_RULE), "Rules that a failure makes indeterminate"),
+                    "not_evaluated": Field(Each(_RULE), "Rules that a failure leaves not evaluated"),
                     **_DATED,
                     "why": _WHY,
                 },

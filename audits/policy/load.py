@@ -17,23 +17,26 @@ from audits.policy.validate import Parameters, find_problems
 SHIPPED = Path(__file__).parent / "book"
 
 
-def load_book(path: Path | None = None, parameters: Parameters | None = None) -> Book:
+def load_book(
+    path: Path | None = None, parameters: Parameters | None = None, own_rules: Mapping[str, str] | None = None
+) -> Book:
     """Read and validate a policy book; None is the one that is shipped with the package.
 
     ``parameters`` gives the catalogue's rules with the kind of each of their parameters (``{"R05": {"share_min":
-    "share"}}``); limits are then held against them. Raises :class:`PolicyError` with all problems.
+    "share"}}``); limits are then held against them. ``own_rules`` are the digests of the operator's own rules by id,
+    which are part of the book and of its digest. Raises :class:`PolicyError` with all problems.
     """
     if path is None and parameters is None:
         return _shipped()
-    return _load(path or SHIPPED, parameters)
+    return _load(path or SHIPPED, parameters, own_rules)
 
 
 @cache
 def _shipped() -> Book:
-    return _load(SHIPPED, None)
+    return _load(SHIPPED, None, None)
 
 
-def _load(root: Path, parameters: Parameters | None) -> Book:
+def _load(root: Path, parameters: Parameters | None, own_rules: Mapping[str, str] | None) -> Book:
     folder = read_folder(root)
     problems = find_problems(folder, parameters)
     if problems:
@@ -44,7 +47,8 @@ def _load(root: Path, parameters: Parameters | None) -> Book:
             fix=f"Correct the files, then run `audits policy check {root}`.",
             problems=problems,
         )
-    return Book(snapshot_of(folder))
+    snapshot = snapshot_of(folder)
+    return Book({**snapshot, "own_rules": dict(own_rules)} if own_rules else snapshot)
 
 
 def snapshot_of(folder: Folder) -> dict[str, Any]:

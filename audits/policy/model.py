@@ -152,7 +152,6 @@ class Book:
         return BookSettings(
             packs=tuple(fields["packs"]),
             grace_days=fields["grace_days"],
-            evaluable_share=float(fields["evaluable_share"]),
             baseline_days=fields["baseline_days"],
             breaker_share=float(fields["breaker_share"]),
             breaker_findings_min=fields["breaker_findings_min"],
@@ -169,7 +168,7 @@ class Book:
     def quality(self, day: date) -> dict[str, QualityLimit]:
         """The limits of the quality gate in force on a day, by name."""
         return {
-            e.key[1]: QualityLimit(float(e.fields["limit"]), e.fields["severity"], tuple(e.fields["indeterminate"]))
+            e.key[1]: QualityLimit(float(e.fields["limit"]), e.fields["severity"], _rules_left_out(e.fields))
             for e in self._of("quality")
             if e.holds(day)
         }
@@ -236,6 +235,11 @@ class Book:
         return kept(row, edges, holds)
 
 
+def _rules_left_out(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The rules that a failed check leaves not evaluated; books recorded by earlier versions have the former name."""
+    return tuple(fields["not_evaluated"] if "not_evaluated" in fields else fields["indeterminate"])
+
+
 def _last_day(entry: Entry, otherwise: date) -> date:
     return entry.to_day - timedelta(days=1) if entry.to_day else otherwise
 
@@ -243,6 +247,8 @@ def _last_day(entry: Entry, otherwise: date) -> date:
 def all_entries(snapshot: Mapping[str, Any]) -> Iterable[Entry]:
     """Every dated entry of a book's snapshot."""
     for kind, content in snapshot.items():
+        if kind == "own_rules":
+            continue  # digests of the operator's own rules: no entries
         for data in content.values() if kind in {"clauses", "limits"} else (content,):
             yield from entries(kind, data)
 

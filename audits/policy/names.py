@@ -38,9 +38,9 @@ FORMATS = ("html", "pdf", "csv", "xlsx", "json", "ocsf")
 
 QUALITY_CHECKS: Mapping[str, str] = MappingProxyType(
     {
-        "duplicate_share": "share of a day's rows whose event id was seen before",
+        "duplicate_share": "share of a day's rows whose event id was seen before, that day or in 31 days",
         "duplicate_share_block": "the same share, from which the day cannot be judged at all",
-        "impossible_token_share": "share of rows with cached > input, reasoning > output or negative tokens",
+        "impossible_token_share": "share of rows with cached > input, reasoning > output or negative tokens or costs",
         "over_context_factor": "input plus output over the model's context window, from which a row is impossible",
         "over_context_share": "share of rows above that factor",
         "empty_key_share": "share of rows without a key, in a source that records keys",
@@ -50,15 +50,17 @@ QUALITY_CHECKS: Mapping[str, str] = MappingProxyType(
         "missing_hours": "hours of a day without any row, where the hours four weeks before had rows",
         "hour_drop_share": "fall of an hour against the same hour of four weeks before",
         "hour_rows_min": "rows an hour needs in the comparison before a fall is judged",
+        "lost_hours": "hours that lost rows of nearly every account, by the odds below",
+        "loss_odds": "times that an hour's rows must be likelier under a loss than without one",
         "late_hours": "hours between a request and its arrival, from which it is late",
         "late_share": "share of a day's rows that are late",
         "future_minutes": "minutes by which an event may lie after its own arrival (clocks differ)",
         "future_share": "share of rows beyond that",
-        "shifted_share": "share of rows that lie whole hours off their arrival, as under a wrong time zone",
+        "shifted_share": "share of rows whose delay is whole hours off the usual, as under a wrong time zone",
         "billing_tolerance": "difference of cost or tokens to what was billed, a month and account",
-        "busy_requests_without_failure": "requests of a day without one failure, above which failures are not exported",
+        "busy_requests_without_failure": "requests of 28 days without one failure, above which they are not exported",
         "one_address_share": "share of an account's or source's rows from one address: a gateway hides the clients",
-        "raw_secret_rows": "rows with a raw key, address or prompt in a column for digests",
+        "raw_secret_rows": "rows with a key, address or prompt in a text column",
         "bucket_overlap_rows": "usage buckets that overlap another of the same account, key and model",
         "unknown_model_share": "share of rows with a model that the dimensions do not have",
     }

@@ -79,11 +79,11 @@ class StandingRule:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimit:
-    """A limit of the quality gate, what a failure does to the day, and which rules it makes indeterminate."""
+    """A limit of the quality gate, what a failure does to the day, and which rules it leaves not evaluated."""
 
     limit: float
     severity: Literal["warn", "degrade", "block"]
-    indeterminate: tuple[str, ...]
+    not_evaluated: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,13 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class OpenLinks:
-    """When something harmless would explain why the accounts of a group are linked."""
+    """When something harmless explains why the accounts of a group are linked, and lowers a finding of the group."""
 
     holder_share_min: float  # of the accounts on one network, domain or instrument: maybe a class, an office, an agency
     # Of the accounts that share cards, devices or keys in smaller circles: it is none of these. Devices do not count
     # where as many have one organisation's offices in common: they are a room's.
     tied_share_min: float
+    volume_factor_min: float  # by which half of the members' volumes must differ from the median, as people's do
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,6 @@ class BookSettings:
 
     packs: tuple[str, ...]
     grace_days: int
-    evaluable_share: float
     baseline_days: int
     breaker_share: float
     breaker_findings_min: int

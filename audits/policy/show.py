@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from audits.errors import AuditsError
+from audits.errors import unknown
 from audits.policy.entries import Entry
-from audits.policy.errors import closest
 from audits.policy.model import Book, all_entries
 from audits.policy.words import spoken
 
@@ -24,20 +23,27 @@ class ShownRow:
     why: str
 
 
-def policy_show(book: Book, day: date, tier: str, rule: str | None = None) -> list[ShownRow]:
-    """All that was in force for a tier on a day, or for one of its rules: rules, entitlements, terms, settings.
+PARTS = ("limits", "entitlements", "clauses", "standing", "settings")
+"""The parts of what is in force, in order."""
+
+
+def policy_show(book: Book, day: date, tier: str, rule: str | None = None, part: str | None = None) -> list[ShownRow]:
+    """All that was in force for a tier on a day; with ``rule`` or ``part`` (see :data:`PARTS`) only those rows.
 
     Raises :class:`AuditsError` for a tier or rule that the book does not have.
     """
-    _require("tier", tier, [t.id for t in book.tiers])
-    if rule is not None:
-        _require("rule", rule, list(book.rules))
+    if tier not in (tiers := [one.id for one in book.tiers]):
+        raise unknown("tier", tier, tiers, where=f"--tier {tier}")
+    if rule is not None and rule not in book.rules:
+        raise unknown("rule", rule, list(book.rules), where=f"--rule {rule}")
     packs = book.settings(day).packs
     held = [e for e in all_entries(book.snapshot()) if e.holds(day) and e.key[0] in _ORDER]
     rows = [
         (_ORDER[e.key[0]][0], row.subject, _ORDER[e.key[0]][1], row)
         for e in held
-        if (rule is None or (e.key[0] in {"rule", "limit"} and e.key[1] == rule)) and _concerns(e, tier, packs)
+        if part in (None, PARTS[_ORDER[e.key[0]][0]])
+        and (rule is None or (e.key[0] in {"rule", "limit"} and e.key[1] == rule))
+        and _concerns(e, tier, packs)
         for row in _rows(e, tier)
     ]
     return [row for *_, row in sorted(rows, key=lambda one: (*one[:3], one[3].name))]
@@ -86,20 +92,13 @@ def _rows(entry: Entry, tier: str) -> list[ShownRow]:
             named = [("critical", "by agreement", said)]
         case "open_links":
             holder, tied = f["holder_share_min"], f["tied_share_min"]
-            said = f"{holder:.0%} on one network, domain or instrument, less than {tied:.0%} in smaller circles"
+            said = (
+                f"{holder:.0%} on one network, domain or instrument, less than {tied:.0%} in smaller circles; half of "
+            )
+            said += f"the volumes off the median by a factor of {f['volume_factor_min']:g}"
             named = [("links", "in the open", said)]
         case "standing":
             named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]
         case _:
             named = [("settings", name, spoken(value)[0]) for name, value in f.items()]
     return [ShownRow(subject, name, value, entry.from_day, entry.to_day, entry.why) for subject, name, value in named]
-
-
-def _require(what: str, name: str, known: list[str]) -> None:
-    if name not in known:
-        meant = closest(name, known)
-        raise AuditsError(
-            f"The policy book has no {what} {name!r}.",
-            where=f"--{what} {name}",
-            fix=f"{f'Did you mean {meant}? ' if meant else ''}It has: {', '.join(known)}.",
-        )

@@ -7,13 +7,12 @@ evaluation world turns it into one to tune on: give it another seed and other pa
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
-from audits.errors import AuditsError
+from audits.errors import unknown
 from audits.periods import Period
 from audits.proving.world import Breach, Campaign, LookAlike, WorldSpec
 from audits.proving.world.breaches import KINDS as BREACHES
@@ -45,6 +44,12 @@ def _campaign(kind: str, accounts: int, per_day: float, **facts: object) -> Camp
     """At work from the month's first on at the latest, so that the day on which it is found says something."""
     base = Campaign(kind=kind, accounts=accounts, per_day=per_day, first_day=_FIRST, days=18)
     return replace(base, **facts)  # type: ignore[arg-type]
+
+
+def _behind(front: str, accounts: int, per_day: float, *, kind: str = "extraction", **facts: object) -> Campaign:
+    """A campaign whose members have one payer, network or organisation in common, and nothing in batches."""
+    plain: dict[str, object] = {"cards": 0, "devices": 0, "hands_over": False, "addresses": "residential"}
+    return _campaign(kind, accounts, per_day, front=front, **(plain | facts))
 
 
 def _harmless(*, each: int = 1) -> tuple[LookAlike, ...]:
@@ -177,6 +182,33 @@ _ALL = (
         ),
     ),
     NamedWorld(
+        "explained",
+        "evaluation",
+        "Campaigns of 16 to 400 accounts behind one payer, network or organisation, beside parties that have the same.",
+        _world(
+            3106, 4200, volume=0.0016, variation=0.25, release_day=56,
+            campaigns=(
+                _behind("payer", 16, 860, tiers=(("build", 1.0),)),
+                _behind("payer", 49, 850, tiers=(("build", 1.0),), elicit=0.35),
+                _behind("payer", 40, 400, tiers=(("free", 1.0),), clock="day"),
+                _behind("payer", 400, 60, kind="paraphrased", clock="all"),
+                _behind("network", 30, 420, clock="day"),
+                _behind("network", 150, 90),
+                _behind("organisation", 60, 260, prompts="five-fold"),
+                _behind("organisation", 200, 70, kind="benchmark"),
+                _behind("network", 60, 240, kind="reward"),
+            ),
+            lookalikes=(
+                *_harmless(each=2),
+                *(LookAlike(kind="hackathon", accounts=n, per_day=p) for n, p in ((150, 70), (150, 90), (60, 200))),
+                *(LookAlike(kind="agency-card", accounts=n, per_day=p) for n, p in ((30, 40), (60, 200))),
+                *(LookAlike(kind="university-class", accounts=n, per_day=p) for n, p in ((120, 60), (200, 30))),
+                *(LookAlike(kind="company-nat", accounts=n, per_day=p) for n, p in ((60, 60), (120, 110))),
+                *(LookAlike(kind="household", accounts=n) for n in (3, 4, 5, 6, 8)),
+            ),
+        ),
+    ),
+    NamedWorld(
         "harmless",
         "evaluation",
         "No campaign and no breach at all: every finding that speaks of intent is wrong.",
@@ -192,12 +224,7 @@ def named(names: Sequence[str], seed: int | None = None) -> tuple[NamedWorld, ..
     found = []
     for name in dict.fromkeys(names or EVALUATION):
         if name not in WORLDS:
-            near = difflib.get_close_matches(name, WORLDS, n=1)
-            raise AuditsError(
-                f"There is no world named {name!r}.",
-                where="--world",
-                fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}There are: {', '.join(WORLDS)}.",
-            )
+            raise unknown("world", name, list(WORLDS), where=f"--world {name}")
         world = WORLDS[name]
         found.append(world if seed is None else replace(world, spec=replace(world.spec, seed=seed)))
     return tuple(found)

@@ -6,17 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from audits import quality
+from audits.linkage import LinkReport
+from audits.linkage.kinds import evidence_is_recorded
+from audits.linkage.tables import linkage_runs
 from audits.periods import Period
 from audits.policy import Book
 from audits.quality import DayVerdict
 from audits.rules import population as people
 from audits.rules.base import Rule
-from audits.rules.doubts import doubts_of
-from audits.rules.evaluate import Population
+from audits.rules.evaluate import prepare_subjects
+from audits.rules.facts import Facts, prepare_facts
+from audits.rules.gaps import record_gaps
 from audits.rules.scope import Scope
+from audits.rules.verdicts import prepare_verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,10 @@ class Asking:
     period: Period
     book: Book
     tiers: tuple[str, ...]  # that are audited now
-    population: Population
+    facts: Facts
     verdicts: tuple[DayVerdict, ...]  # on the data of the period's days
     groups: Mapping[str, str]  # account -> its linked group
+    links: LinkReport | None  # what linking came to; None where the period was not linked
     unrecorded: frozenset[str]  # contract tables that are absent or empty
 
     def scope(self, rule: Rule) -> Scope:
@@ -48,22 +54,42 @@ class Asking:
 def prepare_asking(
     connection: Connection, period: Period, book: Book, rules: Mapping[str, Rule], tiers: Sequence[str]
 ) -> Asking:
-    """Put the period's accounts and groups where rules find them, and say what is known about judging them."""
+    """Put the period's accounts, groups and facts where rules and verdicts find them, as temporary tables."""
     order = tuple(tier.id for tier in book.tiers)
     first = min([first_day_of(rule, period) for rule in rules.values()], default=period.first_day)
-    people.prepare(connection, period, first, order)
-    everyone = people.read_accounts(connection, period)
-    left_out = set(order) - set(tiers)
-    verdicts = quality.recorded(connection, period.first_day, period.last_day)
-    population = Population(
-        accounts=tuple(account for account in everyone if account.tier not in left_out),
-        doubts=doubts_of(connection, verdicts, rules),
-        others=tuple(account for account in everyone if account.tier in left_out),
+    verdicts = quality.recorded(connection, first, period.last_day)
+    blocked = [(one.day, one.source_system) for one in verdicts if one.verdict == "blocked"]
+    people.prepare(connection, period, first, order, blocked)
+    prepare_evaluation(connection, period, set(order) - set(tiers))
+    links = _links(connection, period)
+    facts = Facts(
+        gaps=record_gaps(connection, period, verdicts, rules),
+        linkable=links is None or evidence_is_recorded(links.without),
     )
-    groups = people.groups_of_accounts(connection)
-    return Asking(period, book, tuple(tiers), population, verdicts, groups, people.unrecorded_tables(connection))
+    return Asking(
+        period=period,
+        book=book,
+        tiers=tuple(tiers),
+        facts=facts,
+        verdicts=tuple(one for one in verdicts if one.day >= period.first_day),
+        groups=people.groups_of_accounts(connection),
+        links=links,
+        unrecorded=people.unrecorded_tables(connection),
+    )
+
+
+def prepare_evaluation(connection: Connection, period: Period, left_out: set[str]) -> None:
+    """Make the tables that evaluating a rule reads and fills; the audited accounts must be there."""
+    prepare_facts(connection, period, left_out)
+    prepare_subjects(connection)
+    prepare_verdicts(connection)
 
 
 def first_day_of(rule: Rule, period: Period) -> date:
     """The first day that a rule reads when it judges a period: that of its baseline."""
     return period.first_day - timedelta(days=rule.spec.baseline_days)
+
+
+def _links(connection: Connection, period: Period) -> LinkReport | None:
+    report = connection.scalar(select(linkage_runs.c.report).where(linkage_runs.c.period == period.id))
+    return LinkReport.from_json(report) if report else None

@@ -6,6 +6,7 @@ into :class:`RuleSpec`, and ``rule.py`` has
 ``violations(scope) -> Select``
     One row for each violating subject and tier: ``subject_id``, ``tier`` and, where they apply, ``account_id`` (of a
     key or network), ``subject_type`` (when the rule has several units), ``severity`` (when it is not the rule's own),
+    ``one_operator`` (when the figures show by themselves that one operator runs a group's accounts),
     ``discriminator`` (when one subject can have several findings), columns ``observed_...`` (what was seen) and
     ``limit_...`` (what it was held against).
 
@@ -15,15 +16,17 @@ into :class:`RuleSpec`, and ``rule.py`` has
 and where the rule knows more than its declaration says,
 
 ``unevaluable(scope) -> Select``
-    (``account_id``, ``reason``) of accounts that the rule cannot judge in this period.
+    (``account_id``, ``reason``) of accounts that the rule cannot judge in this period, because what is missing could
+    have changed the answer (see :mod:`audits.rules.bounds`); and ``customer_id`` or ``tier`` where that holds for one
+    customer of the account, or under one of its tiers, only.
 
 ``inapplicable(scope) -> Select``
-    (``account_id``, ``reason``) of accounts that the rule does not speak of.
+    The same columns, of accounts to which the rule does not apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +34,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from sqlalchemy import Select
 
+from audits.errors import closest
+from audits.policy.names import FAMILIES
 from audits.rollups.account_day import RECORDED
 
 if TYPE_CHECKING:
@@ -39,15 +44,11 @@ if TYPE_CHECKING:
 Unit = Literal["account", "group", "key", "customer", "network"]
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["draft", "shadow", "active", "retired"]
-Explanation = Literal["open", "organisation", "loose"]
-"""What would explain a group's link: one network or payer in the open, one organisation's mail, or few possessions."""
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
-MEMBER: Severity = "medium"
-"""The most that is said of an account for what its group does and something explains: a decision is still asked for."""
 
 
 class Needs(BaseModel):
-    """What must be recorded for the rule to be judged; where it is missing, the rule is indeterminate and says so."""
+    """What must be recorded for the rule to be evaluated; where it is missing, the reason names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +56,8 @@ class Needs(BaseModel):
     grain: Literal["event", "bucket"] = "event"  # the coarsest grain of usage that suffices
     tables: tuple[str, ...] = ()  # contract tables that must exist and hold rows
     columns: tuple[str, ...] = ()  # nullable columns of usage_events that must be recorded for the account
-    groups: bool = False
+    counts: bool = False  # the number of requests must be recorded, which some bucketed sources do not publish
+    groups: bool = False  # judges linked groups only
 
     @field_validator("columns")
     @classmethod
@@ -93,8 +95,8 @@ class Parameter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal[
-        "count", "share", "score", "factor", "number", "days", "hours", "minutes", "seconds", "usd", "percent",
-        "severity", "flag", "words",
+        "count", "share", "score", "tenth", "factor", "number", "days", "hours", "minutes", "seconds", "usd",
+        "percent", "severity", "flag", "words",
     ]  # fmt: skip
     meaning: str
     measured: Measured | None = None
@@ -105,6 +107,34 @@ class Parameter(BaseModel):
         if self.measured and self.fixed:
             raise ValueError("what is measured is not fixed")
         return self
+
+
+CHART_SERIES: Mapping[str, tuple[str, int]] = {
+    "successful requests a day": ("n_ok", 1),
+    "output tokens in seven days": ("output_tokens", 7),
+}
+"""Series that can be drawn beside a finding: the column of ``account_day``, and over how many days it is summed."""
+
+
+class ChartSpec(BaseModel):
+    """A daily series that the rule judges, and the limit that is drawn into it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    series: Literal["successful requests a day", "output tokens in seven days"] = "successful requests a day"
+    limit: str = ""
+
+
+class KindSpec(BaseModel):
+    """What is said of one kind of a rule's findings in place of what the rule says of all; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str | None = None
+    families: tuple[str, ...] | None = None  # those of the rule's clause families that this kind touches
+    benign: tuple[str, ...] | None = None
+    next_step: str | None = None
+    may_say: str | None = None
 
 
 class RuleSpec(BaseModel):
@@ -120,21 +150,77 @@ class RuleSpec(BaseModel):
     signal: str  # signal family: findings of one family never confirm each other
     basis: Literal["behaviour", "record"]  # inferred from behaviour, or a fact on record
     severity: Severity
-    explained: dict[Explanation, Severity] = {}  # the most that a group is found at whose link something explains
+    explained: Severity | None = (
+        None  # down to which an explained link lowers a group's finding, by one step; None: never
+    )
     version: int = Field(ge=1)
     status: Status = "active"
     needs: Needs = Needs()
+    inapplicable_by: Literal["usage", "record"] = "usage"  # what `inapplicable` rests on: missing usage may change it
     baseline_days: int = Field(default=0, ge=0)  # days before the period that the rule reads
+    # What they are: judged with the period, as the days of a week are, or a past to compare it with, in which missing
+    # use makes nobody compliant.
+    baseline_for: Literal["judging", "comparing"] = "judging"
     parameters: dict[str, Parameter]
     summary: str  # one sentence; {observed[name]} and {limits[name]} are filled in
     summaries: dict[str, str] = {}  # by discriminator, where one sentence does not fit every kind of finding
+    kinds: dict[str, KindSpec] = {}  # by discriminator, where a label would claim what another kind of finding is about
     observed: dict[str, str]  # meaning and unit of each observed_... column
     limits: dict[
         str, str
     ] = {}  # the same of limit_... columns that are no parameter: a contract's, the one that applied
+    against: dict[
+        str, tuple[str, ...]
+    ] = {}  # observed figure -> the limits it is compared with: the one in the finding
+    charts: tuple[ChartSpec, ...] = ()  # the first whose limit a finding names is drawn; else its requests a day alone
     benign: tuple[str, ...]  # harmless explanations to rule out
     next_step: str  # what a reader may do
     may_say: str  # what an account manager may say to the customer
+
+    @field_validator("families")
+    @classmethod
+    def _known_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        for name in families:
+            if name not in FAMILIES:
+                meant = closest(name, tuple(FAMILIES))
+                known = f"{f'did you mean {meant}? ' if meant else ''}Known: {', '.join(FAMILIES)}"
+                raise ValueError(f"there is no clause family {name!r}; {known}")
+        return families
+
+    @model_validator(mode="after")
+    def _families_of_kinds_are_the_rule_s(self) -> RuleSpec:
+        for name, kind in self.kinds.items():
+            for family in kind.families or ():
+                if family not in self.families:
+                    raise ValueError(f"kinds: {name} names the clause family {family}, which the rule does not have")
+        return self
+
+    def families_of(self, discriminator: str) -> tuple[str, ...]:
+        """The clause families that a kind of finding touches."""
+        kind = self.kinds.get(discriminator)
+        return self.families if kind is None or kind.families is None else kind.families
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _one_or_several(cls, against: Any) -> Any:
+        """``share: share_min`` is short for ``share: [share_min]``."""
+        if not isinstance(against, dict):
+            return against
+        return {figure: [limit] if isinstance(limit, str) else limit for figure, limit in against.items()}
+
+    @model_validator(mode="after")
+    def _figures_beside_their_limits(self) -> RuleSpec:
+        limits = self.parameters.keys() | self.limits.keys()
+        for figure, against in self.against.items():
+            if figure not in self.observed:
+                raise ValueError(f"against: there is no observed figure {figure!r}{_meant(figure, self.observed)}")
+            for limit in against:
+                if limit not in limits:
+                    raise ValueError(f"against: {figure} names {limit!r}, which is not a limit{_meant(limit, limits)}")
+        for chart in self.charts:
+            if chart.limit not in limits:
+                raise ValueError(f"charts: {chart.limit!r} is not a limit{_meant(chart.limit, limits)}")
+        return self
 
     @model_validator(mode="after")
     def _measured_by_what_there_is(self) -> RuleSpec:
@@ -151,6 +237,11 @@ class RuleSpec(BaseModel):
         return self
 
 
+def _meant(name: str, known: Iterable[str]) -> str:
+    meant = closest(name, sorted(known))
+    return f"; did you mean {meant!r}?" if meant else f"; there are {', '.join(sorted(known))}"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One row of a rule's select."""
@@ -164,7 +255,9 @@ class Found:
     customer_ids: tuple[str, ...]
     observed: Mapping[str, Any]
     limits: Mapping[str, Any]
+    owners: tuple[tuple[str, str], ...] = ()  # (account, customer) of each account
     agreeing: tuple[str, ...] = ()  # rules of other signal families that make it critical, in words
+    one_operator: bool = False  # the figures show by themselves that one operator runs the group's accounts
     explained: str = ""  # what makes it less than the rule alone would say, in words
 
 

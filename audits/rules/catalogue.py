@@ -17,7 +17,8 @@ from audits.rules.base import Rule, RuleSpec
 from audits.rules.operator_rule import functions_from, read_query
 
 HERE = Path(__file__).parent
-CONTENT = ("rule.yaml", "rule.py", "rule.sql", "cases.yaml", "countries.csv")
+_FIRST = ("rule.yaml", "rule.py", "rule.sql")
+CASES = "cases.yaml"
 
 
 def load_rules(policy: Path | None = None) -> dict[str, Rule]:
@@ -45,7 +46,8 @@ def load_law(policy: Path | None = None) -> tuple[Book, dict[str, Rule]]:
     """The policy book, its limits held against the rules that it speaks of, and those rules."""
     rules = load_rules(policy)
     parameters = {key: {name: one.type for name, one in rule.spec.parameters.items()} for key, rule in rules.items()}
-    return load_book(policy, parameters), rules
+    own = {rule_id: rule.digest for rule_id, rule in rules.items() if rule_id not in _shipped()}
+    return load_book(policy, parameters, own), rules
 
 
 def rule_folders(under: Path = HERE) -> list[Path]:
@@ -117,18 +119,24 @@ def read_spec(file: Path) -> RuleSpec:
             "There is no rule here.", where=str(file), fix="Name a folder with a rule.yaml, or an id such as R01."
         ) from error
     except YAMLError as error:
-        raise AuditsError(f"This is no YAML: {error}", where=str(file)) from error
+        raise AuditsError(f"Invalid YAML: {error}", where=str(file)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise AuditsError(f"The description of a rule does not fit: {problems}", where=str(file)) from error
 
 
+def rule_files(folder: Path) -> list[Path]:
+    """The files that say what a rule finds: its description and query, and whatever else they read; no cases."""
+    first = [folder / name for name in _FIRST]
+    others = (file for pattern in ("*.py", "*.csv") for file in sorted(folder.glob(pattern)) if file not in first)
+    return [file for file in (*first, *others) if file.is_file()]
+
+
 def content_digest(folder: Path) -> str:
     """SHA-256 over the rule's files, by name and content."""
     digest = hashlib.sha256()
-    for name in CONTENT:
-        file = folder / name
+    for file in (*rule_files(folder), folder / CASES):
         if file.is_file():
             content = file.read_bytes().replace(b"\r\n", b"\n")
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+            digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

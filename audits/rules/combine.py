@@ -1,8 +1,9 @@
 """Severity by agreement: what one rule infers from behaviour is high at most, what several infer alike is critical.
 
 A rule looks in one way, and every way of looking has its harmless look-alikes. Only where findings of different signal
-families meet on one subject is suspicion strong enough to recommend a suspension. What would explain the link of a
-group's accounts lowers what rests on that link, before anything agrees. Facts on record stay as they are.
+families meet on one subject is suspicion strong enough to recommend a suspension. Before anything agrees, what explains
+the link of accounts that behave like different people lowers the findings of their group by one step; where a finding
+shows that one operator runs them, nothing is lowered. Facts on record stay as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from audits.policy import Combination
-from audits.rules.base import MEMBER, SEVERITIES, Explanation, Found, Rule, Severity
+from audits.rules.base import SEVERITIES, Found, Rule, Severity
 from audits.rules.evaluate import Evaluation
 from audits.rules.links import Explained
 
@@ -32,6 +33,8 @@ def combine(
     Only ``published`` rules have a say: what is held back from readers must not move what they read. What takes part
     in an agreement becomes critical and names the others; a rule that says critical by itself says high instead.
     """
+    operated = _operated(evaluations, published)
+    links = {group: said for group, said in links.items() if group not in operated}
     evaluations = [_explained(evaluation, links) for evaluation in evaluations]
     voices = _voices(evaluations, terms, published) if terms else {}
     return [
@@ -48,37 +51,29 @@ def combine(
     ]
 
 
-def _explained(evaluation: Evaluation, links: Explained) -> Evaluation:
-    if not (most := evaluation.rule.spec.explained):
-        return evaluation
-    found = [_lowered(one, most, links) for one in evaluation.found]
-    groups = [one for one in found if one.subject_type == "group" and one.explained]
-    explained = {
-        account: f"its linked group {group.subject_id} does the same: {group.explained}"
-        for group in groups
-        for account in group.account_ids
+def _operated(evaluations: Iterable[Evaluation], published: Collection[str]) -> set[str]:
+    """Groups of which a finding shows by itself that one operator runs the accounts: nothing of them is lowered."""
+    return {
+        one.subject_id
+        for evaluation in evaluations
+        if evaluation.rule.id in published
+        for one in evaluation.found
+        if one.subject_type == "group" and one.one_operator
     }
-    return replace(evaluation, found=tuple(_as_member(one, explained) for one in found))
 
 
-def _lowered(one: Found, most: Mapping[Explanation, Severity], links: Explained) -> Found:
-    reasons = links.get(one.subject_id, {}) if one.subject_type == "group" else {}
-    telling = sorted((SEVERITIES.index(most[reason]), reason) for reason in reasons if reason in most)
-    if not telling or SEVERITIES.index(one.severity) <= telling[0][0]:
+def _explained(evaluation: Evaluation, links: Explained) -> Evaluation:
+    if not (least := evaluation.rule.spec.explained):
+        return evaluation
+    return replace(evaluation, found=tuple(_lowered(one, least, links) for one in evaluation.found))
+
+
+def _lowered(one: Found, least: Severity, links: Explained) -> Found:
+    """A group's finding one step lower, where something explains the link and the rule may be lowered so far."""
+    said = links.get(one.subject_id, "") if one.subject_type == "group" else ""
+    if not said or SEVERITIES.index(one.severity) <= SEVERITIES.index(least):
         return one
-    return replace(one, severity=SEVERITIES[telling[0][0]], explained=reasons[telling[0][1]])
-
-
-def _as_member(one: Found, explained: Mapping[str, str]) -> Found:
-    """An account of a group that the same rule found, and whose link something explains, does what the group does.
-
-    A class that is set an exercise does it in each of its accounts. Who is over an account's own limit remains in
-    question all the same.
-    """
-    if one.subject_type not in ("account", "key") or SEVERITIES.index(one.severity) <= SEVERITIES.index(MEMBER):
-        return one
-    reasons = [explained[account] for account in one.account_ids if account in explained]
-    return replace(one, severity=MEMBER, explained=reasons[0]) if reasons else one
+    return replace(one, severity=SEVERITIES[SEVERITIES.index(one.severity) - 1], explained=said)
 
 
 def _voices(

@@ -1,39 +1,81 @@
-"""Whose cells a poor day of data puts in doubt: the accounts that its source serves around that day."""
+"""Why an account's data does not suffice to call it compliant under a rule, whatever the rule itself would say.
+
+A rule that judges linked groups cannot clear any member of a group of which one member's data is missing: the group
+might have been found with it, and a group is found with all of its members.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, or_, select
 
-from audits.quality import DayVerdict
-from audits.rollups.account_day import account_day
 from audits.rules.base import Rule
+from audits.rules.facts import Facts, account_facts, account_gaps
+from audits.rules.population import audited_groups
 
-AROUND = timedelta(days=1)
-"""An account seen the day before or after counts as served on the day: what is missing may be its use of that day."""
+OF_A_LINKED_ACCOUNT = " (of a linked account)"
+
+Doubt = tuple[ColumnElement[bool], Any]
+"""When it holds of a row of ``account_facts``, and the reason in words."""
 
 
-def doubts_of(
-    connection: Connection, verdicts: Sequence[DayVerdict], rules: Mapping[str, Rule]
-) -> dict[str, dict[str, str]]:
-    """rule id -> account -> reason, for every day and source that is degraded or blocked."""
-    doubts: dict[str, dict[str, str]] = defaultdict(dict)
-    d = account_day.c
-    for verdict in verdicts:
-        if verdict.verdict == "good":
-            continue
-        accounts = connection.scalars(
-            select(d.account_id)
-            .where(d.source_system == verdict.source_system)
-            .where(d.day.between(verdict.day - AROUND, verdict.day + AROUND))
-            .distinct()
-        ).all()
-        for reason in verdict.reasons:
-            named = tuple(rules) if verdict.verdict == "blocked" else reason.rules
-            for rule_id in set(named) & rules.keys():
-                for account in reason.accounts or accounts:
-                    doubts[rule_id].setdefault(account, f"data quality on {verdict.day}: {reason.what}")
+def gaps_of(rule: Rule, facts: Facts) -> Subquery:
+    """(account_id, reason): the first gap that concerns the rule, of every account that any does."""
+    g = account_gaps.c
+    reasons = {gap.number: gap.reason for gap in facts.gaps if gap.concerns(rule.id)}
+    first = func.min(g.gap)
+    reason = case(reasons, value=first, else_="") if reasons else literal("")
+    return (
+        select(g.account_id, reason.label("reason"))
+        .where(g.gap.in_(reasons))
+        .group_by(g.account_id)
+        .subquery("gap")
+    )  # fmt: skip
+
+
+def incomplete_usage(rule: Rule) -> list[Doubt]:
+    """Usage that is known in buckets only, lacks a column or has no number of requests, where the rule needs it.
+
+    A column that some requests lack is left to the rule's own ``unevaluable``, which knows how many of them matter;
+    where the rule has none, any of them may. A rule about groups alone asks nothing of an account in no group.
+    """
+    f: Any = account_facts.c
+    needs = rule.spec.needs
+    doubts: list[Doubt] = []
+    if needs.usage and needs.grain == "event":
+        doubts += [
+            (and_(f.n_bucketed > 0, f.n_events == 0), "only bucketed usage is recorded"),
+            (f.n_bucketed > 0, "only bucketed usage is recorded on some days"),
+        ]
+    if needs.usage and needs.columns:
+        least = 1 if rule.unevaluable else f.n_events
+        lacks = {name: f[f"known_{name}"] < least for name in needs.columns}
+        names = func.concat(*(case((lacking, f", {name}"), else_="") for name, lacking in lacks.items()))
+        doubts.append(
+            (and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3)))
+        )
+    if needs.usage and needs.counts:
+        doubts.append((f.n_uncounted > 0, "not recorded: number of requests"))
+    if rule.spec.units == ("group",):
+        in_group = f.account_id.in_(select(audited_groups.c.account_id))
+        return [(and_(when, in_group), reason) for when, reason in doubts]
     return doubts
+
+
+def linked_doubts(rule: Rule, facts: Facts) -> Subquery:
+    """(account_id, reason): members of groups in which the data of another member is in doubt."""
+    gap, f, g, other = gaps_of(rule, facts), account_facts.c, audited_groups.c, audited_groups.alias("other").c
+    doubts: list[Doubt] = [(gap.c.reason.is_not(None), gap.c.reason), *incomplete_usage(rule)]
+    doubted = (
+        select(f.account_id, case(*doubts).label("reason"))
+        .select_from(account_facts.outerjoin(gap, gap.c.account_id == f.account_id))
+        .where(or_(*(when for when, _ in doubts)))
+        .subquery("doubted")
+    ).c
+    return (
+        select(other.account_id, func.concat(func.min(doubted.reason), OF_A_LINKED_ACCOUNT).label("reason"))
+        .where(g.account_id == doubted.account_id, other.group_id == g.group_id, other.account_id != g.account_id)
+        .group_by(other.account_id)
+        .subquery("linked")
+    )

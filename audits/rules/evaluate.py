@@ -1,30 +1,46 @@
-"""Asking every rule about one period, and accounting for every customer and rule.
+"""Evaluating one rule for a period, and accounting for every customer.
 
-The rules' selects run on the warehouse; what comes back is one row a violating subject. Whether an account could be
-judged at all is decided here, the same way for every rule, from what was recorded of it.
+The rule's selects run on the warehouse; what comes back is one row for each violating subject, and the cells by
+verdict and reason (:mod:`audits.rules.verdicts`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Column, Connection, MetaData, String, Table, delete, select, union
+from sqlalchemy.exc import SQLAlchemyError
 
 from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
-from audits.rules.population import UNASSIGNED, Account, audited_groups
+from audits.rules.facts import Facts, account_facts
+from audits.rules.intermediate import Intermediates
+from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
+from audits.rules.verdicts import VERDICTS, Cells, Verdict, all_cells, cells_of
 from audits.warehouse.dialects import contained
-from audits.warehouse.engines import is_gone
+from audits.warehouse.failures import PartFailedError
+from audits.warehouse.own import make_temporary_tables
+from audits.warehouse.staging import insert_in_bulk
 
-Verdict = Literal["compliant", "violating", "not_applicable", "indeterminate", "errored"]
-VERDICTS: tuple[Verdict, ...] = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
+__all__ = ["VERDICTS", "Cell", "Cells", "Evaluation", "Verdict", "evaluate"]
+
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)  # in a rule's own code
-_WHOLE = ("group", "customer")
+_temporary = MetaData()
+
+_subjects = Table(
+    "found_subjects",
+    _temporary,
+    Column("subject_type", String, nullable=False),
+    Column("subject_id", String, nullable=False),  # of keys and networks: their account
+    prefixes=["TEMPORARY"],
+)
+
+Owners = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
+"""(subject type, subject) -> the (account, customer) pairs that it consists of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,136 +55,56 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What became of one rule: a cell for every audited customer and tier, and the subjects found."""
+    """What became of one rule: its cells, which cover every audited customer and tier, and the subjects found."""
 
     rule: Rule
-    cells: tuple[Cell, ...]
+    cells: tuple[Cells, ...]
     found: tuple[Found, ...] = ()
     error: str = ""
 
+    def count(self, *verdicts: Verdict) -> int:
+        """How many cells have one of the verdicts."""
+        return sum(cells.count for cells in self.cells if cells.verdict in verdicts)
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """The audited accounts of a period and what is known about judging them.
+    def each(self) -> Iterator[Cell]:
+        """The cells one by one, as far as their customers are named, in order of customer and tier."""
+        cells = [Cell(customer, one.tier, one.verdict, one.reason) for one in self.cells for customer in one.customers]
+        return iter(sorted(cells, key=lambda cell: (cell.customer_id, cell.tier)))
 
-    ``doubts`` maps a rule id to accounts for which a day's data is too poor for that rule, each with the reason.
-    ``others`` are accounts under tiers that are not audited now; a group keeps them as its members all the same.
+
+def evaluate(connection: Connection, rule: Rule, scope: Scope, facts: Facts, *, name_all: bool = False) -> Evaluation:
+    """Evaluate one rule. A rule that fails is errored in every cell and says why; other rules go on.
+
+    Compliant customers are only counted, unless ``name_all``.
     """
-
-    accounts: tuple[Account, ...]
-    doubts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    others: tuple[Account, ...] = ()
-
-    def customer_tiers(self) -> list[tuple[str, str]]:
-        """(customer_id, tier) of every cell, in order."""
-        return sorted({(account.customer_id, account.tier) for account in self.accounts})
-
-    def owners(self) -> dict[str, str]:
-        """account_id -> customer_id of every account, in order."""
-        return {one.account_id: one.customer_id for one in sorted((*self.accounts, *self.others), key=_by_account)}
-
-
-def _by_account(account: Account) -> str:
-    return account.account_id
-
-
-def evaluate(connection: Connection, rule: Rule, scope: Scope, population: Population) -> Evaluation:
-    """Ask one rule. A rule that fails is errored in every cell and says why; other rules go on."""
-    judge = _Judge(rule, scope, population)
     if inapplicable := scope.book.inapplicable(rule.spec.families, scope.period.first_day, scope.period.last_day):
-        return Evaluation(rule, judge.all("not_applicable", inapplicable))
-    if missing := ", ".join(f"table {name}" for name in rule.spec.needs.tables if name in scope.unrecorded):
-        return Evaluation(rule, judge.all("indeterminate", f"not recorded: {missing}"))
+        return Evaluation(rule, all_cells(connection, "not_applicable", inapplicable))
+    kept = Intermediates(connection, rule.id)
+    scope = replace(scope, intermediates=kept)
     try:
         with contained(connection):
-            found = _found(connection, rule, scope, population)
-            unevaluable = _reasons(connection, rule.unevaluable, scope)
-            exempt = _reasons(connection, rule.inapplicable, scope)
+            missing = any(name in scope.unrecorded for name in rule.spec.needs.tables)
+            found = [] if missing else _found(connection, rule, scope)
+            cells = cells_of(connection, rule, scope, facts, found, name_all=name_all)
+            kept.drop()
+    except PartFailedError:
+        raise  # no fault of the rule, and no other rule could be evaluated either
     except (SQLAlchemyError, AuditsError, *_MISTAKES) as error:
-        if isinstance(error, DBAPIError) and is_gone(error):
-            raise  # no fault of the rule, and no other rule could be asked either
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         message = f"the rule failed: {type(error).__name__}: {cause}"
-        return Evaluation(rule, judge.all("errored", message), error=message)
-    return Evaluation(rule, judge.cells(found, unevaluable, exempt), tuple(found))
+        return Evaluation(rule, all_cells(connection, "errored", message), error=message)
+    return Evaluation(rule, cells, tuple(found))
 
 
-class _Judge:
-    """Turns what is known about accounts into one verdict a customer and tier."""
-
-    def __init__(self, rule: Rule, scope: Scope, population: Population) -> None:
-        self.rule, self.population = rule, population
-        self.evaluable_share = scope.book.settings(scope.period.last_day).evaluable_share
-        self.known_tiers = {tier.id for tier in scope.book.tiers}
-        self.limited = {row.tier for row in scope.limits}
-
-    def all(self, verdict: Verdict, reason: str) -> tuple[Cell, ...]:
-        return tuple(Cell(customer, tier, verdict, reason) for customer, tier in self.population.customer_tiers())
-
-    def cells(
-        self, found: Iterable[Found], unevaluable: Mapping[str, str], inapplicable: Mapping[str, str]
-    ) -> tuple[Cell, ...]:
-        found = tuple(found)
-        # What a group or a customer as a whole did is said of each of its accounts, whatever the account's own tier.
-        whole = {account for one in found if one.subject_type in _WHOLE for account in one.account_ids}
-        violating = {(customer, one.tier) for one in found for customer in one.customer_ids}
-        violating |= {(one.customer_id, one.tier) for one in self.population.accounts if one.account_id in whole}
-        reasons: dict[tuple[str, str], dict[Verdict, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for account in self.population.accounts:
-            verdict, reason = self._account(account, unevaluable, inapplicable)
-            reasons[account.customer_id, account.tier][verdict].append(reason)
-        return tuple(_combine(key, reasons[key], key in violating) for key in sorted(reasons))
-
-    def _account(
-        self, account: Account, unevaluable: Mapping[str, str], inapplicable: Mapping[str, str]
-    ) -> tuple[Verdict, str]:
-        needs = self.rule.spec.needs
-        if account.account_id == "UNMAPPED":
-            return "indeterminate", "the source names no account"
-        if account.tier == UNASSIGNED:
-            return "indeterminate", "no tier is on record for the usage"
-        if account.tier not in self.known_tiers:
-            return "indeterminate", f"tier {account.tier} is not in the policy book"
-        if account.tier not in self.limited:
-            return "not_applicable", "no limit for this tier"
-        if needs.usage and not account.used:
-            return "not_applicable", "no usage in the period"
-        if reason := inapplicable.get(account.account_id):
-            return "not_applicable", reason
-        if needs.usage and needs.grain == "event" and account.n_events == 0:
-            return "indeterminate", "only bucketed usage is recorded"
-        if needs.usage and account.n_events and (missing := self._unrecorded(account)):
-            return "indeterminate", f"not recorded: {missing}"
-        if reason := self.population.doubts.get(self.rule.id, {}).get(account.account_id):
-            return "indeterminate", reason
-        if reason := unevaluable.get(account.account_id):
-            return "indeterminate", reason
-        return "compliant", ""
-
-    def _unrecorded(self, account: Account) -> str:
-        """The needed columns that are not recorded for enough of the account's requests."""
-        enough = self.evaluable_share * account.n_events
-        return ", ".join(name for name in self.rule.spec.needs.columns if account.recorded[name] < enough)
+def prepare_subjects(connection: Connection) -> None:
+    """Make the table in which the accounts of found subjects are looked up."""
+    make_temporary_tables(connection, _temporary)
 
 
-def _combine(key: tuple[str, str], reasons: Mapping[Verdict, list[str]], violating: bool) -> Cell:
-    """One verdict for a customer's accounts: a violation stands, then doubt, then a judgement."""
-    if violating:
-        return Cell(*key, "violating")
-    for verdict in ("indeterminate", "compliant", "not_applicable"):
-        if verdict in reasons:
-            return Cell(*key, verdict, min(reasons[verdict]))
-    raise AssertionError("a cell without any account")  # pragma: no cover
-
-
-def _found(connection: Connection, rule: Rule, scope: Scope, population: Population) -> list[Found]:
+def _found(connection: Connection, rule: Rule, scope: Scope) -> list[Found]:
     rows = [dict(row) for row in connection.execute(rule.violations(scope)).mappings()]
-    owners = population.owners()
-    accounts_of: dict[str, list[str]] = defaultdict(list)
-    for account, customer in owners.items():
-        accounts_of[customer].append(account)
-    members = _members(connection) if "group" in rule.spec.units else {}
-    found = [_as_found(rule, row, owners, accounts_of, members) for row in rows]
+    owners = _owners(connection, rule, rows) if rows else {}
+    found = [_as_found(rule, row, owners) for row in rows]
     found.sort(key=lambda one: (one.tier, one.subject_type, one.subject_id, one.discriminator))
     identities = Counter((one.tier, one.subject_type, one.subject_id, one.discriminator) for one in found)
     if twice := [identity for identity, times in identities.items() if times > 1]:
@@ -180,26 +116,46 @@ def _found(connection: Connection, rule: Rule, scope: Scope, population: Populat
     return found
 
 
-def _as_found(
-    rule: Rule,
-    row: Mapping[str, Any],
-    owners: Mapping[str, str],
-    accounts_of: Mapping[str, Sequence[str]],
-    members: Mapping[str, Sequence[str]],
-) -> Found:
+def _owners(connection: Connection, rule: Rule, rows: Sequence[Mapping[str, Any]]) -> Owners:
+    """The accounts and customers behind the rows of a rule's select."""
+    wanted = {_looked_up(rule, row) for row in rows}
+    connection.execute(delete(_subjects))
+    insert_in_bulk(
+        connection, _subjects, [{"subject_type": kind, "subject_id": name} for kind, name in sorted(wanted) if name]
+    )
+    s, f, g = _subjects.c, account_facts.c, audited_groups.c
+    pairs = union(
+        select(s.subject_type, s.subject_id, f.account_id, f.customer_id).where(
+            s.subject_type == "account", f.account_id == s.subject_id
+        ),
+        select(s.subject_type, s.subject_id, f.account_id, f.customer_id).where(
+            s.subject_type == "customer", f.customer_id == s.subject_id
+        ),
+        select(s.subject_type, s.subject_id, f.account_id, f.customer_id).where(
+            s.subject_type == "group", g.group_id == s.subject_id, f.account_id == g.account_id
+        ),
+    ).subquery("pairs")
+    owners: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for row in connection.execute(select(pairs)):
+        owners[row.subject_type, row.subject_id].append((row.account_id, row.customer_id))
+    return owners
+
+
+def _looked_up(rule: Rule, row: Mapping[str, Any]) -> tuple[str, str]:
+    """What has to be looked up for a row: the subject itself, or the account of a key or network."""
     kind, subject = row.get("subject_type") or rule.spec.units[0], str(row["subject_id"])
-    match kind:
-        case "account":
-            accounts: Sequence[str] = [subject]
-        case "group":
-            accounts = members.get(subject, ())
-        case "customer":
-            accounts = accounts_of.get(subject, ())
-        case _:
-            accounts = [str(row["account_id"])] if row.get("account_id") else []
-    unknown = [account for account in accounts if account not in owners]
-    if unknown or (kind != "network" and not accounts):
-        whose = f", whose account {unknown[0]}" if unknown and kind != "account" else ""
+    return (
+        (kind, subject) if kind in ("account", "group", "customer") else ("account", str(row.get("account_id") or ""))
+    )
+
+
+def _as_found(rule: Rule, row: Mapping[str, Any], owners: Owners) -> Found:
+    kind, subject = row.get("subject_type") or rule.spec.units[0], str(row["subject_id"])
+    looked_up = _looked_up(rule, row)
+    only = row.get("customer_id")
+    pairs = tuple(sorted(pair for pair in owners.get(looked_up, ()) if only is None or pair[1] == only))
+    if not pairs and (kind != "network" or looked_up[1]):
+        whose = f", whose account {looked_up[1]}" if kind in ("key", "network") and looked_up[1] else ""
         raise AuditsError(
             f"{rule.id} returned {kind} {subject}{whose}, which is not among the audited ones.",
             where=str(rule.folder / "rule.py"),
@@ -212,10 +168,12 @@ def _as_found(
         tier=row["tier"],
         severity=row.get("severity") or rule.spec.severity,
         discriminator=str(row.get("discriminator") or ""),
-        account_ids=tuple(sorted(accounts)),
-        customer_ids=tuple(sorted({owners[account] for account in accounts})),
+        account_ids=tuple(sorted({account for account, _ in pairs})),
+        customer_ids=tuple(sorted({customer for _, customer in pairs})),
         observed=_part(row, "observed_"),
         limits=_part(row, "limit_"),
+        one_operator=bool(row.get("one_operator")),
+        owners=pairs,
     )
 
 
@@ -233,17 +191,3 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     number = round(float(value), 6)
     return int(number) if number.is_integer() else number
-
-
-def _members(connection: Connection) -> dict[str, list[str]]:
-    members: dict[str, list[str]] = defaultdict(list)
-    g = audited_groups.c
-    for row in connection.execute(select(g.group_id, g.account_id).order_by(g.group_id, g.account_id)):
-        members[row.group_id].append(row.account_id)
-    return dict(members)
-
-
-def _reasons(connection: Connection, ask: Callable[[Scope], Any] | None, scope: Scope) -> dict[str, str]:
-    if ask is None:
-        return {}
-    return {row.account_id: row.reason for row in connection.execute(ask(scope))}

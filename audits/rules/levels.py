@@ -8,34 +8,29 @@ found without the others.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     FromClause,
-    Select,
     Subquery,
     and_,
     case,
     exists,
     func,
     literal,
-    or_,
     select,
     union_all,
 )
 
-from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.population import FAR, UNASSIGNED, audited_accounts, audited_groups
+from audits.rules.population import group_intervals, group_tiers
 from audits.rules.scope import Scope
-from audits.warehouse.tables import Instant, account_tiers, usage_events
-
-_BEGINNING = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
-"""Of the time before an account's first tier."""
+from audits.warehouse.tables import usage_events
+from audits.warehouse.validity import holds
 
 
 def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) -> Subquery:
@@ -48,7 +43,7 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     """
     r: Any = rollup.c
     first = scope.baseline_from if baseline else scope.period.first_day
-    held, limits = _held_levels(scope), scope.limit_rows()
+    held, limits = held_levels(scope), scope.limit_rows()
     h = held.c
     then = and_(h.account_id == r.account_id, r.slice_start >= h.valid_from, r.slice_start < h.valid_to)
     in_force = and_(limits.c.tier == h.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
@@ -81,9 +76,33 @@ def subject_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) 
     return union_all(accounts, groups).subquery(f"subjects_{rollup.description}")
 
 
+def stretch(rows: Any, limits: Iterable[str]) -> list[Any]:
+    """What tells rows of :func:`subject_levels` apart that are judged apart: subject, level and limits in force."""
+    return [
+        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
+        *(rows[f"limit_{name}"] for name in limits),
+    ]  # fmt: skip
+
+
+def same_stretch(rows: Any, others: Any, limits: Sequence[str]) -> ColumnElement[bool]:
+    """Whether two rows belong to the same stretch of the same subject."""
+    return and_(*(one == other for one, other in zip(stretch(rows, limits), stretch(others, limits), strict=True)))
+
+
+def strictest_limits(scope: Scope) -> Subquery:
+    """``tier`` and the strictest value of each limit in the period, for a rule that compares all of it at once.
+
+    Of limits that must be reached the strictest is the highest; a rule with limits of the other kind asks for its own.
+    """
+    limits = scope.limit_rows().c
+    names = [name for name in limits.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
+    strictest = (func.max(limits[name]).label(name) for name in names)
+    return select(limits.tier, *strictest).group_by(limits.tier).subquery("strictest")
+
+
 def level_members(scope: Scope) -> Subquery:
     """``group_id``, ``level``, ``level_rank`` and ``account_id`` of whom a level counts at any time of the period."""
-    h = _held_levels(scope).c
+    h = held_levels(scope).c
     return (
         select(h.group_id, h.level, h.level_rank, h.account_id)
         .where(h.valid_from < scope.period.end, h.valid_to > scope.period.start)
@@ -99,9 +118,9 @@ def of_level(
     account: ColumnElement[Any] = usage_events.c.account_id,
 ) -> ColumnElement[bool]:
     """Evidence: whether the account belonged at an instant to the level that a finding speaks of."""
-    order, t = [tier.id for tier in scope.book.tiers], account_tiers.c
+    order, t = [tier.id for tier in scope.book.tiers], scope.tiers(found.account_ids).c
     last = order.index(str(found.observed["level"])) + 1
-    held = and_(t.account_id == account, t.valid_from <= at, or_(t.valid_to.is_(None), at < t.valid_to))
+    held = and_(t.account_id == account, holds(t, at))
     if found.observed["level"] == found.tier:  # whose tier is not known belongs here
         return ~exists(select(t.tier).where(held, t.tier.in_(order[last:])))
     return exists(select(t.tier).where(held, t.tier.in_(order[:last])))
@@ -113,70 +132,34 @@ def counted(scope: Scope, found: Found, at: ColumnElement[Any] = usage_events.c.
     return and_(whose, scope.under_limits(replace(found, tier=str(found.observed["level"])), at))
 
 
-def uncounted(scope: Scope) -> Select[Any]:
-    """Accounts of whose requests no source gives a number, with that as the reason why they cannot be judged."""
-    u = scope.usage(account_day).c
-    return (
-        select(u.account_id, literal("not recorded: number of requests").label("reason"))
-        .group_by(u.account_id)
-        .having(func.count(u.n_requests) == 0)
-    )
-
-
-def _held_levels(scope: Scope) -> CTE:
-    """Every member with each stretch of time and each level that it belongs to meanwhile.
+def held_levels(scope: Scope) -> CTE:
+    """Every member with each validity interval and each level that it belongs to meanwhile.
 
     Worked out first and by itself: it is small, and left to the planner it was joined to everybody's use too early.
     """
-    g, of_group, held = audited_groups.c, _levels(scope), _stretches()
-    level, h = of_group.c, held.c
-    known = h.tier.in_([tier.id for tier in scope.book.tiers])
-    rank = case((known, h.tier_rank), else_=level.top_rank)
+    level, i = _levels(scope).c, group_intervals.c
+    known = i.tier.in_([tier.id for tier in scope.book.tiers])
+    rank = case((known, i.tier_rank), else_=level.top_rank)
     return (
         select(
-            g.account_id, h.valid_from, h.valid_to, h.customer_id, h.tier.label("member_tier"), level.group_id,
+            i.account_id, i.valid_from, i.valid_to, i.customer_id, i.tier.label("member_tier"), level.group_id,
             level.tier, level.level, level.level_rank,
         )
-        .select_from(
-            audited_groups.join(held, h.account_id == g.account_id).join(
-                of_group, and_(level.group_id == g.group_id, level.level_rank >= rank)
-            )
-        )
+        .where(level.group_id == i.group_id, level.level_rank >= rank)
         .cte()
         .prefix_with("MATERIALIZED")
     )  # fmt: skip
 
 
-def _stretches() -> Subquery:
-    """Members' tiers with the time between them: what was used under no tier is use, too."""
-    a, g = audited_accounts.c, audited_groups.c
-    next_from = func.lead(a.valid_from).over(partition_by=a.account_id, order_by=a.valid_from)
-    held = select(audited_accounts, func.coalesce(next_from, FAR).label("next_from")).subquery("held").c
-    nowhere = (literal(UNASSIGNED), literal(-1))
-    between = select(held.account_id, held.customer_id, *nowhere, held.valid_to, held.next_from)
-    before = (
-        select(
-            g.account_id, func.min(a.customer_id), *nowhere, _BEGINNING, func.coalesce(func.min(a.valid_from), FAR)
-        )
-        .select_from(audited_groups.outerjoin(audited_accounts, a.account_id == g.account_id))
-        .group_by(g.account_id)
-    )  # fmt: skip
-    return union_all(
-        select(a.account_id, a.customer_id, a.tier, a.tier_rank, a.valid_from, a.valid_to),
-        between.where(held.valid_to < held.next_from),
-        before,
-    ).subquery("stretches")
-
-
 def _levels(scope: Scope) -> Subquery:
     """The tiers with limits that members of a group had in the period: ``level``, its rank, and the highest of them."""
-    a, g = audited_accounts.c, audited_groups.c
-    held = (
-        select(g.group_id, a.tier.label("level"), a.tier_rank.label("level_rank"))
-        .where(g.account_id == a.account_id, a.tier.in_(sorted({row.tier for row in scope.limits})))
-        .where(a.valid_from < scope.period.end, a.valid_to > scope.period.start)
-        .distinct()
-        .subquery("tiers_of_groups")
-    )
-    top = func.max(held.c.level_rank).over(partition_by=held.c.group_id)
-    return select(held, top.label("top_rank"), scope.tier_at(top).label("tier")).subquery("levels_of_groups")
+    t = group_tiers.c
+    top = func.max(t.tier_rank).over(partition_by=t.group_id)
+    return (
+        select(
+            t.group_id, t.tier.label("level"), t.tier_rank.label("level_rank"), top.label("top_rank"),
+            scope.tier_at(top).label("tier"),
+        )
+        .where(t.tier.in_(sorted({row.tier for row in scope.limits})))
+        .subquery("levels_of_groups")
+    )  # fmt: skip

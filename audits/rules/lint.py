@@ -13,9 +13,10 @@ from sqlalchemy import Select
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from audits.errors import closest
 from audits.periods import Period
 from audits.policy import Book, LimitRow
-from audits.policy.errors import Problem, closest
+from audits.policy.errors import Problem
 from audits.rules.base import Rule
 from audits.rules.operator_rule import problems_of
 from audits.rules.operator_sql import CLOCK_NAMES, CLOCKS, COLUMNS

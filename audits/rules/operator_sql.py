@@ -14,7 +14,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from audits.policy.errors import Problem, closest
+from audits.errors import closest
+from audits.policy.errors import Problem
 from audits.rules.base import RuleSpec
 
 BINDS: Mapping[str, str] = {
@@ -40,7 +41,16 @@ _FUNCTIONS = (
 )  # fmt: skip
 _SYNTAX = {"and", "case", "cast", "exists", "if", "or", "xor"}
 _SPELLED = {"logical_and": "bool_and", "logical_or": "bool_or", "timestamp_trunc": "date_trunc"}
-COLUMNS = ("subject_id", "tier", "account_id", "subject_type", "severity", "discriminator")
+COLUMNS = (
+    "subject_id",
+    "tier",
+    "account_id",
+    "customer_id",
+    "subject_type",
+    "severity",
+    "discriminator",
+    "one_operator",
+)
 
 
 @dataclass(frozen=True, slots=True)

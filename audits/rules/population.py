@@ -7,15 +7,17 @@ was used goes unmentioned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
+    Date,
     MetaData,
+    Select,
     SmallInteger,
     String,
     Subquery,
@@ -24,23 +26,27 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
+    union,
 )
 
 from audits.linkage.tables import group_members
 from audits.periods import Period, utc_midnight
-from audits.rollups.account_day import RECORDED, account_day
+from audits.rollups.account_day import account_day
+from audits.warehouse.days import within
+from audits.warehouse.dialects import day_start
+from audits.warehouse.dimensions import customers_in_force, tiers_in_force
 from audits.warehouse.holding import holding_rows
-from audits.warehouse.own import make_temporary_tables
-from audits.warehouse.tables import Instant, account_tiers, accounts, customers, source_metadata
+from audits.warehouse.own import fill, make_temporary_tables
+from audits.warehouse.tables import Instant, accounts, source_metadata, usage_buckets, usage_events
+from audits.warehouse.validity import FAR
 
 UNASSIGNED = "unassigned"
 
-FAR = literal(datetime.fromisoformat("9999-12-31T00:00:00+00:00"), Instant)
-"""The end of what has none."""
+_BEGINNING = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
+"""Of the time before an account's first tier."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _temporary = MetaData()
@@ -56,7 +62,28 @@ audited_accounts = Table(
     Column("valid_to", Instant, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Account, customer and tier with the stretch in which they held together, for baseline and period."""
+"""Each account with the tiers that it had in baseline and period, one at a time; ``customer_id`` is its first owner."""
+
+account_owners = Table(
+    "account_owners",
+    _temporary,
+    Column("account_id", String, nullable=False),
+    Column("customer_id", String, nullable=False),
+    Column("closed_at", Instant),  # NULL: open, or used in the period although closed before
+    prefixes=["TEMPORARY"],
+)
+"""The customers of each account on record: one, unless the warehouse gives an account to several."""
+
+blocked_uses = Table(
+    "blocked_uses",
+    _temporary,
+    Column("day", Date, nullable=False),
+    Column("source_system", String, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""The first and last use of an account on each day of a source that is blocked, and therefore not rolled up."""
 
 audited_groups = Table(
     "audited_groups",
@@ -67,97 +94,145 @@ audited_groups = Table(
     prefixes=["TEMPORARY"],
 )
 
+group_intervals = Table(
+    "group_intervals",
+    _temporary,
+    Column("group_id", String, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("customer_id", String, nullable=False),
+    Column("tier", String, nullable=False),  # UNASSIGNED between tiers
+    Column("tier_rank", SmallInteger, nullable=False),  # -1 of UNASSIGNED
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_to", Instant, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""The members of groups with every validity interval of a tier and, under UNASSIGNED, the time between and before."""
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account under one tier in the period, with what it used and which columns were recorded of it."""
-
-    account_id: str
-    customer_id: str
-    tier: str
-    n_requests: int
-    n_events: int  # requests known one by one; 0 where only buckets are
-    input_tokens: int
-    output_tokens: int
-    recorded: dict[str, int]  # column -> requests for which it was recorded
-
-    @property
-    def used(self) -> bool:
-        """Whether there was any usage, in whatever grain."""
-        return self.n_requests > 0 or self.input_tokens > 0 or self.output_tokens > 0
+group_tiers = Table(
+    "group_tiers",
+    _temporary,
+    Column("group_id", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("tier_rank", SmallInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""The tiers that a group's members had in the period, each once."""
 
 
-def prepare(connection: Connection, period: Period, baseline_from: date, tiers: tuple[str, ...]) -> None:
-    """Make the temporary tables ``audited_accounts`` and ``audited_groups`` on this connection."""
+def prepare(
+    connection: Connection,
+    period: Period,
+    baseline_from: date,
+    tiers: tuple[str, ...],
+    blocked: Iterable[tuple[date, str]] = (),
+) -> None:
+    """Make the temporary tables of accounts and groups on this connection; ``blocked`` are days of sources."""
     make_temporary_tables(connection, _temporary)
-    start, end = utc_midnight(baseline_from), period.end
-    a, h = owners(), held_tiers(tiers)
-    connection.execute(
-        insert(audited_accounts).from_select(
-            ["account_id", "customer_id", "tier", "tier_rank", "valid_from", "valid_to"],
-            select(h.c.account_id, a.c.customer_id, h.c.tier, h.c.rank, h.c.valid_from, h.c.ends)
-            .select_from(h.join(a, a.c.account_id == h.c.account_id))
-            .where(h.c.valid_from < end, h.c.ends > start, h.c.ends > h.c.valid_from)
-            .where(or_(a.c.closed_at.is_(None), a.c.closed_at > start)),
-        )
-    )
-    known = exists().where(
-        audited_accounts.c.account_id == account_day.c.account_id,
-        audited_accounts.c.valid_from <= account_day.c.slice_start,
-        audited_accounts.c.valid_to > account_day.c.slice_start,
-    )
-    loose = (
-        select(account_day.c.account_id, account_day.c.slice_start)
-        .where(account_day.c.day.between(period.first_day, period.last_day), ~known)
-        .distinct()
-        .subquery("loose")
-    )
-    owner = loose.outerjoin(a, a.c.account_id == loose.c.account_id)
-    connection.execute(
-        insert(audited_accounts).from_select(
-            ["account_id", "customer_id", "tier", "tier_rank", "valid_from", "valid_to"],
-            select(
-                loose.c.account_id,
-                func.coalesce(a.c.customer_id, loose.c.account_id),
-                literal(UNASSIGNED),
-                literal(-1),
-                # The very instant of the slice: the row matches that slice of the rollups and no other.
-                loose.c.slice_start,
-                loose.c.slice_start + literal(_MICROSECOND),
-            ).select_from(owner),
-        )
-    )
-    _prepare_groups(connection, period, len(tiers))
+    if uses := [rows for day, source in blocked for rows in _uses_of_blocked(day, source)]:
+        fill(connection, blocked_uses, *uses)
+    for table, rows in _rows_of(period, baseline_from, tiers):
+        fill(connection, table, rows)
 
 
-def held_tiers(tiers: Sequence[str]) -> Subquery:
-    """(account_id, tier, rank, valid_from, ends): of every account the tiers that it held, one at a time.
-
-    Rows that overlap must not count a request twice: a tier ends where the next one begins, of two that begin together
-    the higher one holds. ``ends`` is never NULL.
-    """
-    t = account_tiers.c
-    rank = case({tier: number for number, tier in enumerate(tiers)}, value=t.tier, else_=len(tiers))
-    begins = func.lead(t.valid_from).over(partition_by=t.account_id, order_by=(t.valid_from, rank, t.tier))
-    ends = func.least(func.coalesce(t.valid_to, FAR), func.coalesce(begins, FAR)).label("ends")
-    return select(t.account_id, t.tier, rank.label("rank"), t.valid_from, ends).subquery("held")
-
-
-def owners() -> Subquery:
-    """(account_id, customer_id, closed_at) of every account once, even where the warehouse has it twice."""
-    a = accounts.c
+@lru_cache(maxsize=16)
+def _rows_of(period: Period, baseline_from: date, tiers: tuple[str, ...]) -> tuple[tuple[Table, Select[Any]], ...]:
+    """The tables with the selects that fill them, in order: a table is read once all before it are filled."""
     return (
-        select(
-            a.account_id,
-            func.min(a.customer_id).label("customer_id"),
-            case((func.count() == func.count(a.closed_at), func.max(a.closed_at))).label("closed_at"),
-        )
-        .group_by(a.account_id)
-        .subquery("owners")
+        (account_owners, _owners(period)),
+        (audited_accounts, _with_tiers(period, baseline_from, tiers)),
+        (audited_accounts, _without_tiers(period)),
+        (audited_groups, _highest_tiers(period, len(tiers))),
+        *((group_intervals, rows) for rows in _intervals()),
+        (group_tiers, _tiers_of_groups(period)),
     )
 
 
-def _prepare_groups(connection: Connection, period: Period, n_tiers: int) -> None:
+def _uses_of_blocked(day: date, source: str) -> Iterator[Select[Any]]:
+    """The rows of ``blocked_uses`` for a day, from the source's own rows."""
+    for table, at in ((usage_events, usage_events.c.event_ts), (usage_buckets, usage_buckets.c.bucket_start)):
+        for end in (func.min(at), func.max(at)):
+            yield (
+                select(
+                    literal(day).label("day"), literal(source).label("source_system"), table.c.account_id,
+                    end.label("at"),
+                )
+                .where(table.c.source_system == source, within(at, day, day))
+                .group_by(table.c.account_id)
+            )  # fmt: skip
+
+
+def _uses(period: Period) -> Subquery:
+    """``account_id`` and an instant ``at`` of every slice of the period in which an account was used."""
+    d, b = account_day.c, blocked_uses.c
+    rolled_up = select(d.account_id, d.slice_start.label("at")).where(d.day.between(period.first_day, period.last_day))
+    others = select(b.account_id, b.at).where(b.day.between(period.first_day, period.last_day))
+    return union(rolled_up, others).subquery("uses")
+
+
+def _with_tiers(period: Period, baseline_from: date, tiers: tuple[str, ...]) -> Select[Any]:
+    """The accounts with each tier that was in force for them from the beginning of the baseline on."""
+    start, end = utc_midnight(baseline_from), period.end
+    a, t = first_owners(), tiers_in_force(tiers)
+    # A tier that the book does not know is above all others here; whoever compares tiers asks for the known ones.
+    rank = case({tier: number for number, tier in enumerate(tiers)}, value=t.c.tier, else_=len(tiers))
+    return (
+        select(t.c.account_id, a.c.customer_id, t.c.tier, rank.label("tier_rank"), t.c.valid_from, t.c.valid_to)
+        .select_from(t.join(a, a.c.account_id == t.c.account_id))
+        .where(t.c.valid_from < end, t.c.valid_to > start)
+        .where(or_(a.c.closed_at.is_(None), a.c.closed_at > start))
+    )
+
+
+def _without_tiers(period: Period) -> Select[Any]:
+    """The accounts whose usage of the period falls under no tier, with an interval for each slice of it."""
+    a, u = first_owners(), _uses(period).c
+    known = exists().where(
+        audited_accounts.c.account_id == u.account_id,
+        audited_accounts.c.valid_from <= u.at,
+        audited_accounts.c.valid_to > u.at,
+    )
+    loose = select(u.account_id, u.at).where(~known).distinct().subquery("loose")
+    return select(
+        loose.c.account_id,
+        func.coalesce(a.c.customer_id, loose.c.account_id).label("customer_id"),
+        literal(UNASSIGNED).label("tier"),
+        literal(-1).label("tier_rank"),
+        # The very instant of the slice: the row matches that slice of the rollups and no other.
+        loose.c.at.label("valid_from"),
+        (loose.c.at + literal(_MICROSECOND)).label("valid_to"),
+    ).select_from(loose.outerjoin(a, a.c.account_id == loose.c.account_id))
+
+
+def _owners(period: Period) -> Select[Any]:
+    """The rows of ``account_owners``. An account that was used after it was closed is not closed."""
+    a, u = accounts.c, _uses(period).c
+    last_used = select(u.account_id, func.max(u.at).label("at")).group_by(u.account_id).subquery("last_used")
+    closed_at = case((func.count() == func.count(a.closed_at), func.max(a.closed_at)))
+    closed = (
+        select(a.account_id, closed_at.label("closed_at")).group_by(a.account_id).subquery("closed")
+    )  # an account that the warehouse has twice is open while one of its rows says so
+    used_since = and_(last_used.c.at.is_not(None), last_used.c.at >= day_start(closed.c.closed_at))
+    state = (
+        select(closed.c.account_id, case((~used_since, closed.c.closed_at)).label("closed_at"))
+        .select_from(closed.outerjoin(last_used, last_used.c.account_id == closed.c.account_id))
+        .subquery("state")
+    )
+    owned = select(a.account_id, a.customer_id, state.c.closed_at).where(state.c.account_id == a.account_id)
+    return owned.distinct()
+
+
+def first_owners() -> Subquery:
+    """``account_id``, ``customer_id`` and ``closed_at`` of every account once, whoever else it belongs to."""
+    o = account_owners.c
+    return (
+        select(o.account_id, func.min(o.customer_id).label("customer_id"), func.max(o.closed_at).label("closed_at"))
+        .group_by(o.account_id)
+        .subquery("owner")
+    )
+
+
+def _highest_tiers(period: Period, n_tiers: int) -> Select[Any]:
+    """The rows of ``audited_groups``."""
     a, g = audited_accounts, group_members
     in_period = and_(a.c.valid_from < period.end, a.c.valid_to > period.start)
     members = (
@@ -175,61 +250,44 @@ def _prepare_groups(connection: Connection, period: Period, n_tiers: int) -> Non
         .over(partition_by=members.c.group_id, order_by=(rank.desc(), members.c.tier))
         .label("tier"),
     ).subquery("ranked")
-    connection.execute(
-        insert(audited_groups).from_select(["group_id", "account_id", "tier"], select(ranked).distinct())
-    )
+    return select(ranked).distinct()
 
 
-def read_accounts(connection: Connection, period: Period) -> list[Account]:
-    """The audited accounts of the period with their usage, in order of account and tier."""
-    a: Any = audited_accounts.c
-    d: Any = account_day.c
-    usage = (
+def _intervals() -> tuple[Select[Any], ...]:
+    """The rows of ``group_intervals``: what a member used under no tier is use, too."""
+    a, g = audited_accounts.c, audited_groups.c
+    names = [column.name for column in group_intervals.c]
+    of_members = audited_groups.join(audited_accounts, a.account_id == g.account_id)
+    next_from = func.lead(a.valid_from).over(partition_by=a.account_id, order_by=a.valid_from)
+    held = (
+        select(g.group_id, audited_accounts, func.coalesce(next_from, FAR).label("next_from"))
+        .select_from(of_members)
+        .subquery("held")
+    ).c
+    under_none = (literal(UNASSIGNED).label("tier"), literal(-1).label("tier_rank"))
+    between = select(
+        held.group_id, held.account_id, held.customer_id, *under_none, held.valid_to.label("valid_from"),
+        held.next_from.label("valid_to"),
+    ).where(held.valid_to < held.next_from)  # fmt: skip
+    before = (
         select(
-            a.account_id,
-            a.tier,
-            func.sum(d.n_requests).label("n_requests"),
-            func.sum(d.n_requests).filter(d.grain == "event").label("n_events"),
-            func.sum(d.input_tokens).label("input_tokens"),
-            func.sum(d.output_tokens).label("output_tokens"),
-            *(func.sum(d[f"known_{name}"]).label(f"known_{name}") for name in RECORDED),
+            g.group_id, g.account_id, func.min(a.customer_id).label("customer_id"), *under_none,
+            _BEGINNING.label("valid_from"), func.min(a.valid_from).label("valid_to"),
         )
-        .select_from(
-            audited_accounts.join(
-                account_day,
-                and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to),
-            )
-        )
-        .where(d.day.between(period.first_day, period.last_day))
-        .group_by(a.account_id, a.tier)
-        .subquery("usage")
+        .select_from(of_members)
+        .group_by(g.group_id, g.account_id)
+    )  # fmt: skip
+    return select(*(held[name] for name in names)), between, before
+
+
+def _tiers_of_groups(period: Period) -> Select[Any]:
+    """The rows of ``group_tiers``."""
+    i = group_intervals.c
+    return (
+        select(i.group_id, i.tier, i.tier_rank)
+        .where(i.valid_from < period.end, i.valid_to > period.start, i.tier != UNASSIGNED)
+        .distinct()
     )
-    people = (
-        select(a.account_id, func.min(a.customer_id).label("customer_id"), a.tier)
-        .where(a.valid_from < period.end, a.valid_to > period.start)
-        .group_by(a.account_id, a.tier)
-        .subquery("people")
-    )
-    rows = connection.execute(
-        select(people, *[c for c in usage.c if c.name not in ("account_id", "tier")])
-        .select_from(
-            people.outerjoin(usage, and_(usage.c.account_id == people.c.account_id, usage.c.tier == people.c.tier))
-        )
-        .order_by(people.c.account_id, people.c.tier)
-    )
-    return [
-        Account(
-            account_id=row.account_id,
-            customer_id=row.customer_id,
-            tier=row.tier,
-            n_requests=int(row.n_requests or 0),
-            n_events=int(row.n_events or 0),
-            input_tokens=int(row.input_tokens or 0),
-            output_tokens=int(row.output_tokens or 0),
-            recorded={name: int(row._mapping[f"known_{name}"] or 0) for name in RECORDED},
-        )
-        for row in rows
-    ]
 
 
 def groups_of_accounts(connection: Connection) -> dict[str, str]:
@@ -239,8 +297,8 @@ def groups_of_accounts(connection: Connection) -> dict[str, str]:
 
 
 def customer_names(connection: Connection, period: Period) -> dict[str, tuple[str, str]]:
-    """customer_id -> (name, account manager) as they were at the end of the period."""
-    c = customers.c
+    """customer_id -> (name, account manager) in force at the end of the period, or the last ones before it."""
+    c = customers_in_force().c
     newest = func.row_number().over(partition_by=c.customer_id, order_by=c.valid_from.desc()).label("newest")
     named = select(c.customer_id, c.name, c.account_manager, newest).where(c.valid_from < period.end).subquery("named")
     rows = connection.execute(select(named).where(named.c.newest == 1).order_by(named.c.customer_id))

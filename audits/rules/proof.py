@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
 
 from audits.errors import AuditsError
 from audits.policy import Book
 from audits.rules.base import Rule
-from audits.rules.cases import Stage, differences, read_cases, run_case
+from audits.rules.cases import DuckStage, Stage, differences, read_cases, run_case
+from audits.rules.catalogue import load_law, load_rule
 from audits.rules.lint import lint
 
 
@@ -45,6 +52,33 @@ def prove(rule: Rule, book: Book, stage: Stage) -> Proof:
         if problems:
             failures.append(Failure(f"{case.kind}: {case.name}", f"{file}:{case.line}", tuple(problems)))
     return Proof(len(cases), tuple(failures))
+
+
+def prove_all(rules: Sequence[Rule], policy: Path | None) -> Iterator[tuple[Rule, Proof]]:
+    """Every rule with its proof, in order, on embedded databases; several rules are proven side by side in processes.
+
+    ``policy`` is the folder of the policy book, None for the shipped one.
+    """
+    if len(rules) == 1:
+        yield rules[0], _prove_in(rules[0].folder, policy)
+        return
+    # Processes that start afresh: a fork would share the database engine of this one.
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(rules)), mp_context=get_context("spawn")) as pool:
+        proofs = [pool.submit(_prove_in, rule.folder, policy) for rule in rules]
+        for rule, proof in zip(rules, proofs, strict=True):
+            yield rule, proof.result()
+
+
+def _prove_in(folder: Path, policy: Path | None) -> Proof:
+    """The proof of the rule in a folder, on a database of its own."""
+    book, rules = load_law(policy)
+    rule = next((one for one in rules.values() if one.folder == folder), None) or load_rule(folder)
+    with tempfile.TemporaryDirectory() as place:
+        stage = DuckStage(Path(place))
+        try:
+            return prove(rule, book, stage)
+        finally:
+            stage.close()
 
 
 def _unsound(error: AuditsError) -> Failure:

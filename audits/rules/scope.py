@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
     ColumnClause,
     ColumnElement,
     Date,
@@ -20,18 +19,14 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
-    cast,
     column,
     exists,
-    false,
     func,
     literal,
-    null,
     or_,
     select,
     true,
     union_all,
-    values,
 )
 from sqlalchemy.types import Boolean, Float, TypeEngine
 
@@ -39,14 +34,16 @@ from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
 from audits.quality.quarantine import is_impossible
 from audits.rules.base import Found, RuleSpec
+from audits.rules.intermediate import Intermediates
+from audits.rules.literal_table import table_of
 from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
+from audits.rules.usage_evidence import usage_of
 from audits.warehouse.dialects import midnight, utc_day
-from audits.warehouse.tables import Instant, account_tiers, territories, usage_buckets, usage_events
+from audits.warehouse.dimensions import territories_in_force, tiers_in_force
+from audits.warehouse.tables import usage_events
+from audits.warehouse.validity import holds
 
 _FOREVER = date(9999, 12, 31)
-
-LONG = 50
-"""Most rows of a table of our own that are written as SELECTs: of more it takes longer than compiling VALUES does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +59,22 @@ class Scope:
     book: Book
     limits: tuple[LimitRow, ...]
     unrecorded: frozenset[str] = field(default_factory=frozenset)  # contract tables that are absent or empty
+    intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
     @property
     def baseline_from(self) -> date:
         """First day of the rule's baseline; the period's own first day where it has none."""
         return self.period.first_day - timedelta(days=self.spec.baseline_days)
 
-    def limit_rows(self) -> Subquery:
+    def computed_once(self, name: str, rows: Callable[[], Select[Any]]) -> FromClause:
+        """What ``rows`` selects, for several statements of the rule to read: computed once in an evaluation."""
+        return self.intermediates.table(name, rows) if self.intermediates else rows().subquery(name)
+
+    def limit_rows(self) -> FromClause:
         """``tier``, ``from_day``, ``to_day`` (exclusive) and one ``limit_<parameter>`` column a parameter."""
+        return self.computed_once("limits", self._limits)
+
+    def _limits(self) -> Select[Any]:
         types = {name: _sql_type(parameter.type) for name, parameter in self.spec.parameters.items()}
         columns: list[ColumnClause[Any]] = [column("tier", String), column("from_day", Date), column("to_day", Date)]
         columns += [column(f"limit_{name}", kind) for name, kind in types.items()]
@@ -82,7 +87,7 @@ class Scope:
             )
             for row in self.limits
         ]
-        return table_of(columns, rows, "limits")
+        return select(table_of(columns, rows, "limits"))
 
     def usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
         """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
@@ -144,17 +149,10 @@ class Scope:
         """``country``, ``status``, ``valid_from``, ``valid_to`` (exclusive, never NULL).
 
         From the warehouse where it has them, else from the policy book; either way evidence can join it. A country has
-        one status at a time: where rows overlap, one ends where the next begins, and of two that begin together the
-        one that does not support holds.
+        one status at a time.
         """
-        t = territories.c
-        forever = literal(utc_midnight(_FOREVER), Instant)
         if "territories" not in self.unrecorded:
-            after = func.lead(t.valid_from).over(
-                partition_by=t.country, order_by=(t.valid_from, case((t.status == "supported", 0), else_=1), t.status)
-            )
-            ends = func.least(func.coalesce(t.valid_to, forever), func.coalesce(after, forever)).label("valid_to")
-            return select(t.country, t.status, t.valid_from, ends).subquery("territory")
+            return territories_in_force()
         columns: list[ColumnClause[Any]] = [
             column("country", String), column("status", String), column("from_day", Date), column("to_day", Date)
         ]  # fmt: skip
@@ -210,11 +208,14 @@ class Scope:
         ]
         return table_of(columns, rows, f"limit_of_{rule_id.lower()}")
 
-    def events_of(self, accounts: Iterable[str], *more: ColumnElement[bool], since: date | None = None) -> Select[Any]:
+    def events_of(
+        self, accounts: Iterable[str] | None, *more: ColumnElement[bool], since: date | None = None
+    ) -> Select[Any]:
         """Evidence: the period's requests of some accounts, in order of time, straight from the contract's table.
 
-        As in the rollups, impossible rows are left out and a request that was delivered again is there once. ``since``
-        is an earlier first day, for a finding that reaches back before the period.
+        None is any account, for what is found of a key. As in the rollups, impossible rows are left out and a request
+        that was delivered again is there once. ``since`` is an earlier first day, for a finding that reaches back
+        before the period.
         """
         e = usage_events.c
         begins = utc_midnight(since) if since else self.period.start
@@ -223,48 +224,24 @@ class Scope:
                 e.event_id, e.event_ts, e.account_id, e.api_key_hash, e.operation, e.model_requested, e.model_served,
                 e.input_tokens, e.output_tokens, e.status_code,
             )
-            .where(e.account_id.in_(sorted(accounts)))
+            .where(true() if accounts is None else e.account_id.in_(sorted(accounts)))
             .where(e.event_ts >= literal(begins), e.event_ts < literal(self.period.end))
             .where(~is_impossible(usage_events), *more)
             .distinct()
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
 
-    def usage_of(self, accounts: Iterable[str] | Select[Any], *more: ColumnElement[bool]) -> Select[Any]:
+    def usage_of(
+        self, accounts: Iterable[str] | Select[Any], *more: ColumnElement[bool], since: date | None = None
+    ) -> Select[Any]:
         """Evidence for rules that buckets suffice for: the requests of some accounts and, beside them, their buckets.
 
-        ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; it is
-        left out where single requests of its account and day are there. ``accounts`` may be a select of ids.
+        ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; where
+        single requests of its account and day are there, a row tells what the source's buckets count beyond them.
+        ``n_ok`` of a request is 1 where it succeeded. ``accounts`` may be a select of ids; ``since`` is an earlier
+        first day.
         """
-        held = accounts if isinstance(accounts, Select) else sorted(accounts)
-        e, known = usage_events.c, usage_events.alias("known").c
-        requests = select(
-            e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
-            e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"), e.input_tokens,
-            e.output_tokens, e.cost_usd,
-        ).where(
-            e.account_id.in_(held), self.in_period(e.event_ts), ~is_impossible(usage_events), *more
-        ).distinct()  # fmt: skip
-        same_day = utc_day(known.event_ts) == utc_day(usage_buckets.c.bucket_start)
-        single = exists(
-            select(known.event_id).where(
-                known.account_id == usage_buckets.c.account_id, self.in_period(known.event_ts), same_day
-            )
-        )
-        b = (
-            select(usage_buckets)
-            .where(usage_buckets.c.account_id.in_(held), self.in_period(usage_buckets.c.bucket_start))
-            .where(~is_impossible(usage_buckets), ~single)
-            .with_only_columns(*[c for c in usage_buckets.c if c.name != "ingested_ts"])
-            .distinct()
-            .subquery("bucket")
-        ).c
-        buckets = select(
-            b.source_system, b.bucket_start, cast(null(), String), b.account_id, b.api_key_hash, b.model, b.n_requests,
-            b.input_tokens, b.output_tokens, b.cost_usd,
-        )  # fmt: skip
-        rows = union_all(requests, buckets).subquery("usage")
-        return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
+        return usage_of(accounts, utc_midnight(since) if since else self.period.start, self.period.end, more)
 
     def parties(self, rollup: FromClause) -> Select[Any]:
         """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.
@@ -290,9 +267,12 @@ class Scope:
         """Evidence: whether the account was in the finding's tier at an instant; a group's members may be in any."""
         if found.subject_type == "group":
             return true()
-        t = account_tiers.c
-        held = and_(t.valid_from <= at, or_(t.valid_to.is_(None), at < t.valid_to))
-        return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, held))
+        t = self.tiers(found.account_ids).c
+        return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, holds(t, at)))
+
+    def tiers(self, of: Iterable[str]) -> Subquery:
+        """Evidence: ``account_id``, ``tier``, ``valid_from`` and ``valid_to`` of some accounts' tiers in force."""
+        return tiers_in_force([tier.id for tier in self.book.tiers], of)
 
     def under_limits(self, found: Found, at: ColumnElement[Any] = usage_events.c.event_ts) -> ColumnElement[bool]:
         """Evidence: whether the very limits that a finding names were in force at an instant."""
@@ -309,22 +289,6 @@ class Scope:
     def in_period(self, instant: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether an instant lies in the period."""
         return and_(instant >= literal(self.period.start), instant < literal(self.period.end))
-
-
-def table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name: str) -> Subquery:
-    """Rows of our own as a relation; none at all is a relation too, though SQL has no empty VALUES."""
-    if not rows:
-        return select(*(cast(null(), c.type).label(c.name) for c in columns)).where(false()).subquery(name)
-    if len(rows) <= LONG:
-        # SELECTs and no VALUES: a statement with VALUES in it is never cached, and compiled anew each time it is asked.
-        selects = [
-            select(*(cast(literal(value, c.type), c.type).label(c.name) for c, value in zip(columns, row, strict=True)))
-            for row in rows
-        ]
-        return (union_all(*selects) if len(selects) > 1 else selects[0]).subquery(name)
-    v = values(*columns, name=f"{name}_values").data(rows).c
-    # The casts give the literals their types on engines that take a bare VALUES for text.
-    return select(*(cast(c, c.type).label(c.name) for c in v)).subquery(name)
 
 
 def _sql_type(kind: str) -> TypeEngine[Any]:

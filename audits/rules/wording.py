@@ -6,7 +6,7 @@ import re
 import string
 from typing import Any
 
-from audits.rules.base import MEMBER, Found, Parameter, Rule
+from audits.rules.base import Found, Parameter, Rule
 
 
 class _Words(string.Formatter):
@@ -28,25 +28,38 @@ class _Words(string.Formatter):
 def summary_of(rule: Rule, found: Found) -> str:
     """The rule's sentence with this finding's figures."""
     sentence = rule.spec.summaries.get(found.discriminator, rule.spec.summary)
-    said = _Words().format(sentence, observed=found.observed, limits=found.limits).strip()
+    said = _Words().format(told(sentence, found), observed=found.observed, limits=found.limits).strip()
     if found.agreeing:
         said += f" Raised to critical, because other signals on the same {found.subject_type} agree: "
         said += f"{'; '.join(found.agreeing)}."
     if found.explained:
-        said += f" Held at {found.severity}, because {found.explained}."
+        said += f" Lowered to {found.severity}, because {found.explained}."
     return said
+
+
+def told(sentence: str, found: Found) -> str:
+    """A rule's sentence without its parts in [[double brackets]] of whose figures the finding has none."""
+
+    def kept(part: re.Match[str]) -> str:
+        figures = re.findall(r"\{(observed|limits)\[(\w+)\]", part[1])
+        parts = {"observed": found.observed, "limits": found.limits}
+        return part[1] if all(parts[which].get(name) is not None for which, name in figures) else ""
+
+    return re.sub(r"\s+", " ", re.sub(r"\[\[(.*?)\]\]", kept, sentence, flags=re.DOTALL))
 
 
 def pattern_of(rule: Rule) -> str:
     """The rule's sentences with their figures named instead of filled in."""
     sentences = " ".join(one.strip() for one in (rule.spec.summary, *rule.spec.summaries.values()))
+    sentences = sentences.replace("[[", "").replace("]]", "")
     return re.sub(r"\{\w+\[(\w+)\][^}]*\}", lambda match: f"[{match[1].replace('_', ' ')}]", sentences)
 
 
 def needs_of(rule: Rule) -> str:
-    """What must be recorded for the rule to be judged."""
+    """What must be recorded for the rule to be evaluated."""
     needs = rule.spec.needs
     parts = ["single requests" if needs.grain == "event" else "requests or buckets"] if needs.usage else []
+    parts += ["number of requests"] if needs.counts else []
     parts += ["linked groups"] if needs.groups else []
     parts += [f"table {name}" for name in needs.tables] + list(needs.columns)
     if rule.spec.baseline_days:
@@ -54,20 +67,14 @@ def needs_of(rule: Rule) -> str:
     return ", ".join(parts) or "nothing beyond the accounts"
 
 
-_EXPLAINED = {
-    "open": "of a group that one network or payer holds in the open",
-    "organisation": "of a group with one organisation's mail",
-    "loose": "of a group of which few share a card, a device or a key",
-}
-
-
 def explained_of(rule: Rule) -> str:
-    """The most that the rule says of a group whose link something harmless would explain, or nothing."""
-    said = [f"{_EXPLAINED[reason]} at most {most}" for reason, most in rule.spec.explained.items()]
-    if said and {"account", "group"} <= {*rule.spec.units}:
-        said.append(f"of an account that does what such a group was found for at most {MEMBER}")
-    whole = "; ".join(said)
-    return f"{whole[:1].upper()}{whole[1:]}"
+    """How far an explained link lowers a group's finding, or nothing."""
+    if not (least := rule.spec.explained):
+        return ""
+    return (
+        f"By one step, to no less than {least}, for a group with one payer, network or organisation in common whose "
+        f"members behave like different people"
+    )
 
 
 def calibration_of(parameter: Parameter) -> str:

@@ -8,16 +8,18 @@ looked at are not quiet.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from audits.ledger.models import CellGroup, Decision, FindingCustomer, FindingRow, RuleVersion, Run
-from audits.ledger.read import SEVERITY_RANK, book_of, decisions_about, exception_for, finding_status
+from audits.ledger.coverage import NO_ANSWER, names_customer, unevaluated_customers
+from audits.ledger.models import AuditedCustomer, CellGroup, Decision, FindingCustomer, FindingRow, RuleVersion, Run
+from audits.ledger.read import SEVERITY_RANK, book_of, decisions_about, exception_for, finding_status, words_for
+from audits.ledger.seal import require_findings, require_intact
 from audits.periods import Period
 from audits.policy import PolicyException
 from audits.standing.model import Change, Reason, Standing
@@ -25,6 +27,8 @@ from audits.standing.people import Person, find
 from audits.standing.states import DECIDED_AWAY, STATES, State, effect_of
 
 _DAY = timedelta(days=1)
+_SUBJECTS = FindingCustomer.__tablename__
+_OF_THE_DAY = (CellGroup.__tablename__, AuditedCustomer.__tablename__, RuleVersion.__tablename__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,21 @@ def standing_of(session: Session, customer_or_account_id: str, at: date) -> Stan
 
     None where no audit of a period that had begun by then knows the customer.
     """
+    for run in session.scalars(select(Run).where(Run.first_day <= at)):
+        require_intact(session, run, ())  # also those replaced since: a changed one might pass for the newest
     audits = _audits(session, at)
     if not audits:
         return None
     tiers = sorted({tier for audit in audits for tier in audit.tiers})
     person = find(session, customer_or_account_id, [audit.run_id for audit in audits], tiers)
+    _require_intact(session, person, audits, at)
     if person is None:
         return None
     covering = [audit for audit in audits if {(audit.run_id, tier) for tier in audit.tiers} & set(person.audited)]
     weights = _weights(session, person, audits, covering)
-    history = _history(weights, min(audit.first_day for audit in covering), at)
+    unanswered = _unanswered(session, person, covering)
+    history = _history(weights, covering, unanswered, at)
+    state = history[-1].state
     now = [weight for weight in weights if weight.leads_to != "good" and weight.weighs_on(at)]
     now.sort(key=lambda w: (-SEVERITY_RANK[w.row.severity], w.since, w.row.rule_id, w.row.finding_id))
     newest = covering[0].run_id
@@ -90,14 +99,32 @@ def standing_of(session: Session, customer_or_account_id: str, at: date) -> Stan
         name=person.name,
         account_manager=person.account_manager,
         tiers=tuple(tier for run_id, tier in person.audited if run_id == newest),
-        state=history[-1].state,
+        state=state,
         since=history[-1].since,
         as_of=at,
         audited_to=max(audit.end_day for audit in covering) - _DAY,
         reasons=_reasons(session, now, at),
         history=history,
-        would_change=_would_change(now),
+        would_change=_would_change(now, state),
+        not_evaluated=_why_unanswered(session, person, _on(covering, at)) if state == "not_evaluated" else (),
     )
+
+
+def _require_intact(session: Session, person: Person | None, audits: Sequence[_Audit], at: date) -> None:
+    """Nobody is told of a standing that a changed ledger gives.
+
+    Of every audit the customer's findings are checked, and that none is missing; whole tables only of those that hold
+    on the day, since all of them would keep an account manager waiting.
+    """
+    whom = person.customer_id if person else ""
+    query = select(FindingCustomer.run_id, FindingCustomer.finding_id).where(FindingCustomer.customer_id == whom)
+    named: dict[int, list[str]] = {}
+    for row in session.execute(query):
+        named.setdefault(row.run_id, []).append(row.finding_id)
+    of_the_day = {audit.run_id for audit in _on(audits, at)}
+    for audit in audits:
+        parts = (_SUBJECTS, *_OF_THE_DAY) if audit.run_id in of_the_day else (_SUBJECTS,)
+        require_findings(session, audit.run_id, named.get(audit.run_id, []), parts)
 
 
 def _audits(session: Session, at: date) -> list[_Audit]:
@@ -156,13 +183,12 @@ def _weights(session: Session, person: Person, audits: Sequence[_Audit], coverin
 
 def _doubts(session: Session, person: Person, covering: Iterable[_Audit], rules: set[str]) -> set[tuple[int, str]]:
     """(run, rule) in which the customer could not be judged: such days are not quiet, only unseen."""
-    written = cast(CellGroup.customers, Text).contains(json.dumps(person.customer_id), autoescape=True)
     groups = session.scalars(
         select(CellGroup).where(
             CellGroup.run_id.in_([audit.run_id for audit in covering]),
             CellGroup.rule_id.in_(rules),
-            CellGroup.verdict.in_(["indeterminate", "errored"]),
-            written,
+            CellGroup.verdict.in_(NO_ANSWER),
+            names_customer(person.customer_id),
         )
     )
     return {(group.run_id, group.rule_id) for group in groups if person.customer_id in group.customers}
@@ -177,12 +203,57 @@ def _quiet_from(end: date, days: int, judged: Iterable[_Audit]) -> date | None:
     return goal if reached >= goal else None
 
 
-def _history(weights: Sequence[_Weight], first: date, at: date) -> tuple[Change, ...]:
+def _unanswered(session: Session, person: Person, covering: Iterable[_Audit]) -> set[int]:
+    """The runs that have no answer about the customer's usage, under any of its tiers."""
+    audited = set(person.audited)
+    return {
+        audit.run_id
+        for audit in covering
+        if all(
+            unevaluated_customers(session, audit.run_id, tier, person.customer_id)
+            for tier in audit.tiers
+            if (audit.run_id, tier) in audited
+        )
+    }
+
+
+def _without_findings(covering: Sequence[_Audit], unanswered: set[int], day: date) -> State:
+    """The state on a day on which no finding weighs: that of the audits of the day, or of the last one before it."""
+    return "not_evaluated" if all(audit.run_id in unanswered for audit in _on(covering, day)) else "good"
+
+
+def _on(covering: Sequence[_Audit], day: date) -> list[_Audit]:
+    """The audits of a day, or the last ones before it."""
+    begun = [audit for audit in covering if audit.first_day <= day]
+    last = max(audit.end_day for audit in begun)
+    return [audit for audit in begun if day < audit.end_day] or [audit for audit in begun if audit.end_day == last]
+
+
+def _why_unanswered(session: Session, person: Person, audits: Iterable[_Audit]) -> tuple[str, ...]:
+    """Why rules could not be evaluated for the customer, the reason of most rules first."""
+    groups = session.scalars(
+        select(CellGroup).where(
+            CellGroup.run_id.in_([audit.run_id for audit in audits]),
+            CellGroup.verdict.in_(NO_ANSWER),
+            names_customer(person.customer_id),
+        )
+    )
+    reasons = Counter(group.reason for group in groups if person.customer_id in group.customers)
+    return tuple(sorted(reasons, key=lambda reason: (-reasons[reason], reason)))
+
+
+def _history(
+    weights: Sequence[_Weight], covering: Sequence[_Audit], unanswered: set[int], at: date
+) -> tuple[Change, ...]:
     """Every change of the state from the first audited day to ``at``."""
+    first = min(audit.first_day for audit in covering)
     edges = {first, *(day for weight in weights for day in weight.edges())}
+    edges |= {day for audit in covering if unanswered for day in (audit.first_day, audit.end_day)}
     changes: list[Change] = []
     for day in sorted(day for day in edges if first <= day <= at):
-        state: State = max((w.leads_to for w in weights if w.weighs_on(day)), key=STATES.index, default="good")
+        state = max((w.leads_to for w in weights if w.weighs_on(day)), key=STATES.index, default=STATES[0])
+        if state == "good":
+            state = _without_findings(covering, unanswered, day)
         if not changes or changes[-1].state != state:
             changes.append(Change(day, state))
     return tuple(changes)
@@ -193,7 +264,7 @@ def _reasons(session: Session, weights: Iterable[_Weight], at: date) -> tuple[Re
     for weight in weights:
         row = weight.row
         version = session.get(RuleVersion, (row.rule_id, row.rule_version))
-        words = version.content if version else {}
+        words = words_for(version.content if version else {}, row.kind)
         reasons.append(
             Reason(
                 finding_id=row.finding_id,
@@ -212,7 +283,9 @@ def _reasons(session: Session, weights: Iterable[_Weight], at: date) -> tuple[Re
     return tuple(reasons)
 
 
-def _would_change(weights: Sequence[_Weight]) -> str:
+def _would_change(weights: Sequence[_Weight], state: State) -> str:
+    if state == "not_evaluated":
+        return "An audit in which the customer's usage can be evaluated."
     if not weights:
         return ""
     days = max(weight.quiet_days for weight in weights)

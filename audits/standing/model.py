@@ -49,6 +49,7 @@ class Standing:
     reasons: tuple[Reason, ...]
     history: tuple[Change, ...]  # oldest first
     would_change: str  # what would bring the customer back to good standing, in words
+    not_evaluated: tuple[str, ...] = ()  # why nothing was evaluated where the state says so, the widest reason first
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``audits standing --format json``."""
@@ -75,6 +76,7 @@ class Standing:
                 }
                 for one in self.reasons
             ],
+            "not_evaluated": list(self.not_evaluated),
             "history": [{"since": one.since.isoformat(), "state": one.state} for one in self.history],
             "would_change": self.would_change,
         }

@@ -1,4 +1,4 @@
-"""Whom a search means: a customer's id, an account's id or a customer's name."""
+"""Find a customer by its id, by the id of one of its accounts, or by its name or a part of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
+from audits.ledger.foreign import kept_id
 from audits.ledger.models import AuditedCustomer
 
 _AT_ONCE = 200  # runs in one query: a ledger of many years is asked in pieces
@@ -27,7 +28,7 @@ class Person:
 
 def find(session: Session, who: str, run_ids: Sequence[int], tiers: Sequence[str]) -> Person | None:
     """The customer that ``who`` names in these runs (newest first), or None."""
-    customer_id = _customer(session, who, run_ids)
+    customer_id = _customer(session, kept_id(who), run_ids)
     if customer_id is None:
         return None
     found: list[AuditedCustomer] = []
@@ -39,6 +40,8 @@ def find(session: Session, who: str, run_ids: Sequence[int], tiers: Sequence[str
                 AuditedCustomer.customer_id == customer_id,
             )
         )
+    if not found:
+        return None
     place = {run_id: number for number, run_id in enumerate(run_ids)}
     found.sort(key=lambda row: (place[row.run_id], row.tier))
     newest = found[0]
@@ -52,14 +55,18 @@ def _customer(session: Session, who: str, run_ids: Sequence[int]) -> str | None:
     written = cast(a.accounts, Text).contains(json.dumps(who), autoescape=True)
     if held := [row for row in _where(session, run_ids, written) if who in row.accounts]:
         return held[0].customer_id
-    named = {row.customer_id for row in _where(session, run_ids, func.lower(a.name) == who.lower())}
-    if len(named) > 1:
-        raise AuditsError(
-            f"{len(named)} customers have this name.",
-            where=f"customer {who!r}",
-            fix=f"Give the id of one: {', '.join(sorted(named)[:8])}.",
-        )
-    return next(iter(named), None)
+    for matches in (func.lower(a.name) == who.lower(), func.lower(a.name).contains(who.lower(), autoescape=True)):
+        named = {row.customer_id: row.name for row in _where(session, run_ids, matches)}
+        if len(named) > 1:
+            shown = [f"{customer_id} ({named[customer_id]})" for customer_id in sorted(named)[:8]]
+            raise AuditsError(
+                f"{len(named)} customers have this in their name.",
+                where=f"customer {who!r}",
+                fix=f"Give the id of one: {', '.join(shown)}{', ...' if len(named) > len(shown) else ''}.",
+            )
+        if named:
+            return next(iter(named))
+    return None
 
 
 def _where(session: Session, run_ids: Sequence[int], condition: ColumnElement[bool]) -> list[AuditedCustomer]:

@@ -9,9 +9,9 @@ from typing import Literal
 from audits.errors import AuditsError
 from audits.policy import Book, StandingRule
 
-State = Literal["good", "watch", "restricted", "suspended-recommended"]
+State = Literal["good", "watch", "restricted", "suspended-recommended", "not_evaluated"]
 STATES: tuple[State, ...] = ("good", "watch", "restricted", "suspended-recommended")
-"""Mildest first."""
+"""What findings lead to, mildest first; `not_evaluated` is what no finding leads to and no audit could answer."""
 
 DEFAULT: Mapping[str, StandingRule] = {
     "low": StandingRule("good", 14),

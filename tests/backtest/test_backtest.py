@@ -55,7 +55,7 @@ def test_a_lower_limit_finds_those_above_it_and_nobody_at_it(world: Settings) ->
     assert (result.concerned.customers, result.concerned.newly) == (16, 3)
     [change] = [one for one in result.changes if one.subject_id == "b-3"]
     assert change.customers == (("c-b-3", "Customer c-b-3"),)
-    assert change.summary.startswith("At most 30 successful requests on a day (limit 20)")
+    assert change.summary.startswith("Peak: 30 successful requests in one day (limit 20)")
     assert (change.severity_before, change.severity_after, change.periods) == ("", "medium", ("2026-10",))
 
 
@@ -88,7 +88,7 @@ def test_a_higher_limit_loses_them_again(world: Settings, book: Path) -> None:
     result = trial(stricter, "R01", "build.requests_a_day=25")
     assert subjects(result, "lost") == ["b-2"]
     assert counts(result) == {"build": Counts(3, 2, lost=1)}
-    assert result.of("lost")[0].summary.startswith("At most 20 successful requests on a day (limit 15)")
+    assert result.of("lost")[0].summary.startswith("Peak: 20 successful requests in one day (limit 15)")
 
 
 def test_another_severity_is_neither_gained_nor_lost(world: Settings) -> None:

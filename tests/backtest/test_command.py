@@ -27,7 +27,7 @@ def typed(environment: dict[str, str], *words: str | Path, code: int = 0) -> str
 def test_table_names_who_and_how_many(environment: dict[str, str]) -> None:
     said = typed(environment, *LOWER, *OCTOBER)
     assert "R01 build requests_a_day 5,000 -> 20 from 2020-01-01" in said
-    for words in ("Would gain", "Customer c-b-3 build, 2026-10", "R01: At most 30 successful requests", "0 → 2"):
+    for words in ("Would gain", "Customer c-b-3 build, 2026-10", "R01: Peak: 30 successful requests", "0 → 2"):
         assert words in said
     assert "0 % → 20 %" in said  # two of ten Build customers
     assert "Would lose" not in said
@@ -70,7 +70,7 @@ def test_a_book_against_the_one_in_force(environment: dict[str, str], tmp_path: 
         (("--rule", "R01", *OCTOBER), "Nothing is proposed: R01 is in force", "requests_a_day, output_tokens_a_week"),
         (
             ("--rule", "R01", "--set", "request_a_day=4", *OCTOBER),
-            "R01 has no parameter 'request_a_day'.",
+            "There is no parameter of R01 named 'request_a_day'.",
             "Did you mean requests_a_day?",
         ),
         (("--rule", "R01", "--set", "biuld.requests_a_day=4", *OCTOBER), "There is no tier 'biuld'.", "build?"),
@@ -119,3 +119,13 @@ def test_the_same_book_proposes_nothing(environment: dict[str, str], tmp_path: P
 def test_without_a_warehouse(environment: dict[str, str]) -> None:
     with pytest.raises(AuditsError, match="No warehouse is configured"):
         typed(environment | {"AUDITS_WAREHOUSE_URL": ""}, *LOWER, *OCTOBER)
+
+
+def test_where_nothing_is_recorded_it_does_not_say_that_nobody_would_notice(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The world has no sign-ins, so that R24 can judge nobody."""
+    typed(environment, "--rule", "R24", "--set", "failures_a_day=1", *OCTOBER, "--out", tmp_path / "b")
+    page = (tmp_path / "b" / "backtest.html").read_text()
+    assert "Nothing could be judged" in page
+    assert "Nobody would notice" not in page

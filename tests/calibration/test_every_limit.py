@@ -43,7 +43,7 @@ def test_a_limit_that_is_measured_has_a_value_in_the_rules_own_cases(folder: Pat
             continue
         with scene(rule, case, stage, load_book()) as played:
             for limit in sorted(silent):
-                found = measure(played.connection, played.scope, played.population, rule, limit)
+                found = measure(played.connection, played.scope, played.facts, rule, limit)
                 assert not found.error
                 if any(value and math.isfinite(value) for value in found.values.values()):
                     silent.remove(limit)

@@ -34,6 +34,15 @@ def test_a_class_works_from_one_network_and_shares_nothing_else(url):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("nets", "ip_type", "venues"),
+    [(1, "corporate", 1), (2, "residential", 1), (3, None, 1), (4, "corporate", 0), (2, "hosting", 0)],
+)
+def test_several_events_have_a_venue_each(url, nets, ip_type, venues):
+    (summary,) = linked(url, strangers(), *students(24, nets=nets, ip_type=ip_type)).summaries
+    assert summary["venues"] == venues
+
+
 @pytest.mark.parametrize("ip_type", ["hosting", "vpn", "tor"])
 def test_a_rented_network_is_no_roof(url, ip_type):
     assert shares(linked(url, strangers(), *students(20, ip_type=ip_type)))["one_network"] == 0

@@ -191,7 +191,7 @@ def test_what_can_decide_about_a_period(name: str, old: str, new: str, same: boo
 
 def test_settings_standing_and_quality(book: Book) -> None:
     settings = book.settings(OCTOBER[0])
-    assert (settings.grace_days, settings.evaluable_share, settings.baseline_days) == (3, 0.8, 28)
+    assert (settings.grace_days, settings.baseline_days) == (3, 28)
     assert settings.packs == ("house",)
     assert settings.standing["critical"].standing == "suspended-recommended"
     assert settings.standing["medium"].quiet_days == 14

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from audits.policy import PolicyError, load_book
+from audits.policy.kinds import misfit
 from tests.policy.books import HERE, PARAMETERS, edit, small_book
 
 CASES = sorted(path.name for path in (HERE / "golden").iterdir())
@@ -32,6 +33,14 @@ def test_wording(case: str, tmp_path: Path) -> None:
     if os.environ.get("AUDITS_UPDATE_GOLDEN"):
         expected.write_text(said, "utf-8")
     assert said == expected.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [(0.5, ""), (0.7, ""), (0.9, ""), (0.85, "lies between two tenths"), (0.4, "is below 0.5"), (1, "is above 0.9")],
+)
+def test_scores_that_requests_are_counted_by_are_whole_tenths(value: float, wrong: str) -> None:
+    assert misfit(value, "tenth") == wrong
 
 
 def test_the_small_book_itself_is_valid(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_quality_has_every_limit_and_only_degrading_ones_name_rules() -> None:
     quality = load_book().quality(DAY)
     assert quality.keys() == QUALITY_CHECKS.keys()
     for name, limit in quality.items():
-        assert bool(limit.indeterminate) == (limit.severity == "degrade"), name
+        assert bool(limit.not_evaluated) == (limit.severity == "degrade"), name
 
 
 def test_every_reason_is_a_sentence() -> None:

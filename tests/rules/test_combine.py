@@ -115,60 +115,49 @@ def test_the_summary_says_what_agreed():
     )
 
 
-CLASS: Explained = {"g1": {"open": "one network has them", "loose": "they share no card"}}
-LOOSE: Explained = {"g1": {"loose": "they share no card"}}
+CLASS: Explained = {"g1": "one network has them, and they differ"}
 
 
-def lowered(*evaluations: Evaluation, links: Explained) -> list[str]:
-    published = {one.rule.id for one in evaluations}
+def lowered(*evaluations: Evaluation, links: Explained = CLASS, held: tuple[str, ...] = ()) -> list[str]:
+    published = {one.rule.id for one in evaluations} - set(held)
     return [one.severity for made in combine(evaluations, SHIPPED, published, links) for one in made.found]
 
 
-def test_what_one_network_or_payer_explains_is_low_and_confirms_nothing():
-    assert lowered(says("R04", found()), says("R05", found()), links=CLASS) == ["low", "low"]
-    assert lowered(says("R10", found()), says("R12", found()), links=CLASS) == ["low", "low"]
-    assert lowered(says("R19", found()), links=CLASS) == ["low"]
+def test_an_explained_link_lowers_by_one_step_and_what_is_lowered_confirms_nothing():
+    assert lowered(says("R04", found()), says("R05", found())) == ["medium", "medium"]
+    assert lowered(says("R10", found()), says("R12", found())) == ["medium", "medium"]
+    assert lowered(says("R02", found(severity="medium")), says("R06", found(severity="medium"))) == ["low", "low"]
+    assert lowered(says("R22", found()), says("R22", found(severity="medium"))) == ["medium", "medium"]
 
 
-def test_what_is_asked_for_is_medium_although_one_network_explains_the_link():
-    assert lowered(says("R07", found()), says("R22", found()), says("R05", found()), links=CLASS) == [
-        "medium", "medium", "low",
-    ]  # fmt: skip
+def test_what_is_high_in_the_table_is_never_below_medium_and_three_free_accounts_stay_medium():
+    assert lowered(says("R04", found(severity="medium")), says("R19", found(severity="medium"))) == ["medium", "medium"]
 
 
-def test_an_account_does_what_its_class_is_set():
-    alone = found("account", "a1"), found("account", "a9", account_ids=("a9",)), found("account", "a2", "low")
-    assert lowered(says("R07", found(), *alone), links=CLASS) == ["medium", "medium", "high", "low"]
-    made = combine([says("R07", found(), *alone)], SHIPPED, {"R07"}, CLASS)[0].found
-    assert made[1].explained == "its linked group g1 does the same: one network has them"
-    assert made[3].explained == ""
+def test_extraction_content_and_hand_overs_show_one_operator_so_that_nothing_is_lowered():
+    operated = found(one_operator=True)
+    assert lowered(says("R10", operated)) == ["high"]
+    assert lowered(says("R04", found()), says("R28", found(severity="medium", one_operator=True))) == ["high", "medium"]
+    assert lowered(says("R04", found()), says("R07", operated)) == ["critical", "critical"]
 
 
-def test_an_account_answers_for_what_only_it_does_in_a_class():
-    mine = found("account", "a1")
-    assert lowered(says("R07", mine), says("R04", found()), links=CLASS) == ["high", "low"]
+def test_one_operator_of_another_group_of_an_account_or_in_shadow_says_nothing():
+    other = says("R07", found(subject="g2", one_operator=True))
+    assert lowered(says("R04", found()), other) == ["medium", "high"]
+    assert lowered(says("R04", found()), says("R07", found("account", "g1", one_operator=True))) == ["medium", "high"]
+    assert lowered(says("R04", found()), says("R07", found(one_operator=True)), held=("R07",)) == ["medium", "high"]
 
 
-def test_one_organisation_s_mail_explains_less_than_one_roof():
-    one: Explained = {"g1": {"organisation": "they have one mail"}}
-    assert lowered(says("R04", found()), says("R05", found()), links=one) == ["medium", "medium"]
-    assert lowered(says("R13", found(severity="medium")), says("R08", found()), links=one) == ["medium", "high"]
-    both: Explained = {"g1": {**CLASS["g1"], **one["g1"]}}
-    assert lowered(says("R04", found()), links=both) == ["low"]
-
-
-def test_a_timetable_explains_shared_limits_and_no_volume():
-    assert lowered(says("R10", found()), says("R04", found()), links=LOOSE) == ["medium", "high"]
-    three = says("R04", found()), says("R05", found()), says("R10", found())
-    assert lowered(*three, links=LOOSE) == ["critical", "critical", "medium"]
+def test_an_account_answers_for_itself_in_an_explained_group():
+    assert lowered(says("R22", found(), found("account", "a1"))) == ["medium", "high"]
 
 
 def test_what_a_rule_sees_without_the_link_is_not_explained_by_it():
-    assert lowered(says("R08", found()), says("R24", found()), links=CLASS) == ["critical", "critical"]
+    assert lowered(says("R08", found()), says("R24", found())) == ["critical", "critical"]
 
 
 def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():
-    assert lowered(says("R04", found(subject="g2")), says("R02", found("account", "g1", "medium")), links=CLASS) == [
+    assert lowered(says("R04", found(subject="g2")), says("R02", found("account", "g1", "medium"))) == [
         "high",
         "medium",
     ]
@@ -177,9 +166,9 @@ def test_another_group_an_account_and_a_lower_finding_stay_as_they_are():
 
 
 def test_the_summary_says_what_lowered_it():
-    rule = of_signal("X01", "volume", summary="Much was used.", explained={"open": "medium"})
+    rule = of_signal("X01", "volume", summary="Much was used.", explained="medium")
     (one,) = combine([says(rule, found())], SHIPPED, {"X01"}, CLASS)[0].found
-    assert summary_of(rule, one) == "Much was used. Held at medium, because one network has them."
+    assert summary_of(rule, one) == ("Much was used. Lowered to medium, because one network has them, and they differ.")
 
 
 def test_the_shipped_book_names_signal_families_that_rules_have():

@@ -73,7 +73,17 @@ def test_rule_can_be_asked(
 
 def lowered(scope: Scope) -> Scope:
     """The scope with limits so low that the few rows above pass many of them."""
-    low = {"count": 1, "share": 0.01, "score": 0.5, "factor": 0.1, "days": 1, "hours": 1, "usd": 1, "percent": 1}
+    low = {
+        "count": 1,
+        "share": 0.01,
+        "score": 0.5,
+        "tenth": 0.5,
+        "factor": 0.1,
+        "days": 1,
+        "hours": 1,
+        "usd": 1,
+        "percent": 1,
+    }
     kinds = {name: parameter.type for name, parameter in scope.spec.parameters.items()}
     rows = (
         replace(row, values={name: low.get(kinds[name], value) for name, value in row.values.items()})

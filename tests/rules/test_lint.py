@@ -33,7 +33,8 @@ def whole(scope: Scope, **more: Any) -> Select[Any]:
     u = scope.usage(account_day).c
     columns = {
         "subject_id": u.account_id, "tier": u.tier, "observed_peak_requests_a_day": u.n_ok,
-        "observed_peak_output_tokens_a_week": u.output_tokens, "observed_days_over": u.n_ok,
+        "observed_peak_day": u.day, "observed_peak_output_tokens_a_week": u.output_tokens, "observed_week_ends": u.day,
+        "observed_days_over": u.n_ok,
         "limit_requests_a_day": u.limit_requests_a_day, "limit_output_tokens_a_week": u.limit_output_tokens_a_week,
     } | more  # fmt: skip
     return select(*(column.label(name) for name, column in columns.items() if column is not None))
@@ -72,8 +73,9 @@ def without_bounds(_scope: Scope) -> Select[Any]:
     return select(*(
         (d.n_ok if name.startswith(("observed", "limit")) else d.account_id).label(name)
         for name in (
-            "subject_id", "tier", "observed_peak_requests_a_day", "observed_peak_output_tokens_a_week",
-            "observed_days_over", "limit_requests_a_day", "limit_output_tokens_a_week",
+            "subject_id", "tier", "observed_peak_requests_a_day", "observed_peak_day",
+            "observed_peak_output_tokens_a_week", "observed_week_ends", "observed_days_over",
+            "limit_requests_a_day", "limit_output_tokens_a_week",
         )
     ))  # fmt: skip
 

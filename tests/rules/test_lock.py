@@ -72,6 +72,8 @@ def test_digest_sees_every_file_and_no_line_endings(tmp_path: Path) -> None:
         (folder / name).write_bytes((folder / name).read_bytes() + b"# more\n")
         assert content_digest(folder) != R01.digest
         shutil.copy(R01.folder / name, folder / name)
+    (folder / "part_of_it.py").write_text("DAYS = 7\n")
+    assert content_digest(folder) != R01.digest
 
 
 def test_one_rule_may_be_locked_alone(tmp_path: Path) -> None:

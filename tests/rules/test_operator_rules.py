@@ -23,6 +23,7 @@ from audits.rules.operator_sql import check_sql, portable
 from audits.rules.proof import prove
 from audits.rules.skeleton import new_rule
 from audits.settings import Settings
+from tests.rows import put
 
 SPEC: RuleSpec = read_spec(HERE / "r01_extraction_volume" / "rule.yaml").model_copy(update={"observed": {"n": "Count"}})
 GOOD = """SELECT account_id AS subject_id, tier, SUM(n_ok) AS observed_n
@@ -259,13 +260,11 @@ def test_own_rule_is_audited_and_reported_like_a_shipped_one(tmp_path: Path) -> 
     )
     shadow = limits.read_text()
     limits.write_text(shadow.replace("status: shadow", "status: active").replace("value: 1000", "value: 3"))
-    stage = DuckStage(tmp_path / "warehouse")
-    with stage.play(filled(read_cases(cases)[0])):
-        pass
-    stage.close()
+    file = tmp_path / "usage.duckdb"
+    put(f"duckdb:///{file}", filled(read_cases(cases)[0]))
 
     settings = Settings(
-        warehouse_url=f"duckdb:///{stage.source}",
+        warehouse_url=f"duckdb:///{file}",
         ledger_url=f"sqlite:///{tmp_path / 'ledger.sqlite'}",
         out=tmp_path / "out",
         policy=tmp_path / "book",
@@ -277,7 +276,7 @@ def test_own_rule_is_audited_and_reported_like_a_shipped_one(tmp_path: Path) -> 
         [finding] = findings_of(session, period="2026-10-05", tiers=())
     assert (finding["rule_id"], finding["subject_id"], finding["severity"]) == ("X01", "a1", "low")
     assert finding["summary"] == "At most 4 successful requests on a day (limit 3)."
-    with duckdb.connect(str(stage.source), read_only=True) as person:
+    with duckdb.connect(str(file), read_only=True) as person:
         assert len(person.execute(finding["evidence_sql"]).fetchall()) == 4
 
 

@@ -53,11 +53,7 @@ def test_a_kind_of_finding_may_have_its_own_sentence() -> None:
 
 def test_what_lowers_a_finding_is_said_by_the_rule() -> None:
     assert explained_of(rule("Found.")) == ""
-    assert explained_of(rule("Found.", explained={"open": "low", "loose": "medium"})) == (
-        "Of a group that one network or payer holds in the open at most low; "
-        "of a group of which few share a card, a device or a key at most medium"
-    )
-    assert explained_of(rule("Found.", explained={"open": "low"}, units=["account", "group"])) == (
-        "Of a group that one network or payer holds in the open at most low; "
-        "of an account that does what such a group was found for at most medium"
+    assert explained_of(rule("Found.", explained="medium")) == (
+        "By one step, to no less than medium, for a group with one payer, network or organisation in common whose "
+        "members behave like different people"
     )

@@ -63,4 +63,4 @@ def test_somebody_unknown_is_said_to_be_unknown(environment: dict[str, str]) -> 
 def test_a_day_that_is_none(environment: dict[str, str]) -> None:
     result = CliRunner().invoke(app, ["standing", "c-0203", "--at", "31 October"], env=environment)
     assert isinstance(result.exception, AuditsError)
-    assert result.exception.where == "--at"
+    assert result.exception.where == "--at 31 October"

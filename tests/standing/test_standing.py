@@ -48,12 +48,13 @@ def found(
 
 def audited(
     session: Session, period: str, *findings: Finding, doubtful: Sequence[str] = (), tiers: Sequence[str] = ("build",),
-    late: bool = False,
+    late: bool = False, unanswered: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Record an audit of a period; in it R01 could not be judged for the doubtful customers."""
+    """Record an audit of a period; in it R01 could not be evaluated for the doubtful customers, R02 could."""
     when, book = Period.parse(period), small_book()
-    counts = dict.fromkeys(("compliant", "violating", "not_applicable", "indeterminate", "errored"), 0)
-    doubts = {("indeterminate", "one hour missing"): doubtful}
+    counts = dict.fromkeys(("compliant", "violating", "not_applicable", "not_evaluated", "errored"), 0)
+    doubts = {("not_evaluated", "one hour missing"): doubtful}
+    others = {("not_evaluated", "one hour missing"): unanswered} if unanswered else {}
     record(
         session,
         Audit(
@@ -64,7 +65,7 @@ def audited(
             policy=book.snapshot(),
             rules={rule.id: (VERSIONS[rule.id], rule.model_dump(mode="json")) for rule in RULES},
             watermark=None,
-            inputs={"data": f"{period}{late}"},
+            made_from={"data": {when.first_day.isoformat(): f"{late}"}},
             status="complete",
             notes=(),
             figures={tier: {} for tier in tiers},
@@ -81,7 +82,10 @@ def audited(
                 for customer, (name, accounts) in PEOPLE.items()
             ],
             quality=[],
-            tallies=[CellTally("build", "R01", VERSIONS["R01"], "active", counts, doubts)] if doubtful else [],
+            tallies=[
+                CellTally("build", "R01", VERSIONS["R01"], "active", counts, doubts),
+                CellTally("build", "R02", VERSIONS["R02"], "active", counts, others),
+            ],
             findings=findings,
         ),
     )
@@ -250,9 +254,9 @@ def test_a_customer_is_found_by_id_account_or_name(session: Session) -> None:
 
 def test_a_name_of_several_customers_asks_for_an_id(session: Session) -> None:
     audited(session, "2026-10")
-    with pytest.raises(AuditsError, match="2 customers have this name") as raised:
+    with pytest.raises(AuditsError, match="2 customers have this in their name") as raised:
         standing(session, "Northwind Ltd")
-    assert "c-1, c-3" in raised.value.fix
+    assert "c-1 (Northwind Ltd), c-3 (Northwind Ltd)" in raised.value.fix
 
 
 def test_before_the_first_audited_day_nothing_is_said(session: Session) -> None:
@@ -282,3 +286,19 @@ def test_the_same_on_postgresql(postgres_url: str) -> None:
         answer = standing(session, "a-1b")
         assert states(answer) == [("2026-09-01", "watch"), ("2026-10-01", "restricted")]
         assert [reason.rule_id for reason in answer.reasons] == ["R14", "R01"]
+
+
+def test_a_part_of_a_name_is_enough_where_one_customer_has_it(session: Session) -> None:
+    audited(session, "2026-10")
+    assert standing(session, "harb").customer_id == "c-2"
+    assert standing_of(session, "%", date(2026, 11, 24)) is None  # a wildcard is an ordinary letter
+
+
+def test_a_customer_about_whom_no_rule_has_an_answer_is_not_in_good_standing(session: Session) -> None:
+    audited(session, "2026-09")
+    audited(session, "2026-10", doubtful=("c-1",), unanswered=("c-1",))
+    audited(session, "2026-11")
+    assert standing(session, "c-1", "2026-10-15").state == "not_evaluated"
+    assert standing(session, "c-2", "2026-10-15").state == "good"
+    states = [change.state for change in standing(session, "c-1", "2026-12-20").history]
+    assert states == ["good", "not_evaluated", "good"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from audits.errors import closest
 from audits.policy.entries import Entry
-from audits.policy.errors import Problem, closest
+from audits.policy.errors import Problem
 from audits.policy.folder import Document, Folder
 from audits.policy.validate.dated import Placed, dated
 

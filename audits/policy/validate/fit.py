@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from audits.policy.errors import Problem, closest
+from audits.errors import closest
+from audits.policy.errors import Problem
 from audits.policy.folder import Document
 from audits.policy.shapes import (
     ByTier,
@@ -67,6 +68,7 @@ def _record(shape: Record, value: Any, path: Path, report: _Report) -> Any:
         return _wrong(path, value, f"keys and values: {', '.join(known)}", report)
     found: dict[str, Any] = {}
     good = True
+    meant = {closest(key, known) for key in value if key not in shape.fields}  # misspelt, not missing as well
     for key, one in value.items():
         if key not in shape.fields:
             report((*path, key), f"'{key}' is not known here.", at="key", allowed=", ".join(known),
@@ -79,9 +81,11 @@ def _record(shape: Record, value: Any, path: Path, report: _Report) -> Any:
                 found[key] = plain
     for key, field in shape.fields.items():
         if field.required and key not in value:
-            report((*path, key), f"'{key}' is missing.", allowed=f"{key}: {_lower(field.meaning)}")
             good = False
-    if shape.either and sum(key in value for key in shape.either) != 1:
+            if key in meant:
+                continue
+            report((*path, key), f"'{key}' is missing.", allowed=f"{key}: {_lower(field.meaning)}")
+    if shape.either and sum(key in value or key in meant for key in shape.either) != 1:
         report(path, f"Exactly one of {' and '.join(shape.either)} is needed here.", allowed=" or ".join(shape.either))
         good = False
     # A file keeps what is good in it, so that one slip does not hide the others; an entry is kept whole or not at all.

@@ -11,12 +11,14 @@ from audits.policy.errors import Problem
 from audits.policy.folder import Document, Folder
 from audits.policy.shapes import Path
 from audits.policy.timeline import FOREVER, span, uncovered
+from audits.policy.validate.names import known_tiers
 
 
 def check(folder: Folder, _: object) -> Iterator[Problem]:
     """Days on which a rule is in force without one of its limits, and limits that have no effect."""
+    tiers = known_tiers(folder)
     for document in folder.of("limits"):
-        if document.whole:
+        if document.whole and all(to != "tier" or name in tiers for to, name, _ in document.names):
             yield from _missing(document)
             yield from _idle(document)
 

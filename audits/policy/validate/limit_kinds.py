@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from audits.policy.errors import Problem, closest
+from audits.errors import closest
+from audits.policy.errors import Problem
 from audits.policy.folder import Document, Folder
 from audits.policy.kinds import KINDS, misfit
 from audits.policy.shapes import Path
@@ -24,7 +25,11 @@ def check(folder: Folder, parameters: Parameters | None) -> Iterator[Problem]:
             if row is not None:
                 yield from _row(document, ("limits", index), row, declared)
         if document.whole:
-            for name in declared.keys() - {row["limit"] for row in rows}:
+            named = {row["limit"] for row in rows}
+            meant = {
+                closest(name, tuple(declared)) for name in named - declared.keys()
+            }  # misspelt, not missing as well
+            for name in declared.keys() - named - meant:
                 yield document.problem(
                     ("limits",),
                     f"{rule} needs a limit '{name}', which is not here.",

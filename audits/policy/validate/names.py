@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audits.policy.errors import Problem, closest
+from audits.errors import closest
+from audits.policy.errors import Problem
 from audits.policy.folder import Folder
 from audits.policy.validate import Parameters
 
@@ -17,9 +18,8 @@ def check(folder: Folder, parameters: Parameters | None) -> Iterator[Problem]:
         "rule": tuple(dict.fromkeys((*CATALOGUE, *(parameters or ())))),
         "pack": folder.stems("clauses"),
     }
-    tiers = [row for document in folder.of("tiers") for row in document.data.get("tiers", ())]
-    if tiers and None not in tiers:
-        known["tier"] = tuple(row["id"] for row in tiers)
+    if tiers := known_tiers(folder):
+        known["tier"] = tiers
     for document in folder.documents:
         for to, name, path in document.names:
             if to in known and name not in known[to]:
@@ -30,6 +30,12 @@ def check(folder: Folder, parameters: Parameters | None) -> Iterator[Problem]:
                     allowed=_listed(known[to]),
                     suggestion=closest(name, known[to]),
                 )
+
+
+def known_tiers(folder: Folder) -> tuple[str, ...]:
+    """The tiers of the book by id, or none where the list of tiers could not be read whole."""
+    tiers = [row for document in folder.of("tiers") for row in document.data.get("tiers", ())]
+    return () if None in tiers else tuple(row["id"] for row in tiers)
 
 
 def _listed(names: Sequence[str]) -> str:

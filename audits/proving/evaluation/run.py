@@ -125,7 +125,7 @@ def _ask(world: str, source: Warehouse, prefix: Prefix, book: Book, asked: Mappi
     in_force = {rule_id: rule for rule_id, rule in asked.items() if is_asked(rule, book, prefix)}
     with source.begin() as connection:
         audit = assemble(
-            source, connection, prefix, book, in_force, inputs={}, tiers=[tier.id for tier in book.tiers],
+            source, connection, prefix, book, in_force, made_from={}, tiers=[tier.id for tier in book.tiers],
             now=prefix.end,
         )  # fmt: skip
     return [

@@ -39,6 +39,7 @@ class Party:
     enrol: float | None = None
     usual: bool = False  # the accounts do their ordinary work beside it
     peak: tuple[float, float] | None = None
+    event: float | None = None  # the days for which it lasts; nothing is done before and after
     roaming: int = 0  # further addresses all over the world
     serverless: bool = False
     resale: bool = False
@@ -101,6 +102,15 @@ PARTIES: dict[str, Party] = {
         per_day=1440,
     ),
     "agent-harness": Party(work=WORKLOADS["agents"], same_prompts=True),
+    "hackathon": Party(
+        work=_from("prototype", name="hackathon", rhythm="waking", weekend=1.0, active=1.0, noise=0.5, cot=0.02,
+                   benchmark=0.02, templates=8),
+        tier="free", accounts=150, per_day=60, customers="each", meet="corporate", same_prompts=True, enrol=0.6,
+        event=2.0,
+    ),
+    "household": Party(
+        work=WORKLOADS["personal"], tier="free", accounts=4, per_day=8, customers="each", card=True, meet="residential",
+    ),
     "company-nat": Party(
         work=WORKLOADS["coding"], accounts=30, per_day=25, customers="each", meet="corporate", tier="build",
         domain="bigcompany.example",
@@ -142,8 +152,10 @@ def _plant(world: World, rng: Random, name: str, wanted: LookAlike) -> list[Acco
     card = new_card(rng, country, "build") if party.card else None
     network = world.network(country, party.meet, 900_000 + rng.randrange(1000)) if party.meet else None
     enrolled = rng.uniform(0.2, 0.45) * world.spec.days
+    if party.event is not None:
+        enrolled = rng.uniform(0.66, 0.9) * world.spec.days
     shared = (world.prompts(1), world.prompts(4)) if party.same_prompts else None
-    peak = _peak(world, rng, party)
+    peak = _peak(world, rng, party) if party.event is None else _event(world, enrolled, party.event)
     customer, members = None, []
     for _ in range(wanted.accounts or party.accounts):
         if customer is None or party.customers == "each":
@@ -218,6 +230,13 @@ def _peak(world: World, rng: Random, party: Party) -> NDArray[np.float64] | None
     at = rng.uniform(0.66, 0.92) * world.spec.days
     after = np.clip(days - at - length, 0, None)
     return np.where(days < at, 1.0, np.maximum(1.0, factor * np.exp(-after / 1.5)))
+
+
+def _event(world: World, enrolled: float, length: float) -> NDArray[np.float64]:
+    """Factors from day -1 to the end: at work from the day of enrolment on, for the length of the event."""
+    days = np.arange(-1, world.spec.days + 1)
+    begin = np.floor(enrolled)
+    return np.where((days >= begin) & (days < begin + length), 1.0, 0.0)
 
 
 def _take_up_habit(world: World, rng: Random, name: str, wanted: LookAlike) -> list[Account]:

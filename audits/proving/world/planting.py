@@ -50,6 +50,7 @@ def add_campaigns(world: World) -> None:
             members += joined
             streams += [_set_to_work(world, rng, plan, account, pool) for account in joined]
         _share(rng, members, c)
+        _stand_in_front(world, rng, plan, members)
         for stream in streams if c.hands_over else ():  # a balancer gives what one account was refused to another
             stream.peers = [peer.index for peer in rng.sample(streams, min(12, len(streams)))]
         world.planted["campaigns"].append(_label(plan, members))
@@ -69,7 +70,7 @@ def _plan(world: World, rng: Random, name: str, c: Campaign) -> Plan:
         case "own":  # a relay spreads its users, and so their prompts, over its accounts
             systems, templates = world.prompts(200), world.prompts(900)
     fronts = tuple(choose(rng, SUPPORTED) for _ in range(4))
-    schedule = world.add_schedule(_joint_hours(world, name, c.sync or 0.0, work.rhythm))
+    schedule = world.add_schedule(_joint_hours(world, name, c, work.rhythm))
     return Plan(name, c, work, systems, templates, schedule, first, last, fronts)
 
 
@@ -89,6 +90,8 @@ def _label(plan: Plan, members: list[Account]) -> dict[str, Any]:
             "pivot",
             "pools",
             "hands_over",
+            "front",
+            "clock",
         )
     }
     return {
@@ -164,11 +167,33 @@ def _share(rng: Random, members: list[Account], c: Campaign) -> None:
             begin += size
 
 
+def _stand_in_front(world: World, rng: Random, plan: Plan, members: list[Account]) -> None:
+    """What all members show in common, in place of batches: one card, one office, or one organisation's mail."""
+    card = f"{rng.getrandbits(64):016x}"
+    network = _office(world, plan)
+    for account in members:
+        match plan.campaign.front:
+            case "payer":
+                account.cards = [(card, "card", account.customer.country, account.opened, None)]
+            case "network":
+                account.signup_address = world.address(network, rng.randrange(3))
+            case "organisation":
+                account.domain, account.disposable = f"{plan.id.lower()}.organisation.example", False
+                account.signup_address = world.address(network, rng.randrange(3))
+
+
+def _office(world: World, plan: Plan) -> int:
+    return world.network(plan.fronts[0], "corporate", 950_000 + int(plan.id[1:]))
+
+
 def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: int) -> Stream:
     """One member's extraction, and cover traffic beside it where the campaign mixes."""
     c, (first, last) = plan.campaign, _window(plan, pool)
     share = c.share or 1.0
     country, addresses = _addresses(world, rng, account, c)
+    if c.front in ("network", "organisation"):
+        country = plan.fronts[0]
+        addresses = [world.address(_office(world, plan), rng.randrange(6)) for _ in addresses]
     hurried = bool(c.pivot) and rng.random() < 0.92
     facts: dict[str, Any] = {
         "country": country, "addresses": addresses, "leases": 1, "address_skew": 1.0, "offset": 0.0,
@@ -206,9 +231,12 @@ def _set_to_work(world: World, rng: Random, plan: Plan, account: Account, pool: 
     return stream
 
 
-def _joint_hours(world: World, name: str, sync: float, rhythm: str) -> NDArray[np.float64]:
+def _joint_hours(world: World, name: str, c: Campaign, rhythm: str) -> NDArray[np.float64]:
     """Hourly weights of each UTC day: the shared rhythm, with ``sync`` of the load in waves that all members share."""
-    rng = world.numpy(f"campaign/{name}/hours")
+    rng, sync = world.numpy(f"campaign/{name}/hours"), c.sync or 0.0
+    if c.clock:
+        open_hours = np.arange(24) < (24 if c.clock == "all" else 10)
+        return np.tile(np.roll(open_hours, 8).astype(np.float64), (world.spec.days + 2, 1))
     waves = np.exp(0.9 * rng.standard_normal((world.spec.days + 2, 24)))
     hours = np.arange(24)
     base = np.ones(24) if rhythm == "flat" else 1 + 0.8 * np.sin((hours - rng.integers(0, 24)) / 24 * 2 * np.pi)

@@ -16,6 +16,8 @@ class Campaign:
     ``per_day`` counts requests a day and account, cover traffic included; ``share`` of them is extraction.
     ``cap`` bounds an account's day. ``first_day`` and ``days`` bound the activity, in days of the world.
     ``cards`` and ``devices`` are accounts per shared instrument and sign-up device (0: none is shared).
+    ``front`` is what all members have in common in the open, as harmless groups do: payer, network or organisation;
+    ``clock`` are the hours in which all of them work, evenly: day or all.
     """
 
     kind: str
@@ -34,6 +36,8 @@ class Campaign:
     pivot: bool | None = None
     elicit: float | None = None  # share of requests that ask for hidden reasoning
     pools: int | None = None  # 2: the second takes over when the first is banned
+    front: str | None = None  # payer, network, organisation
+    clock: str | None = None  # day, all
     hands_over: bool | None = None  # what one account is refused goes to another at once
     unsupported: float | None = None  # share of accounts that work from an unsupported territory
     tiers: tuple[tuple[str, float], ...] | None = None

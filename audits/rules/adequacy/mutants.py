@@ -90,6 +90,8 @@ def _steps(kind: str) -> list[tuple[str, Callable[[Any], Any]]]:
                 (f"+ {_SHARE_STEP}", lambda value: value + _SHARE_STEP),
                 (f"- {_SHARE_STEP}", lambda value: value - _SHARE_STEP),
             ]
+        case "tenth":
+            return [("+ 0.1", lambda value: value + 0.1), ("- 0.1", lambda value: value - 0.1)]
         case "factor" | "usd" | "percent":
             return [
                 ("+ 10 %", lambda value: value * (1 + _FACTOR_STEP)),

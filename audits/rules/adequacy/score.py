@@ -86,4 +86,6 @@ def _notices(case: Case, played: Scene, mutant: Mutant) -> bool:
 
 def _asked(rule: Rule, played: Scene, scope: Scope) -> Outcome:
     evaluation = played.ask(rule, scope)
-    return Outcome(tuple((one, summary_of(rule, one)) for one in evaluation.found), evaluation.cells, evaluation.error)
+    return Outcome(
+        tuple((one, summary_of(rule, one)) for one in evaluation.found), tuple(evaluation.each()), evaluation.error
+    )

@@ -35,17 +35,18 @@ case says.
           api_keys: []           # an empty list: not even the rows that would be filled in
         groups: {g1: [a1, a2]}   # linkage's result, given
         doubts: {a1: an hour is missing}                     # accounts whose data quality found too poor for the rule
+        blocked: [2026-10-05]                                # days of the source "native" that are blocked
         book:                    # each key stands for what the book has there
           entitlements: [{kind: capability, value: logprobs, tiers: {free: false}}]
           territories: [{country: XX, status: unsupported}]
-          settings: {evaluable_share: 0.5}                   # over the book's
+          settings: {grace_days: 5}                          # over the book's
           permitted: [COMPETE]   # families that the terms permit
         find:                    # exactly these subjects, in any order; of a subject only what is written is compared
           - {subject: a1, tier: build, severity: medium, observed: {peak_requests_a_day: 4}, limits: {}, accounts: [a1],
              evidence: 4}      # rows that the finding's evidence query returns on the source
         verdicts:                # customer or customer/tier -> verdict, or [verdict, part of its reason]
           c1: violating
-          c2/free: [indeterminate, only bucketed]
+          c2/free: [not_evaluated, only bucketed]
 
 In a repeated row (``times``, ``every``: 90s, 1m, 2h, 1d; ``days``), a list is gone through in turn and ``{n}`` and
 ``{day}`` in a text are the number of the repetition and of the day, from 1. Instants are UTC and need no zone; a day

@@ -35,7 +35,8 @@ def identity(found: Found) -> str:
 
 
 def _findings(expected: Iterable[Expected], outcome: Outcome) -> list[str]:
-    left = [(one, sentence, rows) for (one, sentence), rows in zip_longest(outcome.found, outcome.evidence_rows)]
+    counts = map(len, outcome.evidence)
+    left = [(one, sentence, rows) for (one, sentence), rows in zip_longest(outcome.found, counts)]
     problems = []
     for one in expected:
         match = next((three for three in left if _is_meant(one, three[0])), None)
@@ -62,6 +63,7 @@ def _is_meant(expected: Expected, found: Found) -> bool:
 def _details(expected: Expected, found: Found, sentence: str, rows: int | None) -> list[str]:
     pairs: list[tuple[str, Any, Any]] = [
         ("severity", expected.severity, found.severity),
+        ("one_operator", expected.one_operator, found.one_operator),
         ("accounts", expected.accounts and tuple(sorted(expected.accounts)), found.account_ids),
         ("customers", expected.customers and tuple(sorted(expected.customers)), found.customer_ids),
     ]

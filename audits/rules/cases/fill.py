@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from audits.periods import utc_midnight
 from audits.rules.cases.format import Case, Row, TierSpan, instant, spread
 from audits.warehouse.tables import Instant, source_metadata
 
@@ -199,7 +200,7 @@ def _buckets(case: Case, rows: list[Row], _before: int) -> list[Row]:
     whole = []
     for row in rows:
         account = row.setdefault("account_id", next(iter(case.accounts)))
-        ends = instant(row.pop("bucket_end", row["bucket_start"] + timedelta(days=1)))
+        ends = instant(row.pop("bucket_end", utc_midnight(row["bucket_start"].date() + timedelta(days=1))))
         whole.append(
             {
                 "source_system": "native", "bucket_end": ends, "ingested_ts": ends + timedelta(hours=1),

@@ -18,7 +18,7 @@ from audits.rules.base import Severity, Unit
 from audits.warehouse.tables import source_metadata
 
 Kind = Literal[
-    "hit", "miss", "boundary", "nulls", "empty", "wrong_tier", "tier_change", "limit_change", "indeterminate",
+    "hit", "miss", "boundary", "nulls", "empty", "wrong_tier", "tier_change", "limit_change", "not_evaluated",
     "not_applicable", "lookalike", "error",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -58,6 +58,7 @@ class Expected(_Strict):
     type: Unit | None = None
     tier: str | None = None
     severity: Severity | None = None
+    one_operator: bool | None = None
     discriminator: str | None = None
     accounts: tuple[str, ...] | None = None
     customers: tuple[str, ...] | None = None
@@ -120,6 +121,7 @@ class Case(_Strict):
     groups: dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]] = {}
     links: dict[str, dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]]] = {}  # group -> kind -> accounts
     doubts: dict[str, str] = {}
+    blocked: tuple[date, ...] = ()  # days on which nothing was rolled up, of the source native
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()
     verdicts: Annotated[dict[str, list[str]], BeforeValidator(_listed)] = {}
@@ -148,7 +150,7 @@ def read_cases(file: Path) -> tuple[Case, ...]:
             "The rule has no cases.", where=str(file), fix="Write cases.yaml beside rule.yaml."
         ) from error
     except YAMLError as error:
-        raise AuditsError(f"This is no YAML: {error}", where=str(file)) from error
+        raise AuditsError(f"Invalid YAML: {error}", where=str(file)) from error
     if not isinstance(content, dict) or not isinstance(content.get("cases"), list) or not content["cases"]:
         raise AuditsError("The file has no list of cases.", where=str(file), fix="Begin it with `cases:`.")
     if unknown := content.keys() - {"defaults", "cases"}:

@@ -15,18 +15,22 @@ from audits import rollups
 from audits.errors import AuditsError
 from audits.linkage.tables import group_edges, group_members
 from audits.policy import Book
+from audits.quality.quarantine import find_duplicates
 from audits.rules import population as people
+from audits.rules.asking import prepare_evaluation
 from audits.rules.base import Found, Rule
 from audits.rules.cases.fill import filled
 from audits.rules.cases.format import Case, Row
 from audits.rules.cases.law import book_of
 from audits.rules.cases.stage import Stage
-from audits.rules.evaluate import Cell, Evaluation, Population, evaluate
+from audits.rules.evaluate import Cell, Evaluation, evaluate
+from audits.rules.facts import Facts, Gap, put_gaps
 from audits.rules.scope import Scope
 from audits.rules.wording import summary_of
 from audits.warehouse import Warehouse
 
 BRIDGED = timedelta(days=31)  # so few days in one go cost less than another go
+NATIVE = "native"  # the source of a case's rows, unless they say another
 _AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events": "event_ts"}
 
 
@@ -34,14 +38,15 @@ _AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events
 class Outcome:
     """What a case came to: the subjects found with their sentences, the cells, and evidence that does not hold.
 
-    ``evidence_rows`` says for each finding how many rows its evidence returned; it is empty where none was asked for.
+    ``evidence`` has for each finding the rows that its query returned on the bare source; it is empty where none was
+    asked for.
     """
 
     found: tuple[tuple[Found, str], ...]
     cells: tuple[Cell, ...]
     error: str
     bad_evidence: tuple[str, ...] = ()
-    evidence_rows: tuple[int, ...] = ()
+    evidence: tuple[list[Row], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,11 @@ class Scene:
     warehouse: Warehouse
     connection: Connection
     scope: Scope
-    population: Population
+    facts: Facts
 
     def ask(self, rule: Rule, scope: Scope | None = None) -> Evaluation:
         """The rule's evaluation, under the case's own law or another scope."""
-        return evaluate(self.connection, rule, scope or self.scope, self.population)
+        return evaluate(self.connection, rule, scope or self.scope, self.facts, name_all=True)
 
 
 def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
@@ -67,10 +72,10 @@ def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
     evidence = [_evidence(stage, one, sql) for one, sql in queries]
     return Outcome(
         found=tuple((one, summary_of(rule, one)) for one in evaluation.found),
-        cells=evaluation.cells,
+        cells=tuple(evaluation.each()),
         error=evaluation.error,
         bad_evidence=tuple(problem for _, problem in evidence if problem),
-        evidence_rows=tuple(rows for rows, _ in evidence),
+        evidence=tuple(rows for rows, _ in evidence),
     )
 
 
@@ -84,18 +89,29 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
         raise AuditsError(f"The case does not fit: {error}", where=where) from error
     period = case.period
     first = period.first_day - timedelta(days=rule.spec.baseline_days)
-    with stage.play(rows) as warehouse:
+    with stage.play(rows) as warehouse, warehouse.begin() as connection:
         for run_first, run_last in _days_with_rows(rows):
-            rollups.refresh(warehouse, run_first, run_last)
-        with warehouse.begin() as connection:
-            _put_groups(connection, case)
-            people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers))
-            accounts = tuple(people.read_accounts(connection, period))
-            limits = book.limits(
-                rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day
-            )
-            scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection))
-            yield Scene(case, warehouse, connection, scope, Population(accounts, {rule.id: case.doubts}))
+            find_duplicates(connection, run_first, run_last)
+            rollups.roll_up(connection, run_first, run_last)
+        for day in case.blocked:
+            rollups.roll_up(connection, day, day, without=(NATIVE,))
+        _put_groups(connection, case)
+        blocked = [(day, NATIVE) for day in case.blocked]
+        people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
+        prepare_evaluation(connection, period, set())
+        limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
+        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection))
+        yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)))
+
+
+def _put_gaps(connection: Connection, rule: Rule, case: Case) -> tuple[Gap, ...]:
+    """The gaps that the case says its data has."""
+    reasons = sorted(set(case.doubts.values()))
+    put_gaps(
+        connection,
+        {n: [one for one, why in case.doubts.items() if why == reason] for n, reason in enumerate(reasons)},
+    )
+    return tuple(Gap(number, reason, frozenset((rule.id,))) for number, reason in enumerate(reasons))
 
 
 def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
@@ -132,10 +148,10 @@ def _put_groups(connection: Connection, case: Case) -> None:
         connection.execute(insert(group_edges), edges)
 
 
-def _evidence(stage: Stage, found: Found, sql: str) -> tuple[int, str]:
-    """How many rows a finding's evidence query returns on the bare source, and what is wrong with it, if anything."""
+def _evidence(stage: Stage, found: Found, sql: str) -> tuple[list[Row], str]:
+    """The rows that a finding's evidence query returns on the bare source, and what is wrong with it, if anything."""
     try:
-        rows = stage.count(sql)
+        rows = stage.rows(sql)
     except (duckdb.Error, psycopg.Error) as error:
-        return 0, f"evidence of {found.subject_id} does not run on the source: {str(error).splitlines()[0]}"
+        return [], f"evidence of {found.subject_id} does not run on the source: {str(error).splitlines()[0]}"
     return rows, "" if rows else f"evidence of {found.subject_id} returns no row:\n{sql}"

@@ -1,4 +1,4 @@
-"""Where cases play: a DuckDB file or a PostgreSQL database with the contract's tables, cleared for every case."""
+"""Where cases play: a DuckDB or PostgreSQL database with the contract's tables, cleared for every case."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import duckdb
 import psycopg
+from psycopg.rows import dict_row
 from sqlalchemy import Engine, create_engine, delete, insert
 from sqlalchemy.engine import make_url
 
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
 from audits.warehouse.holding import holding_rows
+from audits.warehouse.own import make_own_tables
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
 
 
@@ -26,8 +27,8 @@ class Stage(Protocol):
     def play(self, rows: Mapping[str, list[Row]]) -> AbstractContextManager[Warehouse]:
         """A writable warehouse that holds exactly these rows, for the length of a ``with`` block."""
 
-    def count(self, sql: str) -> int:
-        """How many rows a person's SQL prompt on the bare source answers; raises what the engine raises."""
+    def rows(self, sql: str) -> list[Row]:
+        """What a person's SQL prompt on the bare source answers, by column; raises what the engine raises."""
 
 
 def _make_source(engine: Engine) -> None:
@@ -52,57 +53,43 @@ def _clear_own(engine: Engine) -> None:
 
 
 class DuckStage:
-    """A DuckDB warehouse in a folder, opened once; its read-only source is attached writable to be filled only."""
+    """A DuckDB warehouse, opened once, whose source and rollups then lie in memory: cases are small and many."""
 
     name = "duckdb"
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.source = folder / "usage.duckdb"
-        _make_source(create_engine(f"duckdb:///{self.source}"))
-        self.warehouse = open_warehouse(f"duckdb:///{self.source}", write=True)
+        source = folder / "usage.duckdb"
+        _make_source(create_engine(f"duckdb:///{source}"))
+        self.warehouse = open_warehouse(f"duckdb:///{source}", write=True)
         with self.warehouse.engine.connect() as connection:
-            connection.exec_driver_sql(
-                "SET threads = 1"
-            )  # a handful of rows: sharing the work costs more than it saves
-        self.person = duckdb.connect()  # whoever runs evidence has nothing but the source
-        self.person.execute("SET TimeZone = 'UTC'")
+            driver: Any = connection.connection.driver_connection
+            for catalog in ("src", "rollups"):
+                driver.execute(f"DETACH {catalog}; ATTACH ':memory:' AS {catalog}")
+            driver.execute("SET threads = 1")  # a handful of rows: sharing the work costs more than it saves
+            self.person = driver.cursor()  # whoever runs evidence looks at the source alone
+        self.person.execute("USE src")
+        source_metadata.create_all(self.warehouse.engine)
+        with self.warehouse.begin() as connection:
+            make_own_tables(connection)
 
     @contextmanager
     def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
         """See :class:`Stage`."""
-        engine = self.warehouse.engine
-        self._attach("")
-        try:
-            _fill(engine, rows)
-        finally:
-            self._attach(" (READ_ONLY)")
-        _clear_own(engine)
+        _fill(self.warehouse.engine, rows)
+        _clear_own(self.warehouse.engine)
         yield self.warehouse
 
-    def count(self, sql: str) -> int:
+    def rows(self, sql: str) -> list[Row]:
         """See :class:`Stage`."""
-        self.person.execute(f"ATTACH '{_quoted(self.source)}' AS src (READ_ONLY)")
-        try:
-            return len(self.person.execute(f"USE src; {sql}").fetchall())
-        finally:
-            self.person.execute("USE memory; DETACH src")
+        self.person.execute(sql)
+        names = [column[0] for column in self.person.description]
+        return [dict(zip(names, values, strict=True)) for values in self.person.fetchall()]
 
     def close(self) -> None:
         """Give the files back."""
         self.person.close()
         self.warehouse.close()
-
-    def _attach(self, how: str) -> None:
-        with self.warehouse.engine.connect() as connection:
-            raw: Any = connection.connection.driver_connection
-            raw.execute("DETACH src")
-            raw.execute(f"ATTACH '{_quoted(self.source)}' AS src{how}")
-
-
-def _quoted(file: Path) -> str:
-    """A path inside of single quotes."""
-    return str(file).replace("'", "''")
 
 
 class PostgresStage:
@@ -113,7 +100,7 @@ class PostgresStage:
     def __init__(self, url: str) -> None:
         _make_source(create_engine(make_url(url).set(drivername="postgresql+psycopg")))
         self.warehouse = open_warehouse(url, write=True)
-        self.person = psycopg.connect(url, autocommit=True)  # whoever runs evidence has nothing but the source
+        self.person = psycopg.connect(url, autocommit=True, row_factory=dict_row)  # has nothing but the source
         self.person.execute("SET TIME ZONE 'UTC'")
 
     @contextmanager
@@ -123,9 +110,9 @@ class PostgresStage:
         _clear_own(self.warehouse.engine)
         yield self.warehouse
 
-    def count(self, sql: str) -> int:
+    def rows(self, sql: str) -> list[Row]:
         """See :class:`Stage`."""
-        return len(self.person.execute(sql.encode()).fetchall())
+        return self.person.execute(sql.encode()).fetchall()
 
     def close(self) -> None:
         """Give the connections back."""

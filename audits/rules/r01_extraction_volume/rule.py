@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 
+from audits.periods import utc_midnight
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.scope import Scope
+from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number
-from audits.warehouse.tables import usage_events
+
+DAYS_BEFORE = timedelta(days=6)  # of the seven that end on a day
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts with a day over the request limit, or seven days ending in the period over the output limit."""
+    """Accounts with a day over the request limit, or seven days ending in the period over the output limit.
+
+    Each day is held against the limits of that day. Of what is over, the largest is reported; a limit that was kept is
+    not spoken of.
+    """
     u = scope.usage(account_day, baseline=True).c
     limits = (u.limit_requests_a_day, u.limit_output_tokens_a_week)
     days = (
@@ -28,24 +36,57 @@ def violations(scope: Scope) -> Select[Any]:
     week = func.sum(days.output).over(
         partition_by=(days.account_id, days.tier), order_by=day_number(days.day), range_=(-6, 0)
     )
-    d = select(*days, week.label("week_output")).subquery("weeks").c
-    over_day, over_week = d.ok > d.limit_requests_a_day, d.week_output > d.limit_output_tokens_a_week
+    w = select(*days, week.label("week_output")).subquery("weeks").c
+    of_account = (w.account_id, w.tier)
+    over_day, over_week = w.ok > w.limit_requests_a_day, w.week_output > w.limit_output_tokens_a_week
+    d = (
+        select(
+            *w, over_day.label("over_day"), over_week.label("over_week"),
+            worst_first(over_day, w.ok, w.day, of_account).label("day_place"),
+            worst_first(over_week, w.week_output, w.day, of_account).label("week_place"),
+        )
+        .where(w.day.between(scope.period.first_day, scope.period.last_day))
+        .subquery("placed")
+    ).c  # fmt: skip
+
+    def of_day(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return of_worst(d.day_place, column, d.over_day)
+
+    def of_week(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return of_worst(d.week_place, column, d.over_week)
+
     return (
         select(
             d.account_id.label("subject_id"),
             d.tier,
-            func.max(d.ok).label("observed_peak_requests_a_day"),
-            func.max(d.week_output).label("observed_peak_output_tokens_a_week"),
-            func.count().filter(over_day).label("observed_days_over"),
-            func.min(d.limit_requests_a_day).label("limit_requests_a_day"),
-            func.min(d.limit_output_tokens_a_week).label("limit_output_tokens_a_week"),
+            of_day(d.ok).label("observed_peak_requests_a_day"),
+            of_day(d.day).label("observed_peak_day"),
+            func.count().filter(d.over_day).label("observed_days_over"),
+            of_week(d.week_output).label("observed_peak_output_tokens_a_week"),
+            of_week(d.day).label("observed_week_ends"),
+            of_day(d.limit_requests_a_day).label("limit_requests_a_day"),
+            of_week(d.limit_output_tokens_a_week).label("limit_output_tokens_a_week"),
         )
-        .where(d.day.between(scope.period.first_day, scope.period.last_day))
         .group_by(d.account_id, d.tier)
-        .having(func.count().filter(or_(over_day, over_week)) > 0)
+        .having(func.count().filter(or_(d.over_day, d.over_week)) > 0)
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's successful requests and its buckets in the period."""
-    return scope.usage_of(found.account_ids, usage_events.c.status_code < 400)
+    """The successful requests and buckets of the peak day, and all of the seven days with the most output."""
+    rows = scope.usage_of(found.account_ids, since=scope.baseline_from).subquery("counted")
+    r = rows.c
+    which = []
+    if day := found.observed["peak_day"]:
+        first = date.fromisoformat(day)
+        which.append(and_(_on_days(r.at, first, first), r.n_ok > 0))
+    if day := found.observed["week_ends"]:
+        last = date.fromisoformat(day)
+        which.append(_on_days(r.at, last - DAYS_BEFORE, last))
+    held = scope.in_tier(found, r.at, r.account_id)
+    return select(rows).where(held, or_(*which)).order_by(r.at, r.event_id, r.api_key_hash, r.model)
+
+
+def _on_days(at: ColumnElement[Any], first: date, last: date) -> ColumnElement[bool]:
+    end = utc_midnight(last + timedelta(days=1))
+    return and_(at >= literal(utc_midnight(first)), at < literal(end))

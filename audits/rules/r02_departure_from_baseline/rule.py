@@ -18,20 +18,28 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
+    or_,
     select,
+    true,
     union_all,
 )
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.bounds import undecided
+from audits.rules.intermediate import computed_once
 from audits.rules.levels import level_members, of_level, subject_levels
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.worst import worst
 from audits.warehouse.dialects import median
 from audits.warehouse.tables import usage_events
 
 LIMITS = ("z_min", "factor_min", "requests_min", "days_min")
+SUBJECT = ("subject_type", "subject_id", "tier", "level")
 ONE_PAST = -1  # of an account; a group has one for each level's rank
 MAD_TO_SIGMA = 1.4826  # of the normal distribution: 1 / its third quartile
 
@@ -43,21 +51,18 @@ def violations(scope: Scope) -> Select[Any]:
     """
     d = _days(scope).c
     over = and_(d.n >= d.limit_requests_min, d.n >= d.limit_factor_min * d.usual, d.z >= d.limit_z_min)
-    highest = func.row_number().over(partition_by=(d.subject_type, d.subject_id, d.tier), order_by=d.level_rank.desc())
+    count = func.count().over(partition_by=(d.subject_type, d.subject_id, d.tier, d.level)).label("days_over")
+    days = select(*d, count).where(over, d.baseline_days >= d.limit_baseline_days_min).subquery("days_over")
+    subject = [days.c[name] for name in SUBJECT]
+    dates = select(*subject, listed(days.c.day).label("on_days")).group_by(*subject).subquery("dates").c
+    w = worst(days, SUBJECT, (days.c.n.desc(), days.c.day), days.c.days_over >= days.c.limit_days_min)
+    highest = func.row_number().over(partition_by=(w.subject_type, w.subject_id, w.tier), order_by=w.level_rank.desc())
     found = (
         select(
-            d.subject_type, d.subject_id, d.tier, d.level,
-            func.max(d.n).label("peak"),
-            func.max(d.n / d.usual).label("factor"),
-            func.max(d.z).label("z"),
-            func.min(d.usual).label("usual"),
-            func.count().filter(over).label("days_over"),
-            *(func.max(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-            highest.label("place"),
+            w.subject_type, w.subject_id, w.tier, w.level, w.n.label("peak"), (w.n / w.usual).label("factor"), w.z,
+            w.usual, w.days_over, dates.on_days, *(w[f"limit_{name}"] for name in LIMITS), highest.label("place"),
         )
-        .where(d.baseline_days >= d.limit_baseline_days_min)
-        .group_by(d.subject_type, d.subject_id, d.tier, d.level, d.level_rank)
-        .having(func.count().filter(over) >= func.max(d.limit_days_min))
+        .where(*(dates[name] == w[name] for name in SUBJECT))
         .subquery("found")
     ).c  # fmt: skip
     return select(
@@ -70,31 +75,47 @@ def violations(scope: Scope) -> Select[Any]:
         found.z.label("observed_peak_z"),
         found.usual.label("observed_usual_requests_a_day"),
         found.days_over.label("observed_days_over"),
+        found.on_days.label("observed_on_days"),
         *(found[f"limit_{name}"] for name in LIMITS),
     ).where(found.place == 1)
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts busy enough to be in question, whose baseline has too few days of use to compare with."""
+    """Accounts, alone or as a group, busy enough to be in question, whose past has too few days to compare with."""
     d = _days(scope).c
-    busy = d.n >= d.limit_requests_min
-    return (
-        select(
-            d.subject_id.label("account_id"), literal("fewer days of use in the baseline than needed").label("reason")
-        )
-        .where(d.subject_type == "account", func.coalesce(d.baseline_days, 0) < d.limit_baseline_days_min)
-        .group_by(d.subject_id)
-        .having(func.count().filter(busy) >= func.max(d.limit_days_min))
+    subject = (d.subject_type, d.subject_id, d.tier, d.level)
+    missing = d.limit_baseline_days_min - func.coalesce(d.baseline_days, 0)
+    busy = (
+        select(*subject, func.max(missing).label("missing"))
+        .where(missing > 0)
+        .group_by(*subject)
+        .having(func.count().filter(d.n >= d.limit_requests_min) >= func.max(d.limit_days_min))
+        .subquery("busy")
     )
+    return undecided(busy, lambda _busy, _more: true(), "fewer days of use in the baseline than needed")
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The subject's successful requests in the period."""
-    held = (of_level(scope, found),) if found.subject_type == "group" else ()
-    return scope.events_of(found.account_ids, usage_events.c.status_code < 400, *held)
+    """The subject's successful requests on the days over, and those of its accounts before the period."""
+    e = usage_events.c
+    held = of_level(scope, found) if found.subject_type == "group" else scope.in_tier(found)
+    past = and_(~scope.in_period(e.event_ts), _is_counted(scope, found))
+    counted = or_(and_(on_listed_days(found), held), past)
+    return scope.events_of(found.account_ids, e.status_code < 400, counted, since=scope.baseline_from)
 
 
-def _days(scope: Scope) -> Subquery:
+def _is_counted(scope: Scope, found: Found) -> ColumnElement[bool]:
+    """Evidence: whether the account's past counts, because it is the account or the level counts it in the period."""
+    if found.observed["level"] == found.tier:
+        return true()
+    order, t = [tier.id for tier in scope.book.tiers], scope.tiers(found.account_ids).c
+    held = t.tier.in_(order[: order.index(str(found.observed["level"])) + 1])
+    then = and_(t.valid_from < literal(scope.period.end), t.valid_to > literal(scope.period.start))
+    return exists(select(t.tier).where(t.account_id == usage_events.c.account_id, held, then))
+
+
+@computed_once
+def _days(scope: Scope) -> Select[Any]:
     """Each day of the period by subject and level, beside its baseline: n, usual, z, baseline_days and limits."""
     daily, base = _daily(scope), _baseline(scope)
     level, b = func.ln(1.0 + cast(daily.c.n, Float(53))), base.c
@@ -108,17 +129,13 @@ def _days(scope: Scope) -> Subquery:
         .subquery("spread")
     )
     d, s = daily.c, spread.c
-    return (
-        select(
-            daily,
-            # Back from the logarithm 9 requests are 9.000000000000002; the cast makes them 9 again.
-            cast(cast(func.exp(m.middle) - 1.0, Numeric(38, 9)), Float(53)).label("usual"),
-            ((level - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)).label("z"),
-            m.days.label("baseline_days"),
-        )
-        .select_from(daily.outerjoin(middle, _same(m, d)).outerjoin(spread, _same(s, d)))
-        .subquery("days")
-    )
+    return select(
+        daily,
+        # Back from the logarithm 9 requests are 9.000000000000002; the cast makes them 9 again.
+        cast(cast(func.exp(m.middle) - 1.0, Numeric(38, 9)), Float(53)).label("usual"),
+        ((level - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)).label("z"),
+        m.days.label("baseline_days"),
+    ).select_from(daily.outerjoin(middle, _same(m, d)).outerjoin(spread, _same(s, d)))
 
 
 def _same(one: Any, other: Any) -> ColumnElement[bool]:

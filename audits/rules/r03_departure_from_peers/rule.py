@@ -4,57 +4,73 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, and_, case, cast, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rules.base import Found
+from audits.rules.bounds import any_of
+from audits.rules.intermediate import computed_once
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
 LIMITS = ("peers_min", "volume_quantile", "shape_quantile")
+UNKNOWN = "not recorded: prompt_template_hash, of the account or of its peers"
 
 
 def violations(scope: Scope) -> Select[Any]:
     """Accounts above the volume quantile of their tier and above the shape quantile in one of two shapes.
 
-    Where a limit changes inside the period, each stretch is compared by itself; the one with most use is reported.
+    Only the shapes that are above it are told. Where a limit changes inside the period, each stretch is compared by
+    itself; the one with most use is reported.
     """
     r = _ranked(scope).c
     most = func.row_number().over(
         partition_by=(r.account_id, r.tier), order_by=(r.n.desc(), *(r[f"limit_{name}"] for name in LIMITS))
     )
-    found = (
-        select(*r, most.label("place"))
-        .where(_large(r), or_(_many_tokens(r), and_(_comparable(r), r.template_rank > r.limit_shape_quantile)))
-        .subquery("found")
-    ).c
+    output, templates = _many_tokens(r), _many_templates(r)
+    told = {
+        "output_per_input_token": (output, r.output_ratio),
+        "share_of_peers_below_in_output": (output, r.output_rank),
+        "templates": (templates, r.templates),
+        "share_of_peers_below_in_templates": (templates, r.template_rank),
+    }
+    figures = (case((which, figure)).label(f"observed_{name}") for name, (which, figure) in told.items())
+    found = select(*r, *figures, most.label("place")).where(_large(r), or_(output, templates)).subquery("found").c
     return select(
         found.account_id.label("subject_id"),
         found.tier,
         found.n.label("observed_requests"),
         found.volume_rank.label("observed_share_of_peers_below"),
-        found.output_ratio.label("observed_output_per_input_token"),
-        found.output_rank.label("observed_share_of_peers_below_in_output"),
-        found.templates.label("observed_templates"),
-        found.template_rank.label("observed_share_of_peers_below_in_templates"),
+        *(found[f"observed_{name}"] for name in told),
         found.peers.label("observed_peers"),
         *(found[f"limit_{name}"] for name in LIMITS),
     ).where(found.place == 1)
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts with too few peers for a quantile to mean anything, and large ones whose templates nobody knows."""
-    r = _ranked(scope).c
+    """Accounts with too few peers for a quantile to mean anything, and large ones that may have the most templates.
+
+    At most, each request without a template has another one, and no peer has more than are recorded of it.
+    """
+    ranked = _ranked(scope)
+    r, peer = ranked.c, ranked.alias("peer").c
     least = cast(r.limit_peers_min, Integer)
     few = func.concat("sample too small: fewer than ", least, " active peers in the tier")
-    unknown = literal("not recorded: prompt_template_hash, of the account or of enough peers")
-    both = union_all(
-        select(r.account_id, few.label("reason")).where(r.peers < r.limit_peers_min),
-        select(r.account_id, unknown).where(_large(r), ~_many_tokens(r), ~_comparable(r)),
-    ).subquery("both").c  # fmt: skip
-    return select(both.account_id, func.min(both.reason).label("reason")).group_by(both.account_id)
+    large = select(*r, (r.templates + r.missing).label("most")).where(_large(r)).subquery("large").c
+    fewer = case((peer.templates > 0, peer.templates < large.most), else_=large.most > 1)
+    others = and_(*(peer[name] == large[name] for name in _names()), peer.account_id != large.account_id)
+    doubt = func.sum(peer.missing) + func.max(large.missing)
+    above = (
+        select(large.account_id, large.tier, literal(UNKNOWN))
+        .where(others)
+        .group_by(large.account_id, large.tier, *(large[f"limit_{name}"] for name in LIMITS))
+        .having(doubt > 0, ratio(func.count().filter(fewer), func.count()) > large.limit_shape_quantile)
+    )
+    return any_of(
+        select(r.account_id, r.tier, few.label("reason")).where(r.peers < r.limit_peers_min).distinct(), above
+    )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -73,37 +89,37 @@ def _many_tokens(r: Any) -> ColumnElement[bool]:
     return above
 
 
-def _comparable(r: Any) -> ColumnElement[bool]:
-    """Whether templates are recorded of the account and of enough peers; where they are not, nobody has few or many."""
-    return and_(r.templates.is_not(None), r.template_peers >= r.limit_peers_min)
+def _many_templates(r: Any) -> ColumnElement[bool]:
+    """Whether an account also exceeds enough of the peers whose templates are recorded."""
+    return and_(r.template_peers >= r.limit_peers_min, r.template_rank > r.limit_shape_quantile)
 
 
-def _ranked(scope: Scope) -> Subquery:
-    """Each active account with the share of its tier's active accounts that it stands above, by volume and shape."""
+@computed_once
+def _ranked(scope: Scope) -> Select[Any]:
+    """Each active account with the share of its tier's other active accounts that it stands above, by volume and shape.
+
+    ``templates`` are those recorded, of ``missing`` requests none is; accounts without any are compared in no number of
+    templates.
+    """
     volume, prompts = _volume(scope), _prompts(scope)
-    v = volume.c
-    enough = scope.book.settings(scope.period.last_day).evaluable_share
-    known = v.known_templates >= enough * v.requests
-    templates = case((known, prompts.c.templates))
-    peers = [v[f"limit_{name}"] for name in LIMITS]
+    v, p = volume.c, prompts.c
+    templates = func.coalesce(p.templates, 0)
+    among = [v[name] for name in _names()]
 
-    def below(value: ColumnElement[Any], *among: ColumnElement[Any]) -> ColumnElement[Any]:
-        return func.percent_rank().over(partition_by=(v.tier, *peers, *among), order_by=value)
+    def below(value: ColumnElement[Any], *more: ColumnElement[Any]) -> ColumnElement[Any]:
+        return func.percent_rank().over(partition_by=(*among, *more), order_by=value)
 
-    same = and_(*(one == other for one, other in zip(_stretch(prompts.c), _stretch(v), strict=True)))
-    return (
-        select(
-            volume,
-            templates.label("templates"),
-            func.count().over(partition_by=(v.tier, *peers)).label("peers"),
-            func.count(templates).over(partition_by=(v.tier, *peers)).label("template_peers"),
-            below(v.n).label("volume_rank"),
-            below(v.output_ratio).label("output_rank"),
-            case((known, below(templates, known))).label("template_rank"),
-        )
-        .select_from(volume.outerjoin(prompts, same))
-        .subquery("ranked")
-    )
+    same = and_(*(p[name] == v[name] for name in ("account_id", *_names())))
+    return select(
+        volume,
+        templates.label("templates"),
+        func.coalesce(p.missing, 0).label("missing"),
+        func.count().over(partition_by=among).label("peers"),
+        func.count().filter(templates > 0).over(partition_by=among).label("template_peers"),
+        below(v.n).label("volume_rank"),
+        below(v.output_ratio).label("output_rank"),
+        case((templates > 0, below(templates, templates > 0))).label("template_rank"),
+    ).select_from(volume.outerjoin(prompts, same))
 
 
 def _volume(scope: Scope) -> Subquery:
@@ -111,8 +127,7 @@ def _volume(scope: Scope) -> Subquery:
     u = scope.usage(account_day).c
     return (
         select(
-            *_stretch(u), func.sum(u.n_ok).label("n"), func.sum(u.n_requests).label("requests"),
-            func.sum(u.known_prompt_template_hash).label("known_templates"),
+            *_stretch(u), func.sum(u.n_ok).label("n"),
             func.coalesce(
                 ratio(func.sum(u.output_tokens), func.sum(u.input_tokens)),
                 0.0,  # adequacy: equivalent, because a tenth more or less of nothing is nothing
@@ -126,14 +141,21 @@ def _volume(scope: Scope) -> Subquery:
 
 
 def _prompts(scope: Scope) -> Subquery:
-    """How many templates each account used, by tier and stretch."""
+    """How many templates each account used in successful requests, by tier and stretch, and how many have none."""
     p = scope.usage(account_prompt_day).c
+    missing = func.coalesce(func.sum(p.n_ok).filter(p.prompt_template_hash.is_(None)), 0)
     return (
-        select(*_stretch(p), func.count(p.prompt_template_hash.distinct()).label("templates"))
+        select(*_stretch(p), func.count(p.prompt_template_hash.distinct()).label("templates"), missing.label("missing"))
+        .where(p.n_ok > 0)
         .group_by(*_stretch(p))
         .subquery("prompts")
     )
 
 
+def _names() -> list[str]:
+    """What the peers of an account have in common."""
+    return ["tier", *(f"limit_{name}" for name in LIMITS)]
+
+
 def _stretch(rows: Any) -> list[Any]:
-    return [rows.account_id, rows.tier, *(rows[f"limit_{name}"] for name in LIMITS)]
+    return [rows.account_id, *(rows[name] for name in _names())]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.levels import group_levels, of_level, uncounted
+from audits.rules.first_use import is_first_use
+from audits.rules.levels import group_levels, of_level
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.worst import worst
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
@@ -20,30 +22,33 @@ LIMITS = ("requests_a_day", "accounts_min", "members_under_share")
 def violations(scope: Scope) -> Select[Any]:
     """Groups with a day over the limit on which most of the active members stay under the limit for one account.
 
-    Of several levels (see :mod:`audits.rules.levels`) the highest one is reported, which speaks of most accounts.
+    Of several levels (see :mod:`audits.rules.levels`) the highest is reported, which covers the most accounts, with its
+    busiest day over and the limits of that day.
     """
     member_days = _member_days(scope)
     d, active = _days(member_days).c, _active(member_days).c
     over = and_(
-        d.together >= d.limit_requests_a_day,
+        d.together > d.limit_requests_a_day,
         active.accounts >= d.limit_accounts_min,
         d.share_under >= d.limit_members_under_share,
     )
-    levels = (
-        select(
-            d.group_id, d.tier, d.level, d.level_rank, active.accounts,
-            func.max(d.together).label("together"),
-            func.max(d.largest).label("largest"),
-            func.count(d.day.distinct()).label("days"),
-            listed(d.day).label("on_days"),
-            *(func.max(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
+    days = (
+        select(*d, active.accounts)
         .where(active.group_id == d.group_id, active.level == d.level, over)
-        .group_by(d.group_id, d.tier, d.level, d.level_rank, active.accounts)
-        .subquery("levels")
-    ).c  # fmt: skip
-    place = func.row_number().over(partition_by=levels.group_id, order_by=levels.level_rank.desc())
-    found = select(*levels, place.label("place")).subquery("found").c
+        .subquery("days_over")
+    )
+    w = worst(days, ("group_id", "level"), (days.c.together.desc(), days.c.day))
+    all_days = (
+        select(days.c.group_id, days.c.level, func.count().label("days"), listed(days.c.day).label("on_days"))
+        .group_by(days.c.group_id, days.c.level)
+        .subquery("all_days")
+    ).c
+    place = func.row_number().over(partition_by=w.group_id, order_by=w.level_rank.desc())
+    found = (
+        select(*w, all_days.days, all_days.on_days, place.label("place"))
+        .where(all_days.group_id == w.group_id, all_days.level == w.level)
+        .subquery("found")
+    ).c
     return select(
         found.group_id.label("subject_id"),
         found.tier,
@@ -57,15 +62,17 @@ def violations(scope: Scope) -> Select[Any]:
     ).where(found.place == 1)
 
 
-def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of whose requests no source gives a number: what they add to a group's day is not known."""
-    return uncounted(scope)
-
-
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The members' successful requests on the days over, and their buckets."""
-    ok = usage_events.c.status_code < 400
-    return scope.usage_of(found.account_ids, ok, on_listed_days(found), of_level(scope, found))
+    """The members' successful requests on the days over, and their buckets.
+
+    Of each account that was used in the period its first request is there, too: it counts among the accounts.
+    """
+
+    def counts(request: Any) -> ColumnElement[bool]:
+        return and_(request.status_code < 400, of_level(scope, found, request.event_ts, request.account_id))
+
+    used = or_(on_listed_days(found), is_first_use(scope, counts))
+    return scope.usage_of(found.account_ids, counts(usage_events.c), used)
 
 
 def _member_days(scope: Scope) -> Subquery:

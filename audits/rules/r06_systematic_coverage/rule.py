@@ -1,22 +1,27 @@
 """R06: prompts that walk evenly over all topics, hardly ever twice and hardly ever in conversation.
 
-Whether inputs repeat and sessions have one turn is read from single requests, of subjects only whose topics are spread.
+Whether inputs repeat and sessions have one turn is read from single requests, of subjects only whose topics are spread
+or would be with those that are not recorded.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Float, Integer, Select, Subquery, and_, cast, func, select, true
+from sqlalchemy import CTE, ColumnElement, Float, Select, and_, cast, func, or_, select
 
 from audits.rollups.account_topic_day import account_topic_day
 from audits.rules.base import Found
-from audits.rules.levels import counted, subject_levels
+from audits.rules.bounds import undecided
+from audits.rules.intermediate import computed_once
+from audits.rules.levels import counted, same_stretch, stretch, subject_levels
+from audits.rules.parties import uses_by_party
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
 LIMITS = ("prompts_min", "topic_entropy_min", "unique_share_min", "single_turn_share_min")
+UNKNOWN = "not recorded: topic_id, prompt_simhash or session_id"
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -25,18 +30,21 @@ def violations(scope: Scope) -> Select[Any]:
     Where a limit changes inside the period, each stretch is held against its own; of a group's highest level, then of
     its stretches, the one with most is reported.
     """
-    f = _covering(scope).c
+    f = _figures(scope).c
     most = func.row_number().over(
         partition_by=(f.subject_type, f.subject_id, f.tier),
         order_by=(f.level_rank.desc(), f.prompts.desc(), *(f[f"limit_{name}"] for name in LIMITS)),
     )
-    found = select(*f, most.label("place")).where(f.prompts >= f.limit_prompts_min).subquery("found").c
+    sample = and_(f.compared >= f.limit_prompts_min, f.sessions >= f.limit_prompts_min)
+    covers = _covers(f, f.prompts, f.entropy, f.unique_share, f.single_share)
+    found = select(*f, most.label("place")).where(sample, covers).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
         found.level.label("observed_level"),
         found.prompts.label("observed_prompts"),
+        found.topics.label("observed_topics"),
         found.entropy.label("observed_topic_entropy"),
         found.unique_share.label("observed_unique_share"),
         found.single_share.label("observed_single_turn_share"),
@@ -45,12 +53,18 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts that cover the topics in too few prompts to tell it from chance."""
-    f = _covering(scope).c
-    least = func.min(cast(f.limit_prompts_min, Integer))
-    reason = func.concat("sample too small: fewer than ", least, " prompts").label("reason")
-    few = and_(f.subject_type == "account", f.prompts < f.limit_prompts_min)
-    return select(f.subject_id.label("account_id"), reason).where(few).group_by(f.subject_id)
+    """Accounts, alone or as a group, that would cover the topics if what is not recorded were spread as well as can be.
+
+    Then every request without a topic is a prompt, every input that is not recorded is another one, and every session
+    has one turn.
+    """
+
+    def might(f: Any, _missing: Any) -> ColumnElement[bool]:
+        repeated, together = f.compared - f.distinct, f.sessions - f.alone
+        unique, single = ratio(f.requests - repeated, f.requests), ratio(f.requests - together, f.requests)
+        return _covers(f, f.requests, f.entropy_most, unique, single)
+
+    return undecided(_figures(scope), might, UNKNOWN)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -60,76 +74,112 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     return scope.events_of(found.account_ids, asked).add_columns(e.topic_id, e.prompt_simhash, e.session_id)
 
 
-def _covering(scope: Scope) -> Subquery:
-    """Figures of the subjects, by tier and stretch, that are at their limits in all but the number of prompts."""
-    spread, e = _spread(scope), usage_events.c
-    columns = (e.prompt_simhash, e.session_id)
-    answered = (e.status_code < 400, e.topic_id.is_not(None))
-    r = scope.requests(scope.members_of(spread), *columns, where=answered)
-    of_one = func.count().over(partition_by=(r.c.account_id, r.c.session_id)) == 1
-    a = subject_levels(scope, select(r, of_one.label("alone")).cte("asked")).c
-    same = and_(*(one == other for one, other in zip(_stretch(a), _stretch(spread.c), strict=True)))
-    prompts, sessions = func.count(), func.count(a.session_id)
-    f = (
-        select(
-            *_stretch(a),
-            spread.c.entropy,
-            prompts.label("prompts"),
-            func.count(a.prompt_simhash).label("compared"),
-            sessions.label("sessions"),
-            ratio(func.count(a.prompt_simhash.distinct()), func.count(a.prompt_simhash)).label("unique_share"),
-            ratio(sessions.filter(a.alone), sessions).label("single_share"),
-        )
-        .where(same)
-        .group_by(*_stretch(a), spread.c.entropy)
-        .subquery("figures")
+def _covers(f: Any, prompts: Any, entropy: Any, unique: Any, single: Any) -> ColumnElement[bool]:
+    """Whether these figures reach all limits of a stretch."""
+    return and_(
+        prompts >= f.limit_prompts_min,
+        entropy >= f.limit_topic_entropy_min,
+        unique >= f.limit_unique_share_min,
+        single >= f.limit_single_turn_share_min,
     )
-    least = scope.book.settings(scope.period.last_day).evaluable_share * f.c.prompts
+
+
+@computed_once
+def _figures(scope: Scope) -> Select[Any]:
+    """Figures of the subjects, by tier and stretch, whose topics are or may be spread over enough prompts.
+
+    Of its successful ``requests`` the ``prompts`` have a topic; of these, ``compared`` have their input recorded and
+    ``sessions`` their session. ``missing`` counts what is not recorded.
+    """
+    spread, e, t = _spread(scope), usage_events.c, account_topic_day.c
+    # Accounts without any recorded topic are not read: the engine reports them itself.
+    telling = select(t.account_id).where(t.topic_id.is_not(None))
+    held = scope.members_of(spread).subquery("held").c
+    among = select(held.account_id).where(held.account_id.in_(telling))
+    r = scope.requests(among, e.topic_id, e.prompt_simhash, e.session_id, where=(e.status_code < 400,))
+    of_session = func.count(r.c.topic_id).over(partition_by=(r.c.account_id, r.c.session_id))
+    a = subject_levels(scope, select(r, (of_session == 1).label("alone")).cte("asked")).c
+    key, asked = stretch(a, LIMITS), a.topic_id.is_not(None)
+    requests, prompts = func.count(), func.count(a.topic_id)
+    compared, sessions = func.count(a.prompt_simhash).filter(asked), func.count(a.session_id).filter(asked)
+    distinct = func.count(a.prompt_simhash.distinct()).filter(asked)
+    alone = func.count(a.session_id).filter(asked, a.alone)
+    numbers = {
+        "requests": requests, "prompts": prompts, "compared": compared, "distinct": distinct, "sessions": sessions,
+        "alone": alone, "missing": requests - prompts + (prompts - compared) + (prompts - sessions),
+    }  # fmt: skip
     return (
-        select(f)
-        .where(
-            f.c.compared >= least,
-            f.c.sessions >= least,
-            f.c.unique_share >= f.c.limit_unique_share_min,
-            f.c.single_share >= f.c.limit_single_turn_share_min,
+        select(
+            *key,
+            spread.c.topics,
+            spread.c.entropy,
+            spread.c.entropy_most,
+            *(number.label(name) for name, number in numbers.items()),
+            ratio(distinct, compared).label("unique_share"),
+            ratio(alone, sessions).label("single_share"),
         )
-        .subquery("covering")
+        .where(same_stretch(a, spread.c, LIMITS))
+        .group_by(*key, spread.c.topics, spread.c.entropy, spread.c.entropy_most)
     )
 
 
 def _spread(scope: Scope) -> CTE:
-    """Subjects, by tier and stretch, whose prompts are spread over the topics evenly enough.
+    """Subjects, by tier and stretch, whose topics are or may be spread evenly enough: ``entropy``, ``entropy_most``.
 
-    The entropy of an account is compared with the largest that all topics in use allow: ln of their number.
+    The entropy is compared with the largest that the ``topics`` allow, those of the subject and those in use by others:
+    ln of their number. At most it is that of the requests with those without a topic as one class, and these spread
+    over all topics in turn; more topics than these would only make the largest larger.
     """
-    t = account_topic_day.c
-    topics = (
-        select(func.ln(cast(func.nullif(func.count(t.topic_id.distinct()), 0), Float(53))).label("largest"))
-        .where(t.day.between(scope.period.first_day, scope.period.last_day))
-        .subquery("topics")
-    )
-    u = subject_levels(scope, account_topic_day).c
+    u, used = subject_levels(scope, account_topic_day).c, _in_use(scope)
+    n = cast(func.sum(u.n_ok), Float(53))
     by_topic = (
-        select(*_stretch(u), cast(func.sum(u.n_requests), Float(53)).label("n"))
-        .where(u.topic_id.is_not(None))
-        .group_by(*_stretch(u), u.topic_id)
+        select(*stretch(u, LIMITS), u.topic_id, n.label("n"))
+        .group_by(*stretch(u, LIMITS), u.topic_id)
+        .having(func.sum(u.n_ok) > 0)
         .subquery("by_topic")
     ).c
-    whole = func.sum(by_topic.n)
+    key, known = stretch(by_topic, LIMITS), by_topic.topic_id.is_not(None)
+    whole, recorded = func.sum(by_topic.n), func.sum(by_topic.n).filter(known)
+    weighted = by_topic.n * func.ln(by_topic.n)
     # ln(N) - sum(n ln n) / N is the entropy without a second pass over the shares.
-    entropy = func.ln(whole) - func.sum(by_topic.n * func.ln(by_topic.n)) / whole
-    h = select(*_stretch(by_topic), entropy.label("h")).group_by(*_stretch(by_topic)).subquery("entropies")
-    share: ColumnElement[float] = ratio(h.c.h, topics.c.largest)
+    sums = (
+        select(
+            *key,
+            whole.label("whole"),
+            func.count().filter(known, used.c.topic_id.is_(None)).label("of_nobody_else"),
+            (1 - func.coalesce(recorded, 0) / whole).label("unknown_share"),
+            (func.ln(recorded) - func.sum(weighted).filter(known) / recorded).label("h"),
+            (func.ln(whole) - func.sum(weighted) / whole).label("h_of_classes"),
+        )
+        .select_from(by_topic.topic_id.table.outerjoin(used, used.c.topic_id == by_topic.topic_id))
+        .group_by(*key)
+    )
+    s = sums.subquery("sums")
+    topics = s.c.of_nobody_else + select(func.count()).select_from(used).scalar_subquery()
+    entropy = ratio(s.c.h, _largest(func.nullif(topics, 0))).label("entropy")
+    # Requests without a topic are spread over no fewer than two.
+    most = (ratio(s.c.h_of_classes, _largest(func.greatest(topics, 2))) + s.c.unknown_share).label("entropy_most")
+    might = and_(s.c.unknown_share > 0, most >= s.c.limit_topic_entropy_min)
     return (
-        select(*_stretch(h.c), share.label("entropy"))
-        .select_from(h.join(topics, true()))  # adequacy: equivalent, because there is always one row of topics
-        .where(share >= h.c.limit_topic_entropy_min)
+        select(*stretch(s.c, LIMITS), topics.label("topics"), entropy, most)
+        .where(s.c.whole >= s.c.limit_prompts_min, or_(entropy >= s.c.limit_topic_entropy_min, might))
         .cte("spread")
     )
 
 
-def _stretch(rows: Any) -> list[Any]:
-    return [
-        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
-        *(rows[f"limit_{name}"] for name in LIMITS),
-    ]  # fmt: skip
+def _largest(topics: ColumnElement[Any]) -> ColumnElement[float]:
+    """The largest entropy that so many topics allow."""
+    return func.ln(cast(topics, Float(53)))
+
+
+def _in_use(scope: Scope) -> CTE:
+    """The topics that the population has: those that unrelated parties use, each of them so many times.
+
+    What one party alone uses says nothing of the others, however much of it there is: it would make their use look
+    narrow.
+    """
+    t = account_topic_day.c
+    least = min((float(row.values["topic_uses_min"]) for row in scope.limits), default=0.0)  # type: ignore[arg-type]
+    u = uses_by_party(scope, account_topic_day, t.topic_id, t.n_ok)
+    several = func.count() > 1
+    return select(u.used.label("topic_id")).where(u.uses >= least).group_by(u.used).having(several).cte("in_use")

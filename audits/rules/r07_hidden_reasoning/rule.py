@@ -1,233 +1,183 @@
 """R07: requests that ask for the model's hidden reasoning, or replay its signatures in other sessions.
 
-An agent that hands the model its own signatures within a session does what the service asks for, in however many
-sessions. A signature was carried over where the session's first successful request is a replay already: nothing in the
-session can have made it. Then all replays of the session count, for it goes on with what it began with. How sessions
-began is read from single requests, of accounts with replays in subjects with enough of them only.
-
-Agents that resume their users' conversations carry signatures over, too: where many parties do, only a habit of it
-counts. Where hardly any does, whoever carries enough over is found, at no more than medium without the habit.
-
-A session that was seen before the period is judged in the period in which it began: how it began lies beyond what is
-read now, and its first request of this period says nothing of that. A session is one account's, whatever its name.
+An agent that hands the model its own signatures within a session does what the service asks for. A signature was made
+in another session where no earlier request of the session shows reasoning, which is what a signature is made with; how
+the session began otherwise, and where in it the replay stands, makes no difference. What came before a replay is read
+from single requests, back to the baseline's first day, of accounts with replays in subjects with enough of them only.
+A session is one account's, whatever its name.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Float,
+    FromClause,
     Select,
-    Subquery,
     and_,
     case,
+    cast,
     func,
     literal,
     null,
     or_,
     select,
-    union,
     union_all,
 )
 
-from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
-from audits.rollups.account_score_day import account_score_day
 from audits.rules.base import Found
-from audits.rules.levels import counted, subject_levels
-from audits.rules.population import audited_accounts, audited_groups
+from audits.rules.bounds import any_of, undecided
+from audits.rules.intermediate import computed_once
+from audits.rules.levels import counted, same_stretch, stretch, subject_levels
 from audits.rules.scope import Scope
+from audits.rules.scored import scored_requests
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
-REPLAY, BEFORE = "signature_replay", "before the period"
-LIMITS = (
-    "score_min", "share_min", "requests_min", "group_requests_min", "replays_min", "replay_sessions_min",
-    "replay_sessions_share_min", "replay_common_share_max",
-)  # fmt: skip
+REPLAY, SHOWN = "signature_replay", ("summary", "full")
+FOREIGN, OWN = "foreign", "own"
+ASKING = ("score_min", "share_min", "requests_min", "group_requests_min")
+REPLAYING = ("replays_min",)
+LEAST = {"requests_min": "account", "group_requests_min": "group"}  # of what subject each is the limit
+UNSCORED, UNTOLD = "not recorded: cot_elicit_score", "not recorded: reasoning_visibility, or session_id of replays"
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts and groups with enough elicitation, by share and by number, or enough carried-over replays.
+    """Accounts and groups with enough elicitation, by share and by number, or enough replays across sessions.
 
-    Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
-    then of its stretches, the worst one is reported.
+    A finding tells of both or of the one that is over its limits. Where a limit changes inside the period, each stretch
+    is held against its own, and of each the one with most is reported; of a group, those of its highest level.
     """
-    stretches = _stretches(scope)
-    s, c = stretches.c, _carrying(scope, stretches).c
-    grave = or_(_asks(s), _carried_over(s))
-    gravity = (case((grave, 0), else_=1), s.asked.desc(), s.replays.desc())
-    worst = func.row_number().over(
-        partition_by=(s.subject_type, s.subject_id, s.tier),
-        order_by=(s.level_rank.desc(), *gravity, *(s[f"limit_{name}"] for name in LIMITS)),
-    )
-    found = (
-        select(*s, ratio(c.parties, c.everyone).label("common"), grave.label("grave"), worst.label("place"))
-        .where(or_(grave, and_(_several(s), _uncommon(s, c))))
-        .subquery("found")
-    ).c
+    a, r = _asking(scope).c, _replaying(scope).c
+    asked = _worst(a, _asks(a), ASKING, requests=a.hits, share=ratio(a.hits, a.scored))
+    both = union_all(asked, _worst(r, _replays_enough(r), REPLAYING, replays=r.hits)).subquery("both").c
+    subject = (both.subject_type, both.subject_id, both.tier, both.level, both.level_rank)
+    figures = (func.max(column).label(column.name) for column in both if column.name.startswith(("observed", "limit")))
+    highest = func.row_number().over(partition_by=subject[:3], order_by=both.level_rank.desc())
+    found = select(*subject, *figures, highest.label("place")).group_by(*subject).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
-        case((found.grave, "high"), else_="medium").label("severity"),
+        case((found.observed_requests.is_(None), "replays"), else_="").label("discriminator"),
+        literal(True).label("one_operator"),
         found.level.label("observed_level"),
-        found.asked.label("observed_requests"),
-        ratio(found.asked, found.scored).label("observed_share"),
-        found.replays.label("observed_replays"),
-        ratio(found.sessions, found.begun).label("observed_replay_sessions_share"),
-        found.common.label("observed_replay_common_share"),
-        found.limit_score_min,
-        found.limit_share_min,
-        found.limit_requests,
-        found.limit_replays_min,
-        found.limit_replay_sessions_min,
-        found.limit_replay_sessions_share_min,
-        found.limit_replay_common_share_max,
+        *(column for column in found if column.name.startswith(("observed", "limit"))),
     ).where(found.place == 1)
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts, alone or as a group, that might have carried over enough replays; nobody knows how sessions began."""
-    s = _stretches(scope).c
-    might = and_(s.unknown > 0, s.replays + s.unknown >= s.limit_replays_min)
-    subjects = select(s.subject_type, s.subject_id).where(might, ~_carried_over(s)).subquery("unknown")
-    reason = literal("not recorded: session_id of the replays, or how their sessions began").label("reason")
-    return scope.members_of(subjects).add_columns(reason)
+    """Accounts, alone or as a group, that would reach the limits if what is not recorded were so meant.
+
+    Any request may have asked for hidden reasoning whose score is not recorded; or have replayed a signature from
+    elsewhere whose visible reasoning is not, or whose session, or what was shown in it before.
+    """
+    return any_of(undecided(_asking(scope), _asks, UNSCORED), undecided(_replaying(scope), _replays_enough, UNTOLD))
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that scored as elicitation, and the replays of sessions that began with one."""
-    e = usage_events.c
-    tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
-    asks = and_(e.status_code < 400, e.cot_elicit_score >= tenth - 0.0005)
-    r = _replays(scope, found.account_ids).c
-    carried_over = e.event_id.in_(select(r.event_id).where(r.began == REPLAY, r.reasoning_visibility == REPLAY))
-    return scope.events_of(found.account_ids, or_(asks, carried_over), counted(scope, found)).add_columns(
-        e.cot_elicit_score, e.reasoning_visibility, e.session_id
-    )
+    """The successful requests that were scored for elicitation, and the replays across sessions, as far as told.
 
-
-def _stretches(scope: Scope) -> CTE:
-    """Figures of each account and group, by tier and stretch of the period under the same limits."""
-    a = _scored(scope)
-    r = subject_levels(scope, _replays(scope, _replayers(scope, a))).c
-    replay, none = r.reasoning_visibility == REPLAY, literal(0)
-    session, known = func.count(r.session_id.distinct()), r.began.is_not(None)
-    parts = union_all(
-        select(*_stretch(a.c), a.c.asked, a.c.scored,
-               none.label("replays"), none.label("sessions"), none.label("begun"), none.label("unknown")),
-        # By account: sessions of two accounts are two, whatever their names.
-        select(*_stretch(r), none, none, func.count().filter(r.began == REPLAY, replay),
-               session.filter(r.began == REPLAY), session.filter(known), func.count().filter(~known, replay))
-        .group_by(*_stretch(r), r.account_id),
-    ).subquery("parts").c  # fmt: skip
-    key = _stretch(parts)
-    figures = [parts[name] for name in ("asked", "scored", "replays", "sessions", "begun", "unknown")]
-    return (
-        select(*key, _limit_requests(parts), *(func.sum(figure).label(figure.name) for figure in figures))
-        .group_by(*key)
-        .cte("stretches")
-    )
-
-
-def _scored(scope: Scope) -> CTE:
-    """Of each stretch the successful requests that were scored, and those that asked for hidden reasoning."""
-    u = subject_levels(scope, account_score_day).c
-    asked = func.sum(u.n_ok).filter(u.cot_elicit_score_tenth >= u.limit_score_min * 10)
-    return (
-        select(*_stretch(u), _limit_requests(u), asked.label("asked"), func.sum(u.n_ok).label("scored"))
-        .where(u.cot_elicit_score_tenth.is_not(None))
-        .group_by(*_stretch(u))
-        .cte("scored")
-    )
-
-
-def _stretch(rows: Any) -> list[Any]:
-    return [
-        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
-        *(rows[f"limit_{name}"] for name in LIMITS),
-    ]  # fmt: skip
-
-
-def _limit_requests(rows: Any) -> ColumnElement[Any]:
-    """The least number of requests that applies, to an account or to a group."""
-    by_kind = {"account": rows.limit_requests_min, "group": rows.limit_group_requests_min}
-    return func.max(case(by_kind, value=rows.subject_type)).label("limit_requests")
-
-
-def _replayers(scope: Scope, scored: CTE) -> Select[Any]:
-    """The accounts with replays of subjects of which replays are told: that have enough of them, or ask enough.
-
-    Of a group only the sessions of these accounts are compared: those who replay nothing hide nobody.
+    ``scored`` and ``replayed`` say what a request is evidence of.
     """
-    m = subject_levels(scope, account_model_day).c
-    busy = (
-        select(m.subject_type, m.subject_id)
-        .group_by(*_stretch(m))
-        .having(func.sum(m.n_signature_replay) >= m.limit_replays_min)
+    e, r = usage_events.c, _replays(scope, found.account_ids).c
+    scored: ColumnElement[bool] = literal(False)
+    replayed: ColumnElement[bool] = literal(False)
+    if found.observed["requests"] is not None:
+        scored = and_(e.status_code < 400, e.cot_elicit_score.is_not(None), counted(scope, _only(found, ASKING)))
+    if found.observed["replays"] is not None:
+        foreign = e.event_id.in_(select(r.event_id).where(r.made == FOREIGN))
+        replayed = and_(foreign, counted(scope, _only(found, REPLAYING)))
+    return scope.events_of(found.account_ids, or_(scored, replayed)).add_columns(
+        e.cot_elicit_score, e.reasoning_visibility, e.session_id, scored.label("scored"), replayed.label("replayed")
     )
-    told = union_all(busy, select(scored.c.subject_type, scored.c.subject_id).where(_asks(scored.c))).subquery("told")
-    d = account_model_day.c
+
+
+def _only(found: Found, limits: Iterable[str]) -> Found:
+    return replace(found, limits={name: found.limits[name] for name in limits})
+
+
+def _asks(a: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether a stretch has enough requests for hidden reasoning and ``more``, by number and by share."""
+    least = case((a.subject_type == "group", a.limit_group_requests_min), else_=a.limit_requests_min)
+    return and_(a.hits + more >= least, ratio(a.hits + more, a.scored + more) >= a.limit_share_min)
+
+
+def _replays_enough(r: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether a stretch has enough replays across sessions and ``more``."""
+    enough: ColumnElement[bool] = r.hits + more >= r.limit_replays_min
+    return enough
+
+
+def _worst(rows: Any, over: ColumnElement[bool], own: tuple[str, ...], **figures: ColumnElement[Any]) -> Select[Any]:
+    """Of each level of a subject the stretch with most of those that are over; what is not its own is empty."""
+    key, nothing = stretch(rows, ()), cast(null(), Float(53))
+    most = func.row_number().over(
+        partition_by=key, order_by=(rows.hits.desc(), *(rows[f"limit_{name}"] for name in own))
+    )
+    said = {f"observed_{name}": figures.get(name, nothing) for name in ("requests", "share", "replays")}
+    for name in (*ASKING, *REPLAYING):
+        held = rows[f"limit_{name}"] if name in own else nothing
+        said[f"limit_{name}"] = case((rows.subject_type == LEAST[name], held)) if name in LEAST else held
+    columns = (cast(value, Float(53)).label(name) for name, value in said.items())
+    worst = select(*key, *columns, most.label("place")).where(over).subquery("worst").c
+    return select(*(column for column in worst if column.name != "place")).where(worst.place == 1)
+
+
+def _asking(scope: Scope) -> FromClause:
+    return scored_requests(scope, "cot_elicit_score", ASKING)
+
+
+@computed_once
+def _replaying(scope: Scope) -> Select[Any]:
+    """Replays by subject and stretch: ``hits`` were made in another session, of ``missing`` ones nobody knows.
+
+    Single requests are read of accounts with replays only, in subjects that have enough of them: of a group only the
+    sessions of these accounts are compared, and those who replay nothing hide nobody.
+    """
+    m, d = subject_levels(scope, account_model_day).c, account_model_day.c
+    key = stretch(m, REPLAYING)
+    sums = (func.sum(m.n_signature_replay).label("replayed"), func.sum(m.n_reasoning_unknown).label("loose"))
+    counts = select(*key, *sums).group_by(*key).cte("counts")
+    c = counts.c
+    loose = case((c.loose < c.limit_replays_min, c.loose), else_=0)  # of more nobody knows anyway
+    busy = select(counts).where(c.replayed + loose >= c.limit_replays_min).subquery("busy")
     replaying = select(d.account_id).where(
         d.n_signature_replay > 0, d.day.between(scope.period.first_day, scope.period.last_day)
     )
-    members = scope.members_of(told).subquery("members_of_told").c
-    return select(members.account_id).where(members.account_id.in_(replaying))
+    members = scope.members_of(busy).subquery("members").c
+    accounts = select(members.account_id).where(members.account_id.in_(replaying))
+    r = subject_levels(scope, _replays(scope, accounts)).c
+    of_stretch = stretch(r, REPLAYING)
+    foreign, unknown = func.count().filter(r.made == FOREIGN), func.count().filter(r.made.is_(None))
+    told = (
+        select(*of_stretch, foreign.label("foreign"), unknown.label("unknown")).group_by(*of_stretch).subquery("told")
+    )
+    t = told.c
+    return select(
+        *stretch(c, REPLAYING),
+        func.coalesce(t.foreign, 0).label("hits"),
+        (c.loose + func.coalesce(t.unknown, 0)).label("missing"),
+    ).select_from(counts.outerjoin(told, same_stretch(c, t, REPLAYING)))
 
 
 def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
-    """Replays and sessions' first requests of some accounts, in the shape of a rollup, with what these ``began`` with.
+    """The successful replays of some accounts, in the shape of a rollup, with where their signatures were ``made``.
 
-    That is what is recorded of the visibility of a session's first successful request; ``BEFORE`` if that was made
-    before the period, NULL if nobody knows it.
+    NULL where nobody knows: the session is not recorded, or not what its earlier requests show.
     """
     e = usage_events.c
     rows = scope.requests(accounts, e.session_id, e.reasoning_visibility, where=(e.status_code < 400,)).c
-    session = (rows.account_id, rows.session_id)
-    first_at = func.min(rows.slice_start).over(partition_by=session)
-    in_time = (rows.slice_start, rows.event_id)
-    first = func.first_value(rows.reasoning_visibility).over(partition_by=session, order_by=in_time)
-    began = case(
-        (rows.session_id.is_(None), null()), (first_at < literal(scope.period.start), BEFORE), else_=first
-    ).label("began")
-    place = func.row_number().over(partition_by=session, order_by=in_time).label("place")
-    every = select(*rows, began, place).subquery("every").c
-    return select(*every).where(or_(every.reasoning_visibility == REPLAY, every.place == 1)).cte("replays")
-
-
-def _asks(s: Any) -> ColumnElement[bool]:
-    """Whether a stretch has enough requests for hidden reasoning, by number and by share."""
-    return and_(s.asked >= s.limit_requests, ratio(s.asked, s.scored) >= s.limit_share_min)
-
-
-def _several(s: Any) -> ColumnElement[bool]:
-    """Whether a stretch has enough replays that were carried over, in enough sessions."""
-    return and_(s.replays >= s.limit_replays_min, s.sessions >= s.limit_replay_sessions_min)
-
-
-def _carried_over(s: Any) -> ColumnElement[bool]:
-    """Whether they are a habit: of enough of all sessions that began in the stretch."""
-    return and_(_several(s), ratio(s.sessions, s.begun) >= s.limit_replay_sessions_share_min)
-
-
-def _uncommon(s: Any, c: Any) -> ColumnElement[bool]:
-    """Whether hardly any party carries over as many. One party alone never makes it common; 0 leaves it to habits."""
-    limit = s.limit_replay_common_share_max
-    return and_(limit > 0, c.parties <= func.greatest(limit * c.everyone, 1.0))
-
-
-def _carrying(scope: Scope, stretches: CTE) -> Subquery:
-    """One row: how many ``parties`` carried over enough in enough sessions, and how many are active at all."""
-    s, a, g = stretches.c, audited_accounts.c, audited_groups.c
-    held = stretches.join(audited_accounts, a.account_id == s.subject_id)
-    held = held.outerjoin(audited_groups, g.account_id == s.subject_id)
-    accounts = select(func.coalesce(g.group_id, a.customer_id).label("party")).select_from(held)
-    groups = select(s.subject_id).where(s.subject_type == "group", _several(s))
-    carrying = union(accounts.where(s.subject_type == "account", _several(s)), groups).subquery("carrying")
-    everyone = scope.parties(account_day).scalar_subquery()
-    return select(func.count(carrying.c.party).label("parties"), everyone.label("everyone")).subquery("common")
+    kind = case((rows.reasoning_visibility.in_(SHOWN), 2), (rows.reasoning_visibility.is_(None), 1), else_=0)
+    before = func.max(kind).over(
+        partition_by=(rows.account_id, rows.session_id), order_by=(rows.slice_start, rows.event_id), rows=(None, -1)
+    )
+    made = case((rows.session_id.is_(None), null()), (before == 2, OWN), (before == 1, null()), else_=FOREIGN)
+    every = select(*rows, made.label("made")).subquery("every").c
+    return select(*every).where(every.reasoning_visibility == REPLAY).cte("replays")

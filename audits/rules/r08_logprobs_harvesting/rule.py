@@ -14,7 +14,6 @@ from sqlalchemy import (
     Float,
     Select,
     String,
-    Subquery,
     and_,
     cast,
     false,
@@ -30,6 +29,8 @@ from sqlalchemy import (
 from audits.periods import utc_midnight
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
+from audits.rules.bounds import undecided
+from audits.rules.intermediate import computed_once
 from audits.rules.levels import of_level, subject_levels
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
@@ -47,14 +48,7 @@ def violations(scope: Scope) -> Select[Any]:
 
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts with the volume, alone or as a group, of which too little logit bias is recorded to know."""
-    w = _weeks(scope).c
-    unsure = and_(
-        w.requests >= w.limit_requests_a_week,
-        ratio(w.harvested, w.requests) < w.limit_harvest_share_min,
-        ratio(w.harvested + w.unknown, w.requests) >= w.limit_harvest_share_min,
-    )
-    subjects = select(w.subject_type, w.subject_id).where(unsure).subquery("unsure")
-    return scope.members_of(subjects).add_columns(literal("not recorded: logit_bias_n").label("reason"))
+    return undecided(_weeks(scope), _harvests, "not recorded: logit_bias_n")
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -77,7 +71,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 def _unentitled(scope: Scope) -> Select[Any]:
     """Where the limit changes inside the period, each stretch is held against its own; the worst one is reported."""
     u = scope.usage(account_model_day).c
-    stretch = (u.account_id, u.tier, u.limit_harvest_share_min, u.limit_unentitled_min)
+    stretch = (u.account_id, u.tier, u.limit_unentitled_min)
     requests = func.sum(u.n_logprobs)
     s = (
         select(
@@ -95,13 +89,15 @@ def _unentitled(scope: Scope) -> Select[Any]:
         s.account_id.label("subject_id"),
         s.tier,
         literal("entitlement").label("discriminator"),
+        literal(False).label("one_operator"),
         s.tier.label("observed_level"),
         cast(s.requests, Float(53)).label("observed_requests"),
         cast(null(), Float(53)).label("observed_share"),
         cast(null(), String).label("observed_week_ends"),
         s.days.label("observed_on_days"),
         s.limit_unentitled_min.label("limit_requests"),
-        s.limit_harvest_share_min,
+        cast(null(), Float(53)).label("limit_harvest_share_min"),
+        cast(null(), Float(53)).label("limit_short_output_tokens"),
     ).where(s.place == 1)
 
 
@@ -114,16 +110,23 @@ def _harvest(scope: Scope) -> Select[Any]:
     busiest = func.row_number().over(
         partition_by=(w.subject_type, w.subject_id, w.tier), order_by=(w.level_rank.desc(), w.requests.desc(), w.day)
     )
-    over = and_(w.requests >= w.limit_requests_a_week, ratio(w.harvested, w.requests) >= w.limit_harvest_share_min)
-    found = select(*w, busiest.label("place")).where(over).subquery("found").c
+    found = select(*w, busiest.label("place")).where(_harvests(w)).subquery("found").c
     return select(
-        found.subject_type, found.subject_id, found.tier, literal("bulk"), found.level, cast(found.requests, Float(53)),
+        found.subject_type, found.subject_id, found.tier, literal("bulk"), literal(True), found.level,
+        cast(found.requests, Float(53)),
         ratio(found.harvested, found.requests), cast(found.day, String), cast(null(), String),
-        found.limit_requests_a_week, found.limit_harvest_share_min,
+        found.limit_requests_a_week, found.limit_harvest_share_min, found.limit_short_output_tokens,
     ).where(found.place == 1)  # fmt: skip
 
 
-def _weeks(scope: Scope) -> Subquery:
+def _harvests(w: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether seven days have the volume, and with ``more`` a large enough part of it with bias and short output."""
+    share = ratio(w.harvested + more, w.requests)
+    return and_(w.requests >= w.limit_requests_a_week, share >= w.limit_harvest_share_min)
+
+
+@computed_once
+def _weeks(scope: Scope) -> Select[Any]:
     """Of candidates, each seven days that end in the period: all requests, those with bias and next to no text."""
     e = usage_events.c
     asked = scope.requests(_candidates(scope), e.output_tokens, e.logit_bias_n, where=(ASKED,))
@@ -137,7 +140,7 @@ def _weeks(scope: Scope) -> Subquery:
             *key,
             func.count().label("requests"),
             func.count().filter(short, r.logit_bias_n > 0).label("harvested"),
-            func.count().filter(short, r.logit_bias_n.is_(None)).label("unknown"),
+            func.count().filter(short, r.logit_bias_n.is_(None)).label("missing"),
         )
         .where(~_denied(scope, r.level, r.day))
         .group_by(*key)
@@ -149,8 +152,8 @@ def _weeks(scope: Scope) -> Subquery:
         return func.sum(n).over(partition_by=who, order_by=day_number(d.day), range_=(-6, 0)).label(n.name)
 
     own = [d[column.name] for column in key]
-    w = select(*own, *(week(n) for n in (d.requests, d.harvested, d.unknown))).subquery("weeks")
-    return select(w).where(w.c.day >= scope.period.first_day).subquery("weeks_of_period")
+    w = select(*own, *(week(n) for n in (d.requests, d.harvested, d.missing))).subquery("weeks")
+    return select(w).where(w.c.day >= scope.period.first_day)
 
 
 def _candidates(scope: Scope) -> Select[Any]:

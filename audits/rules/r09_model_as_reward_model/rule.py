@@ -5,15 +5,17 @@ The median length of the graded answers is read from single requests, of subject
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 
 from audits.rollups.account_score_day import account_score_day, tenth_of
 from audits.rules.base import Found
-from audits.rules.levels import counted, subject_levels
+from audits.rules.bounds import undecided
+from audits.rules.intermediate import computed_once
+from audits.rules.levels import counted, same_stretch, stretch, subject_levels
 from audits.rules.scope import Scope
+from audits.rules.scored import scored_requests
 from audits.warehouse.dialects import median, ratio
 from audits.warehouse.tables import usage_events
 
@@ -26,64 +28,80 @@ def violations(scope: Scope) -> Select[Any]:
     Where a limit changes inside the period, each stretch is held against its own; of a group's highest level,
     then of its stretches, the one with most is reported.
     """
-    grading, e = _grading(scope), usage_events.c
-    columns = (e.output_tokens, tenth_of(e.rubric_grade_score).label("tenth"))
-    recorded = (e.status_code < 400, e.rubric_grade_score.is_not(None))
-    r = subject_levels(scope, scope.requests(scope.members_of(grading), *columns, where=recorded)).c
-    length = (
-        select(*_stretch(r), median(r.output_tokens).label("median"))
-        .where(r.tenth >= r.limit_score_min * 10)
-        .group_by(*_stretch(r))
-        .subquery("length")
-    )
-    same = and_(*(one == other for one, other in zip(_stretch(grading.c), _stretch(length.c), strict=True)))
-    g = grading.c
+    g = _grading(scope).c
     most = func.row_number().over(
         partition_by=(g.subject_type, g.subject_id, g.tier),
-        order_by=(g.level_rank.desc(), g.graded.desc(), *(g[f"limit_{name}"] for name in LIMITS)),
+        order_by=(g.level_rank.desc(), g.hits.desc(), *(g[f"limit_{name}"] for name in LIMITS)),
     )
-    found = (
-        select(grading, length.c.median, most.label("place"))
-        .select_from(grading.join(length, same))  # adequacy: equivalent, because no median is none over the limit
-        .where(length.c.median <= g.limit_median_output_tokens_max)
-        .subquery("found")
-    ).c
+    found = select(*g, most.label("place")).where(_over(g), _short(g, g.median)).subquery("found").c
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
+        literal(True).label("one_operator"),
         found.level.label("observed_level"),
-        found.graded.label("observed_requests"),
-        ratio(found.graded, found.scored).label("observed_share"),
+        found.hits.label("observed_requests"),
+        ratio(found.hits, found.scored).label("observed_share"),
         found.median.label("observed_median_output_tokens"),
         *(found[f"limit_{name}"] for name in LIMITS),
     ).where(found.place == 1)
 
 
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts, alone or as a group, that grade enough in short answers if those without a score do."""
+    return undecided(
+        _grading(scope), lambda g, more: and_(_over(g, more), _short(g, g.least)),
+        "not recorded: rubric_grade_score",
+    )  # fmt: skip
+
+
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that scored as grading."""
+    """The successful requests that were scored; those that reach the limit count as grading."""
     e = usage_events.c
-    tenth = math.ceil(round(found.limits["score_min"] * 10, 6)) / 10
-    graded = and_(e.status_code < 400, e.rubric_grade_score >= tenth - 0.0005)
-    return scope.events_of(found.account_ids, graded, counted(scope, found)).add_columns(e.rubric_grade_score)
+    scored = and_(e.status_code < 400, e.rubric_grade_score.is_not(None))
+    return scope.events_of(found.account_ids, scored, counted(scope, found)).add_columns(e.rubric_grade_score)
 
 
-def _grading(scope: Scope) -> Subquery:
-    """Subjects, by tier and stretch of the period under the same limits, that graded enough, by number and share."""
-    u = subject_levels(scope, account_score_day).c
-    graded = func.sum(u.n_ok).filter(u.rubric_grade_score_tenth >= u.limit_score_min * 10)
-    scored = func.sum(u.n_ok)
-    return (
-        select(*_stretch(u), graded.label("graded"), scored.label("scored"))
-        .where(u.rubric_grade_score_tenth.is_not(None))
-        .group_by(*_stretch(u))
-        .having(and_(graded >= u.limit_requests_min, ratio(graded, scored) >= u.limit_share_min))
-        .subquery("grading")
+def _over(g: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether so many grading requests and ``more`` are enough, by number and share."""
+    return and_(g.hits + more >= g.limit_requests_min, ratio(g.hits + more, g.scored + more) >= g.limit_share_min)
+
+
+def _short(g: Any, middle: ColumnElement[Any]) -> ColumnElement[bool]:
+    short: ColumnElement[bool] = middle <= g.limit_median_output_tokens_max
+    return short
+
+
+@computed_once
+def _grading(scope: Scope) -> Select[Any]:
+    """Subjects, by tier and stretch, that grade enough or would with the requests that no score is recorded of.
+
+    ``median`` is the one of their graded answers, ``least`` the lowest that it can be: with all short unscored ones.
+    """
+    scored, e, s = (
+        scored_requests(scope, "rubric_grade_score", LIMITS),
+        usage_events.c,
+        account_score_day.c,
     )
-
-
-def _stretch(rows: Any) -> list[Any]:
-    return [
-        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
-        *(rows[f"limit_{name}"] for name in LIMITS),
-    ]  # fmt: skip
+    enough = select(scored).where(_over(scored.c, scored.c.missing)).cte("enough")
+    # Accounts without any recorded score are not read: the engine reports them itself.
+    telling = select(s.account_id).where(s.rubric_grade_score_tenth.is_not(None))
+    held = scope.members_of(enough).subquery("held").c
+    among = select(held.account_id).where(held.account_id.in_(telling))
+    columns = (e.output_tokens, tenth_of(e.rubric_grade_score).label("tenth"))
+    r = subject_levels(scope, scope.requests(among, *columns, where=(e.status_code < 400,))).c
+    graded = r.tenth >= r.limit_score_min * 10
+    perhaps = and_(r.tenth.is_(None), _short(r, r.output_tokens))
+    key = stretch(r, LIMITS)
+    length = (
+        select(
+            *key,
+            median(case((graded, r.output_tokens))).label("median"),
+            median(case((or_(graded, perhaps), r.output_tokens))).label("least"),
+        )
+        .where(or_(graded, perhaps))
+        .group_by(*key)
+        .subquery("length")
+    )
+    same = same_stretch(enough.c, length.c, LIMITS)
+    return select(enough, length.c.median, length.c.least).where(same)

@@ -10,11 +10,16 @@ days and, for i != j, over pairs of accounts:
 
 2/3 x and d are what counts add that come by chance (Poisson). A dispatcher's waves give 1, people with habits of their
 own far less; requests that one account sends in bursts lower it: the rule would rather miss than accuse. An hour is
-compared with those beside it, so that office hours, time zones and growth, which change slowly, move nobody, and the
-tier's own movement in an hour (an outage, a release) is taken out as its other active accounts show it.
+compared with those beside it, so that office hours, time zones and growth, which change slowly, move nobody. The tier's
+own movement in an hour (an outage, a release), as its other active accounts show it, is taken out of each account's by
+linear regression: as much of it as the account took part in, so that the chance in a small tier's counts moves nobody.
 
-A group is judged whole and not once a level: who does not follow the others is left out whatever its tier, and the
-correlation is one of rates, which no large account can dilute.
+Two figures of the estimate are not limits of the catalogue. Fewer requests than ``requests_min`` do not give a rate:
+such a member is not compared, and where members like it could make up what is missing to a finding, nobody in the group
+is cleared. And a member follows the others where it agrees with them beyond chance, by ``member_z_min`` standard
+deviations if it were the only one. Among n that are compared luck has n chances, so that z^2 >= member_z_min^2 + 2 ln n
+is asked for (Bonferroni's correction on the normal distribution's tail): of a thousand independent accounts, too, none
+follows. Without it a handful would, and their rates, which hardly move, would seem to move as one.
 """
 
 from __future__ import annotations
@@ -33,192 +38,254 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    or_,
     select,
     union_all,
 )
 
+from audits.quality.quarantine import is_impossible
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
-from audits.rules.levels import group_levels
+from audits.rules.bounds import undecided
+from audits.rules.levels import group_levels, of_level, strictest_limits
+from audits.rules.listed import listed
 from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import day_number, ratio
+from audits.warehouse.dialects import day_number
+from audits.warehouse.tables import usage_events
 
-LIMITS = (
-    "accounts_min", "correlation_min", "hours_min", "requests_min", "member_z_min", "members_share_min", "movement_min",
-)  # fmt: skip
-STEADY = 30.0  # accounts that do not move, put beside the tier's: a few accounts are no rhythm of a tier
+LIMITS = ("accounts_min", "correlation_min", "hours_min", "requests_min", "member_z_min")
+LEVEL = ("group_id", "tier", "level", "level_rank")
 BY_CHANCE = 2 / 3  # (2/3)^2 + (1/3)^2 + (1/3)^2: each request is in the y of three hours
+ROUNDING = 1e-9  # what is left of nothing; one request of a billion moves y by more
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Groups in which enough accounts, and most of those compared, follow the others closely and clearly.
-
-    What is compared spans the period: where a limit changes inside it, the strictest decides.
-    """
-    m = _movements(scope).c
-    others = m.y * (func.sum(m.y).over(partition_by=(m.group_id, m.slot)) - m.y)
-    p = select(*m, others.label("product")).subquery("products").c
-    z = func.sum(p.product) / func.sqrt(func.nullif(func.sum(p.product * p.product), 0.0))
-    members = (
-        select(p.group_id, p.account_id, (func.coalesce(z, 0.0) >= func.max(p.limit_member_z_min)).label("follows"))
-        .group_by(p.group_id, p.account_id)
-        .cte("members")
-    ).c
+    """Groups in which enough accounts follow the others closely and clearly, at the highest such level."""
+    movements, limits = _movements(scope, _active(scope)), strictest_limits(scope).c
+    f, m = _following(scope, movements).c, movements.c
     counts = (
         select(
-            members.group_id, func.count().label("compared"), func.count().filter(members.follows).label("following")
+            f.group_id, f.level, func.count().label("compared"), func.count().filter(f.follows).label("following"),
+            listed(f.account_id).filter(~f.follows).label("not_following"),
         )
-        .group_by(members.group_id)
+        .group_by(f.group_id, f.level)
         .subquery("counts")
-    ).c
-    following = and_(members.group_id == m.group_id, members.account_id == m.account_id, members.follows)
-    groups, days = _hourly(m, following), _daily(m, following)
+    ).c  # fmt: skip
+    moving = select(*m).where(_same(m, f), f.follows).cte("moving")
+    groups, days = _hourly(moving), _daily(moving)
     # Of each account's y^2 and d^2 the part by chance is its requests times the weight squared, which is 1.
     together = groups.pairs / func.nullif(days.pairs, 0.0)
     alone = (groups.yy - BY_CHANCE * counts.following) / func.nullif(days.dd - counts.following, 0.0)
     # Counts dealt out in turn vary less than by chance, and few counts leave room for error: no correlation is above 1.
     correlation = together / func.nullif(func.greatest(alone, together), 0.0)
-    movement = func.sqrt(func.greatest(groups.pairs / func.nullif(groups.levels, 0.0), 0.0))
+    highest = func.row_number().over(partition_by=groups.group_id, order_by=groups.level_rank.desc())
+    found = (
+        select(
+            *groups, counts.compared, counts.following, counts.not_following, correlation.label("correlation"),
+            *(limits[f"limit_{name}"] for name in LIMITS), highest.label("place"),
+        )
+        .where(
+            and_(counts.group_id == groups.group_id, counts.level == groups.level),
+            and_(days.group_id == groups.group_id, days.level == groups.level),
+            limits.tier == groups.level,
+            counts.following >= limits.limit_accounts_min,
+            groups.hours >= limits.limit_hours_min,
+            correlation >= limits.limit_correlation_min,
+        )
+        .subquery("found")
+    ).c  # fmt: skip
     return select(
-        groups.group_id.label("subject_id"),
-        groups.tier,
-        counts.following.label("observed_accounts"),
-        counts.compared.label("observed_compared"),
-        correlation.label("observed_correlation"),
-        movement.label("observed_movement"),
-        groups.hours.label("observed_hours"),
-        *(groups[f"limit_{name}"] for name in LIMITS),
-    ).where(
-        counts.group_id == groups.group_id,
-        days.group_id == groups.group_id,
-        counts.following >= groups.limit_accounts_min,
-        ratio(counts.following, counts.compared) >= groups.limit_members_share_min,
-        groups.hours >= groups.limit_hours_min,
-        movement >= groups.limit_movement_min,  # adequacy: equivalent, no estimate meets a limit to the last bit
-        correlation >= groups.limit_correlation_min,
+        found.group_id.label("subject_id"),
+        found.tier,
+        found.level.label("observed_level"),
+        found.following.label("observed_accounts"),
+        found.compared.label("observed_compared"),
+        found.not_following.label("observed_not_following"),
+        found.correlation.label("observed_correlation"),
+        found.hours.label("observed_hours"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Groups that would be found if the members with too few requests followed those that follow each other.
+
+    They may be enough accounts, then, in enough hours; what their correlation is nobody can tell.
+    """
+    active, strictest = _active(scope), strictest_limits(scope)
+    limits = strictest.c
+    following = _following(scope, _movements(scope, active))
+    a, f, few = active.c, following.c, active.c.requests < limits.limit_requests_min
+    p = (
+        select(
+            literal("group").label("subject_type"), a.group_id.label("subject_id"), a.tier, a.level, a.slot,
+            a.account_id, few.label("few"), limits.limit_accounts_min, limits.limit_hours_min,
+        )
+        .select_from(active.join(strictest, limits.tier == a.level).outerjoin(following, _same(a, f)))
+        .where(or_(few, f.follows))
+        .subquery("perhaps")
+    ).c  # fmt: skip
+    key = [p[name] for name in ("subject_type", "subject_id", "tier", "level", "limit_accounts_min", "limit_hours_min")]
+    accounts = func.count(p.account_id.distinct())
+    figures = (
+        select(
+            *key, accounts.filter(p.few).label("missing"), accounts.filter(~p.few).label("following"),
+            func.count(p.slot.distinct()).label("hours"),
+        )
+        .group_by(*key)
+        .subquery("figures")
+    )  # fmt: skip
+
+    def over(one: Any, more: Any) -> ColumnElement[bool]:
+        return and_(one.following + more >= one.limit_accounts_min, one.hours >= one.limit_hours_min)
+
+    return undecided(figures, over, "too few requests to compare hours")
+
+
+def evidence(scope: Scope, found: Found) -> Select[Any]:
+    """All requests of the period by the members that were compared, and whether the member ``follows`` the others."""
+    e, all_requests = usage_events.c, usage_events.alias("all_requests")
+    r = all_requests.c
+    compared = (
+        select(r.account_id)
+        .where(r.account_id.in_(found.account_ids), scope.in_period(r.event_ts), ~is_impossible(all_requests))
+        .where(of_level(scope, found, r.event_ts, r.account_id))
+        .group_by(r.account_id)
+        .having(func.count(r.event_id.distinct()) >= found.limits["requests_min"])
+    )
+    others = str(found.observed["not_following"] or "").split(", ")
+    return scope.events_of(found.account_ids, e.account_id.in_(compared), of_level(scope, found)).add_columns(
+        e.account_id.not_in(others).label("follows")
     )
 
 
-def _hourly(m: Any, following: ColumnElement[bool]) -> Any:
-    """Of each group's followers: products of y over pairs, and of the levels; y squared; hours with any request."""
+def _same(one: Any, other: Any) -> ColumnElement[bool]:
+    """Whether two rows are of one account in one level."""
+    return and_(one.group_id == other.group_id, one.level == other.level, one.account_id == other.account_id)
+
+
+def _following(scope: Scope, movements: CTE) -> CTE:
+    """Whether each compared account ``follows``: it agrees with the others of its group beyond chance."""
+    m, limits = movements.c, strictest_limits(scope).c
+    others = m.y * (func.sum(m.y).over(partition_by=(m.group_id, m.level, m.slot)) - m.y)
+    p = select(m.group_id, m.level, m.account_id, others.label("product")).subquery("products").c
+    key = (p.group_id, p.level, p.account_id)
+    z = func.sum(p.product) / func.sqrt(func.nullif(func.sum(p.product * p.product), 0.0))
+    chances = cast(func.count().over(partition_by=(p.group_id, p.level)), Float(53))
+    members = (
+        select(*key, func.coalesce(z, 0.0).label("z"), chances.label("chances")).group_by(*key).subquery("members")
+    )
+    a, least = members.c, limits.limit_member_z_min
+    follows = a.z >= func.sqrt(least * least + 2.0 * func.ln(a.chances))
+    return (
+        select(a.group_id, a.level, a.account_id, follows.label("follows"))
+        .where(limits.tier == a.level)
+        .cte("following")
+    )
+
+
+def _hourly(moving: CTE) -> Any:
+    """Of each level's followers: products of y over pairs; y squared; hours with any request."""
+    m = moving.c
+    key = [m[name] for name in LEVEL]
     slots = (
-        select(
-            m.group_id, m.tier, m.slot,
-            func.sum(m.y).label("y"), func.sum(m.y * m.y).label("yy"),
-            func.sum(m.level).label("level"), func.sum(m.level * m.level).label("ll"),
-            func.sum(m.x).label("x"),
-            *(func.max(m[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .where(following)
-        .group_by(m.group_id, m.tier, m.slot)
+        select(*key, m.slot, func.sum(m.y).label("y"), func.sum(m.y * m.y).label("yy"), func.sum(m.x).label("x"))
+        .group_by(*key, m.slot)
         .subquery("slots")
-    ).c  # fmt: skip
+    ).c
+    of_level = [slots[name] for name in LEVEL]
     return (
         select(
-            slots.group_id, slots.tier,
-            func.sum(slots.y * slots.y - slots.yy).label("pairs"), func.sum(slots.yy).label("yy"),
-            func.sum(slots.level * slots.level - slots.ll).label("levels"),
+            *of_level, func.sum(slots.y * slots.y - slots.yy).label("pairs"), func.sum(slots.yy).label("yy"),
             func.count().filter(slots.x > 0).label("hours"),
-            *(func.max(slots[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
         )
-        .group_by(slots.group_id, slots.tier)
+        .group_by(*of_level)
         .subquery("hourly")
     ).c  # fmt: skip
 
 
-def _daily(m: Any, following: ColumnElement[bool]) -> Any:
-    """Of each group's followers: products of a day's requests over pairs, and the squares."""
-    accounts = (
-        select(m.group_id, m.account_id, m.day, func.sum(m.weight * m.x).label("d"))
-        .where(following)
-        .group_by(m.group_id, m.account_id, m.day)
+def _daily(moving: CTE) -> Any:
+    """Of each level's followers: products of a day's requests over pairs, and the squares."""
+    m = moving.c
+    a = (
+        select(m.group_id, m.level, m.account_id, m.day, func.sum(m.weight * m.x).label("d"))
+        .group_by(m.group_id, m.level, m.account_id, m.day)
         .subquery("account_days")
     ).c
     days = (
-        select(accounts.group_id, func.sum(accounts.d).label("d"), func.sum(accounts.d * accounts.d).label("dd"))
-        .group_by(accounts.group_id, accounts.day)
+        select(a.group_id, a.level, func.sum(a.d).label("d"), func.sum(a.d * a.d).label("dd"))
+        .group_by(a.group_id, a.level, a.day)
         .subquery("days")
     ).c
     return (
-        select(days.group_id, func.sum(days.d * days.d - days.dd).label("pairs"), func.sum(days.dd).label("dd"))
-        .group_by(days.group_id)
+        select(
+            days.group_id, days.level, func.sum(days.d * days.d - days.dd).label("pairs"), func.sum(days.dd).label("dd")
+        )
+        .group_by(days.group_id, days.level)
         .subquery("daily")
     ).c
 
 
-def unevaluable(scope: Scope) -> Select[Any]:
-    """Members of groups with too few requests to compare their hours."""
-    u = group_levels(scope, account_hour).c
+def _movements(scope: Scope, active: CTE) -> CTE:
+    """y of each member with enough requests in the hours around those in which it was active.
+
+    It is divided by the root of the member's requests, so that one large member does not decide for all.
+    """
+    hours = _hours(scope, active)
+    h, t, o = hours.c, _tiers(scope).c, _own(hours).c
+    others, around = 3.0 * (t.active - o.active), t.around - o.around
+    of_tier = case((around > 0, (others - around) / func.nullif(around, 0.0)), else_=0.0)
+    weight = 1.0 / func.sqrt(h.requests)
+    key = (h.group_id, h.tier, h.level, h.level_rank, h.account_id, h.slot, h.requests)
+    level = h.around / 3.0
+    u = (
+        select(
+            *key, func.sum(h.x).label("x"), func.sum(weight * (h.x - level)).label("y"),
+            func.sum(weight * level * of_tier).label("of_tier"), weight.label("weight"),
+        )
+        .where(t.tier == h.member_tier, t.slot == h.slot)
+        .where(o.group_id == h.group_id, o.level == h.level, o.member_tier == h.member_tier, o.slot == h.slot)
+        .group_by(*key)
+        .subquery("unadjusted")
+    ).c  # fmt: skip
+    whose = (u.group_id, u.level, u.account_id)
+    both, square = (func.sum(u.of_tier * one).over(partition_by=whose) for one in (u.y, u.of_tier))
+    part = func.coalesce(both / func.nullif(square, 0.0), 0.0)
+    y = u.y - part * u.of_tier
+    return select(
+        *(u[name] for name in LEVEL), u.account_id, u.slot, u.x, u.weight, func.floor(u.slot / 24.0).label("day"),
+        case((func.abs(y) > ROUNDING, y), else_=0.0).label("y"),
+    ).cte("movements")  # fmt: skip
+
+
+def _active(scope: Scope) -> CTE:
+    """Each member's requests (n) in the hours in which it was active, at each level, and all of its ``requests``."""
+    rows = group_levels(scope, account_hour)
+    u = select(rows, _slot(rows.c).label("slot")).subquery("slots_of_members").c
+    key = [*(u[name] for name in LEVEL), u.member_tier, u.account_id, u.slot]
+    active = select(*key, cast(func.sum(u.n_requests), Float(53)).label("n")).group_by(*key).subquery("active_hours")
+    a = active.c
+    whole = func.sum(a.n).over(partition_by=(a.group_id, a.level, a.account_id))
+    return select(active, whole.label("requests")).cte("active")
+
+
+def _hours(scope: Scope, active: CTE) -> CTE:
+    """Each compared member's requests in an hour (x), and in this one and those beside it (``around``)."""
+    a, limits = active.c, strictest_limits(scope).c
+    enough = select(*a).where(limits.tier == a.level, a.requests >= limits.limit_requests_min).subquery("compared")
+    s = _with_neighbours(enough, enough.c.n).c
+    hour = (*(s[name] for name in LEVEL), s.member_tier, s.account_id, s.slot, s.requests)
     return (
-        select(u.account_id, literal("too few requests to compare hours").label("reason"))
-        .where(u.level == u.tier)
-        .group_by(u.account_id)
-        .having(func.sum(u.n_requests) < func.max(u.limit_requests_min))
+        select(*hour, func.sum(s.here).label("x"), func.sum(s.around).label("around"))
+        .where(_in_period(scope, s.slot))
+        .group_by(*hour)
+        .cte("hours")
     )
 
 
-def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """All requests of the members in the period."""
-    return scope.events_of(found.account_ids)
-
-
-def _movements(scope: Scope) -> CTE:
-    """y and l (``level``) of each member with enough requests in the hours around those in which it was active.
-
-    Both are divided by the root of the member's requests, so that one large member does not decide for all.
-    """
-    hours = _hours(scope)
-    h, t, o = hours.c, _tiers(scope).c, _own(hours).c
-    expected = (t.active - o.active + STEADY) / (t.around - o.around + STEADY)
-    weight = 1.0 / func.sqrt(h.requests)
-    return (
-        select(
-            h.group_id, h.tier, h.account_id, h.slot, h.x,
-            (weight * (h.x - h.around * expected)).label("y"),
-            (weight * h.around).label("level"),
-            weight.label("weight"),
-            func.floor(h.slot / 24.0).label("day"),
-            *(h[f"limit_{name}"] for name in LIMITS),
-        )
-        .where(t.tier == h.member_tier, t.slot == h.slot)
-        .where(o.group_id == h.group_id, o.member_tier == h.member_tier, o.slot == h.slot)
-        .cte("movements")
-    )  # fmt: skip
-
-
-def _hours(scope: Scope) -> CTE:
-    """Each member's requests in an hour (x) and the mean with the hours beside it (``around``), where it is not 0."""
-    rows = group_levels(scope, account_hour)
-    u = select(rows, _slot(rows.c).label("slot")).where(rows.c.level == rows.c.tier).subquery("slots_of_members").c
-    limits = [f"limit_{name}" for name in LIMITS]
-    key = (u.group_id, u.tier, u.member_tier, u.account_id, u.slot)
-    active = (
-        select(
-            *key, cast(func.sum(u.n_requests), Float(53)).label("n"),
-            *(func.max(u[name]).label(name) for name in limits),
-        )
-        .group_by(*key)
-        .subquery("active_hours")
-    )  # fmt: skip
-    a = active.c
-    whole = func.sum(a.n).over(partition_by=(a.group_id, a.account_id))
-    totals = select(active, whole.label("requests")).subquery("totals")
-    s = _with_neighbours(totals, totals.c.n).c
-    hour = (s.group_id, s.tier, s.member_tier, s.account_id, s.slot, s.requests)
-    return (
-        select(
-            *hour, func.sum(s.here).label("x"), func.sum(s.around).label("around"),
-            *(func.max(s[name]).label(name) for name in limits),
-        )
-        .where(s.requests >= s.limit_requests_min, _in_period(scope, s.slot))
-        .group_by(*hour)
-        .cte("hours")
-    )  # fmt: skip
-
-
 def _tiers(scope: Scope) -> Subquery:
-    """Active accounts of each tier in an hour, and their mean with the hours beside it."""
+    """Active accounts of each tier in an hour, and their sum with the hours beside it."""
     h, a = account_hour.c, audited_accounts.c
     held = and_(a.account_id == h.account_id, h.slice_start >= a.valid_from, h.slice_start < a.valid_to)
     rows = (
@@ -244,25 +311,26 @@ def _own(hours: CTE) -> Subquery:
     h = hours.c
     here = case((h.x > 0, 1.0), else_=0.0)
     own = (
-        select(h.group_id, h.member_tier, h.slot, func.sum(here).label("n"))
-        .group_by(h.group_id, h.member_tier, h.slot)
+        select(h.group_id, h.level, h.member_tier, h.slot, func.sum(here).label("n"))
+        .group_by(h.group_id, h.level, h.member_tier, h.slot)
         .subquery("own")
     )
     s = _with_neighbours(own, own.c.n).c
+    key = (s.group_id, s.level, s.member_tier, s.slot)
     return (
-        select(s.group_id, s.member_tier, s.slot, func.sum(s.here).label("active"), func.sum(s.around).label("around"))
-        .group_by(s.group_id, s.member_tier, s.slot)
+        select(*key, func.sum(s.here).label("active"), func.sum(s.around).label("around"))
+        .group_by(*key)
         .subquery("of_group")
     )
 
 
 def _with_neighbours(rows: Subquery, n: ColumnElement[Any]) -> Subquery:
-    """Each hour's n as ``here`` in its own hour and a third of it as ``around`` in that and both neighbours."""
+    """Each hour's n as ``here`` in its own hour, and as ``around`` in that and both neighbours."""
     rest = [c for c in rows.c if c.name != "slot"]
     spread = [
         select(
             *rest, (rows.c.slot + step).label("slot"), (n if step == 0 else literal(0.0)).label("here"),
-            (n / 3.0).label("around"),
+            n.label("around"),
         )
         for step in (-1, 0, 1)
     ]  # fmt: skip

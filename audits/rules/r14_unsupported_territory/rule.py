@@ -12,6 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import Found
+from audits.rules.bounds import undecided
+from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
@@ -26,33 +28,12 @@ def violations(scope: Scope) -> Select[Any]:
 
     Where a limit changes inside the period, each stretch is held against its own; the worst one is reported.
     """
-    u, t = scope.usage(account_client_day), scope.territories()
-    held = and_(t.c.country == u.c.ip_country, u.c.slice_start >= t.c.valid_from, u.c.slice_start < t.c.valid_to)
-    outside = t.c.status.in_(NOT_OFFERED)
-    direct = and_(outside, u.c.ip_type.in_(DIRECT))
-    stretch = (u.c.account_id, u.c.tier, u.c.limit_share_min, u.c.limit_requests_min)
-    s = (
-        select(
-            *stretch,
-            func.sum(u.c.n_ok).label("located"),
-            func.sum(u.c.n_ok).filter(outside).label("outside"),
-            func.coalesce(func.sum(u.c.n_ok).filter(direct), 0).label("direct"),
-            listed(u.c.ip_country).filter(outside).label("countries"),
-        )
-        .select_from(u.outerjoin(t, held))
-        .where(u.c.ip_country.is_not(None), u.c.n_ok > 0)
-        .group_by(*stretch)
-        .subquery("stretches")
-    ).c
-
-    def reaches(n: ColumnElement[Any]) -> ColumnElement[bool]:
-        return and_(n >= s.limit_requests_min, ratio(n, s.located) >= s.limit_share_min)
-
-    severity = case((reaches(s.direct), "high"), else_="medium")
+    s = _stretches(scope).c
+    severity = case((_reaches(s, s.direct), "high"), else_="medium")
     worst = func.row_number().over(
         partition_by=(s.account_id, s.tier), order_by=(severity, s.outside.desc(), s.limit_share_min)
     )
-    found = select(*s, severity.label("severity"), worst.label("place")).where(reaches(s.outside)).subquery("found").c
+    found = select(*s, severity.label("severity"), worst.label("place")).where(_over(s)).subquery("found").c
     return select(
         found.account_id.label("subject_id"),
         found.tier,
@@ -60,18 +41,62 @@ def violations(scope: Scope) -> Select[Any]:
         found.outside.label("observed_requests"),
         ratio(found.outside, found.located).label("observed_share"),
         found.direct.label("observed_direct_requests"),
+        func.nullif(found.untyped, 0).label("observed_untyped_requests"),
         found.countries.label("observed_countries"),
         found.limit_share_min,
         found.limit_requests_min,
     ).where(found.place == 1)
 
 
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts that would reach the limits if their requests without a country came from where nothing is offered."""
+    return undecided(_stretches(scope), _over, "not recorded: ip_country")
+
+
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests from countries without the service, with country and kind of address."""
+    """The successful requests with a known country, with its status then and the kind of address."""
     e, t = usage_events.c, scope.territories().c
+    held = and_(t.country == e.ip_country, e.event_ts >= t.valid_from, e.event_ts < t.valid_to)
+    status = select(t.status).where(held).scalar_subquery().label("territory")
+    located = (e.status_code < 400, e.ip_country.is_not(None), scope.in_tier(found), scope.under_limits(found))
+    return scope.events_of(found.account_ids, *located).add_columns(e.ip_country, e.ip_type, status)
+
+
+def _over(s: Any, more: Any = 0) -> ColumnElement[bool]:
+    return _reaches(s, s.outside + more, more)
+
+
+def _reaches(s: Any, n: ColumnElement[Any], more: Any = 0) -> ColumnElement[bool]:
+    """Whether so many requests are enough, by number and by share of the located ones and ``more``."""
+    return and_(n >= s.limit_requests_min, ratio(n, s.located + more) >= s.limit_share_min)
+
+
+@computed_once
+def _stretches(scope: Scope) -> Select[Any]:
+    """Successful requests by account, tier and stretch under the same limits.
+
+    ``located`` have a country and ``missing`` have none; ``outside`` came from where the service is not offered, of
+    which ``direct`` from addresses of people and offices, and ``untyped`` from those whose kind is not recorded.
+    """
+    u, t = scope.usage(account_client_day), scope.territories()
+    held = and_(t.c.country == u.c.ip_country, u.c.slice_start >= t.c.valid_from, u.c.slice_start < t.c.valid_to)
+    outside = t.c.status.in_(NOT_OFFERED)
+    stretch = (u.c.account_id, u.c.tier, u.c.limit_share_min, u.c.limit_requests_min)
+
+    def requests(which: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(u.c.n_ok).filter(which), 0)
+
     return (
-        scope.events_of(found.account_ids, e.status_code < 400, scope.in_tier(found), scope.under_limits(found))
-        .add_columns(e.ip_country, e.ip_type, t.status.label("territory"))
-        .where(t.country == e.ip_country, t.status.in_(NOT_OFFERED))
-        .where(e.event_ts >= t.valid_from, e.event_ts < t.valid_to)
+        select(
+            *stretch,
+            requests(u.c.ip_country.is_not(None)).label("located"),
+            requests(u.c.ip_country.is_(None)).label("missing"),
+            requests(outside).label("outside"),
+            requests(and_(outside, u.c.ip_type.in_(DIRECT))).label("direct"),
+            requests(and_(outside, u.c.ip_type.is_(None))).label("untyped"),
+            listed(u.c.ip_country).filter(outside).label("countries"),
+        )
+        .select_from(u.outerjoin(t, held))
+        .where(u.c.n_ok > 0)
+        .group_by(*stretch)
     )

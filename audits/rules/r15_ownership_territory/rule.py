@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Select, case, func, literal, or_, select
 
 from audits.rules.base import Found
-from audits.rules.customers import held_records, open_accounts, together
+from audits.rules.customers import gaps_in_records, owned_accounts, together
+from audits.rules.population import account_owners
 from audits.rules.scope import Scope
-from audits.warehouse.tables import customers
+from audits.warehouse.dimensions import customers_in_force
 
 NOT_OFFERED = ("unsupported", "sanctioned")
 
@@ -17,16 +19,16 @@ NOT_OFFERED = ("unsupported", "sanctioned")
 def violations(scope: Scope) -> Select[Any]:
     """Customers owned from where the service is not offered: by majority, by a large part, or to an unknown part.
 
-    Owner, territory, tier and limits are those that held together at some time of the period; of several such times the
-    gravest is reported, of those alike the latest.
+    Owner, territory, tier and limits are those that held together at some time of the period. Of several such times the
+    most severe is reported, of those the one under the highest tier, as for groups, and then the latest.
     """
-    p, r, t = open_accounts(scope).c, held_records().c, scope.territories().c
+    p, r, t = owned_accounts(scope).c, customers_in_force().c, scope.territories().c
     owned = r.parent_ownership_pct
     begin = func.greatest(p.valid_from, r.valid_from, t.valid_from)
     until = func.least(p.valid_to, r.valid_to, t.valid_to)
     severity = case((owned > p.limit_critical_over_percent, "critical"), else_="medium")
     worst = func.row_number().over(
-        partition_by=p.customer_id, order_by=(severity, until.desc(), p.tier_rank.desc(), begin, t.status)
+        partition_by=p.customer_id, order_by=(severity, p.tier_rank.desc(), until.desc(), begin, t.status)
     )
     found = (
         select(
@@ -49,21 +51,22 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of customers whose parent is not on record: that is not to say that they have none."""
-    p, r = open_accounts(scope), held_records()
-    return (
-        select(p.c.account_id, literal("not recorded: parent_country").label("reason"))
-        .select_from(p.outerjoin(r, together(p.c, r.c)))
-        .where(r.c.parent_country.is_(None))
-        .distinct()
-    )
+    """Accounts of customers whose parent was not on record at some time: that is not to say that they had none.
+
+    What one account's time in the period leaves open, it leaves open for all accounts of the customer.
+    """
+    o, gap = account_owners.c, gaps_in_records(scope, lambda record: record.parent_country.is_not(None)).c
+    unknown = o.customer_id.in_(select(gap.customer_id))
+    return select(o.account_id, o.customer_id, literal("not recorded: parent_country").label("reason")).where(unknown)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The customer's record of ownership."""
-    c = customers.c
+    """The customer's record of ownership in force in the period that the finding states."""
+    c, percent = customers_in_force([found.subject_id]).c, found.observed["ownership_percent"]
+    owned = c.parent_ownership_pct.is_(None) if percent is None else c.parent_ownership_pct == Decimal(str(percent))
     return (
         select(c.customer_id, c.country, c.parent_country, c.parent_ownership_pct, c.valid_from, c.valid_to)
-        .where(c.customer_id == found.subject_id, c.valid_from < literal(scope.period.end))
+        .where(c.valid_from < literal(scope.period.end), c.valid_to > literal(scope.period.start))
+        .where(c.parent_country == found.observed["parent_country"], owned)
         .order_by(c.valid_from)
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, ColumnElement, Float, Select, String, Subquery, and_, column, func, select, true
 
-from audits.rules.scope import table_of
+from audits.rules.literal_table import table_of
 
 KM_PER_DEGREE = 110.57
 """The shortest degree there is on the Earth (of latitude, at the equator): no distance is overstated anywhere."""

@@ -2,59 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import Found
+from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
-from audits.warehouse.tables import api_keys, usage_events
+from audits.warehouse.dimensions import serverless_in_force
+from audits.warehouse.tables import usage_events
+from audits.warehouse.validity import holds
 
-LIMITS = ("networks_min", "asns_min", "agents_min", "days_min")
+CLIENTS = {"networks": "client_net_hash", "asns": "ip_asn", "agents": "user_agent_family"}
+LIMITS = (*(f"{kind}_min" for kind in CLIENTS), "days_min")
+KEY = ("api_key_hash", "account_id", "tier")
+UNKNOWN = "not recorded: api_key_hash, client_net_hash, ip_asn or user_agent_family"
 
 
 def violations(scope: Scope) -> Select[Any]:
     """Keys over the limits for networks, autonomous systems and agent families at once, on enough days.
 
-    Each day is held against the limits of that day. A key on two accounts is judged on each by itself.
+    A key is judged as it is presented, whichever accounts its use is booked on: there is a row for each of them, with
+    what the key did on all others and on this one in its tier. Each day is held against the limits of that day; all
+    days over count, and what is shown beside limits was seen on days on which these were in force.
     """
-    u = scope.usage(account_client_day).c
-    limits = tuple(u[f"limit_{name}"] for name in LIMITS)
-    day = (u.api_key_hash, u.account_id, u.tier, u.day, *limits)
-    networks = func.count(u.client_net_hash.distinct())
-    asns = func.count(u.ip_asn.distinct())
-    agents = func.count(u.user_agent_family.distinct())
-    d = (
-        select(*day, networks.label("networks"), asns.label("asns"), agents.label("agents"))
-        .where(u.api_key_hash.is_not(None), u.api_key_hash.not_in(_declared()), u.n_ok > 0)
-        .group_by(*day)
-        .having(networks >= u.limit_networks_min, asns >= u.limit_asns_min, agents >= u.limit_agents_min)
-        .subquery("days_over")
+    days = _days_over(_known(scope))
+    d = days.c
+    key, limits = [d[name] for name in KEY], [d[f"limit_{name}"] for name in LIMITS]
+    all_days = (
+        select(*key, func.count().label("days_over"), listed(d.day).label("on_days"))
+        .group_by(*key)
+        .subquery("all_days")
     ).c
-    return (
-        select(
-            d.api_key_hash.label("subject_id"),
-            d.account_id,
-            d.account_id.label("discriminator"),
-            d.tier,
-            func.max(d.networks).label("observed_peak_networks_a_day"),
-            func.max(d.asns).label("observed_peak_asns_a_day"),
-            func.max(d.agents).label("observed_peak_agents_a_day"),
-            func.count().label("observed_days_over"),
-            listed(d.day).label("observed_on_days"),
-            *(func.min(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(d.api_key_hash, d.account_id, d.tier)
-        .having(func.count() >= func.min(d.limit_days_min))
+    peaks = (
+        select(*key, *limits, *(func.max(d[kind]).label(kind) for kind in CLIENTS), func.count().label("days"))
+        .group_by(*key, *limits)
+        .subquery("peaks")
+    ).c
+    most = func.row_number().over(
+        partition_by=[peaks[name] for name in KEY],
+        order_by=(peaks.days.desc(), *(peaks[f"limit_{name}"] for name in LIMITS)),
     )
+    found = (
+        select(*peaks, all_days.days_over, all_days.on_days, most.label("place"))
+        .where(*(peaks[name] == all_days[name] for name in KEY), all_days.days_over >= peaks.limit_days_min)
+        .subquery("found")
+    ).c
+    return select(
+        found.api_key_hash.label("subject_id"),
+        found.account_id,
+        found.account_id.label("discriminator"),
+        found.tier,
+        *(found[kind].label(f"observed_peak_{kind}_a_day") for kind in CLIENTS),
+        found.days_over.label("observed_days_over"),
+        found.on_days.label("observed_on_days"),
+        *(found[f"limit_{name}"] for name in LIMITS),
+    ).where(found.place == 1)
+
+
+def unevaluable(scope: Scope) -> Select[Any]:
+    """Accounts of which a key would be over the limits if every request that lacks a client came from another one.
+
+    Requests without a key may have been made with any one that the account used on the day, or with one more.
+    """
+    d = _days_over(union_all(select(_known(scope)), *_without_key(scope)).subquery("perhaps"), unknown=True).c
+    key = [d[name] for name in KEY]
+    keys = select(*key).group_by(*key).having(func.count() >= func.min(d.limit_days_min)).subquery("keys").c
+    return select(keys.account_id, keys.tier, literal(UNKNOWN).label("reason")).distinct()
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
     """Accounts that used no other keys than those declared to run on changing addresses."""
     u = scope.usage(account_client_day).c
-    undeclared = func.count().filter(or_(u.api_key_hash.is_(None), u.api_key_hash.not_in(_declared())))
+    undeclared = func.count().filter(~_declared(u))
     reason = literal("every key used is declared serverless").label("reason")
     return select(u.account_id, reason).group_by(u.account_id).having(undeclared == 0)
 
@@ -62,10 +98,65 @@ def inapplicable(scope: Scope) -> Select[Any]:
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The key's successful requests on the days over, with the network, provider and kind of client of each."""
     e = usage_events.c
-    of_key = (e.api_key_hash == found.subject_id, e.status_code < 400, scope.in_tier(found), on_listed_days(found))
-    return scope.events_of(found.account_ids, *of_key).add_columns(e.client_net_hash, e.ip_asn, e.user_agent_family)
+    others = e.account_id.not_in(found.account_ids)
+    of_key = (e.api_key_hash == found.subject_id, e.status_code < 400, or_(others, scope.in_tier(found)))
+    return scope.events_of(None, *of_key, on_listed_days(found)).add_columns(
+        e.client_net_hash, e.ip_asn, e.user_agent_family
+    )
 
 
-def _declared() -> Select[Any]:
-    """Keys declared serverless; one of which nothing is recorded is not declared."""
-    return select(api_keys.c.api_key_hash).where(api_keys.c.serverless)
+def _days_over(rows: FromClause, *, unknown: bool = False) -> CTE:
+    """The days on which all three limits are reached at once, by key, account, tier and limits.
+
+    With ``unknown``, each request that lacks a client counts as another one.
+    """
+    r: Any = rows.c
+
+    def distinct(column: ColumnElement[Any]) -> ColumnElement[int]:
+        known = func.count(column.distinct())
+        return known + func.coalesce(func.sum(r.n_ok).filter(column.is_(None)), 0) if unknown else known
+
+    seen = {kind: distinct(r[name]) for kind, name in CLIENTS.items()}
+    day = [*(r[name] for name in KEY), r.day, *(r[f"limit_{name}"] for name in LIMITS)]
+    return (
+        select(*day, *(number.label(kind) for kind, number in seen.items()))
+        .group_by(*day)
+        .having(and_(*(number >= r[f"limit_{kind}_min"] for kind, number in seen.items())))
+        .cte("days_over")
+    )
+
+
+def _known(scope: Scope) -> Subquery:
+    """What is counted for each key, account and tier on a day: a row for each client, with its successful requests."""
+    u, day = _used(scope).c, _days_of(scope, named=True)
+    mine = or_(u.account_id != day.account_id, u.tier == day.tier)
+    same = and_(u.api_key_hash == day.api_key_hash, u.day == day.day)
+    return select(*day, *(u[name] for name in CLIENTS.values()), u.n_ok).where(same, mine).subquery("known")
+
+
+def _without_key(scope: Scope) -> Iterator[Select[Any]]:
+    """The same of requests without a key: once for each key of the account on the day, and once for an unknown one."""
+    for named in (True, False):
+        u, day = _used(scope).c, _days_of(scope, named=named)
+        same = and_(u.account_id == day.account_id, u.tier == day.tier, u.day == day.day, u.api_key_hash.is_(None))
+        yield select(*day, *(u[name] for name in CLIENTS.values()), u.n_ok).where(same)
+
+
+def _days_of(scope: Scope, *, named: bool) -> Any:
+    u = _used(scope).c
+    columns = (u[name] for name in (*KEY, "day", *(f"limit_{name}" for name in LIMITS)))
+    which = u.api_key_hash.is_not(None) if named else u.api_key_hash.is_(None)
+    return select(*columns).where(which).distinct().subquery("days_of_keys").c
+
+
+@computed_once
+def _used(scope: Scope) -> Select[Any]:
+    """Successful use of the period with keys that are not declared serverless."""
+    u = scope.usage(account_client_day)
+    return select(u).where(u.c.n_ok > 0, ~_declared(u.c))
+
+
+def _declared(u: Any) -> ColumnElement[bool]:
+    """Whether the registration of a key that is in force at the time of a row declares it serverless."""
+    s = serverless_in_force().c
+    return exists(select(s.api_key_hash).where(s.api_key_hash == u.api_key_hash, holds(s, u.slice_start)))

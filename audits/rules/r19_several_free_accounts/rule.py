@@ -1,81 +1,82 @@
 """R19: several free accounts on strong links that together use a multiple of what one of them may.
 
 A class behind one network is linked, too; only a shared instrument, device or the like says that accounts are one
-person's. Accounts that were opened long after the others are judged apart from them.
+person's. Accounts count together that were opened within one window of days: of all such windows, each of which begins
+with an opening, the most severe is reported, then the one with most accounts.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Float,
+    FrameClause,
+    FrameClauseType,
+    FunctionElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 
 from audits.linkage.kinds import KINDS
 from audits.linkage.tables import group_edges
+from audits.periods import utc_midnight
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.levels import group_levels, uncounted
+from audits.rules.first_use import is_first_use
+from audits.rules.levels import group_levels
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.worst import worst
 from audits.warehouse.dialects import seconds_between
-from audits.warehouse.tables import account_tiers, accounts, usage_events
+from audits.warehouse.tables import accounts, usage_events
+from audits.warehouse.validity import holds
 
 FREE = "free"
 STRONG = tuple(kind.name for kind in KINDS if kind.strong)
 LIMITS = ("accounts_min", "high_accounts_min", "window_days", "quota_factor_min", "quota_requests_a_day")
 DAY = 86_400.0
+EPOCH = literal(utc_midnight(date(1970, 1, 1)))
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Groups with enough such accounts and a day of use over several times one quota."""
-    d, c = _days(scope), _cohorts(scope)
-    days, cohort = d.c, c.c
-    n = func.sum(days.n)
-    used = (
-        select(
-            cohort.group_id, days.tier, cohort.cohort, days.day, n.label("n"),
-            *(func.max(days[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .where(days.group_id == cohort.group_id, days.account_id == cohort.account_id)
-        .group_by(cohort.group_id, days.tier, cohort.cohort, days.day)
-        .having(n >= func.max(days.limit_quota_factor_min * days.limit_quota_requests_a_day))
-        .subquery("days_over")
-    ).c  # fmt: skip
-    sizes = (
-        select(
-            cohort.group_id, cohort.cohort, func.count().label("accounts"),
-            func.min(cohort.opened).label("opened_from"), func.max(cohort.opened).label("opened_to"),
-        )
-        .group_by(cohort.group_id, cohort.cohort)
-        .subquery("sizes")
-    ).c  # fmt: skip
-    over = (
-        select(
-            used.group_id, used.tier, used.cohort, sizes.accounts, sizes.opened_from, sizes.opened_to,
-            func.max(used.n).label("peak"), func.count().label("days"), listed(used.day).label("on_days"),
-            *(func.max(used[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .where(sizes.group_id == used.group_id, sizes.cohort == used.cohort)
-        .group_by(used.group_id, used.tier, used.cohort, sizes.accounts, sizes.opened_from, sizes.opened_to)
-        .having(sizes.accounts >= func.max(used.limit_accounts_min))
-        .subquery("over")
-    ).c  # fmt: skip
-    order = (over.accounts.desc(), over.peak.desc(), over.cohort)
-    worst = func.row_number().over(partition_by=over.group_id, order_by=order)
-    found = select(*over, worst.label("place")).subquery("found").c
+    """Groups with enough such accounts and a day of use over several times one quota.
+
+    Every day is held against the limits in force on it. Where they change, the limits of the most severe of the days
+    over are reported, then of the busiest, with the days over under these limits.
+    """
+    days = _days_over(scope, _opened(scope))
+    d = days.c
+    w = worst(days, ("group_id",), (d.severity, d.n.desc(), d.day))
+    interval = [d.group_id, *(d[f"limit_{name}"] for name in LIMITS)]
+    alike = (
+        select(*interval, func.count().label("days"), listed(d.day).label("on_days"))
+        .group_by(*interval)
+        .subquery("days_alike")
+    ).c
     return select(
-        found.group_id.label("subject_id"),
-        found.tier,
-        case((found.accounts >= found.limit_high_accounts_min, "high"), else_="medium").label("severity"),
-        found.accounts.label("observed_accounts"),
-        found.opened_from.label("observed_opened_from"),
-        found.opened_to.label("observed_opened_to"),
-        found.peak.label("observed_peak_requests_a_day"),
-        found.days.label("observed_days_over"),
-        found.on_days.label("observed_on_days"),
-        *(found[f"limit_{name}"] for name in LIMITS),
-    ).where(found.place == 1)
+        w.group_id.label("subject_id"),
+        w.tier,
+        w.severity,
+        w.accounts.label("observed_accounts"),
+        w.opened_from.label("observed_opened_from"),
+        w.opened_to.label("observed_opened_to"),
+        w.n.label("observed_peak_requests_a_day"),
+        alike.days.label("observed_days_over"),
+        alike.on_days.label("observed_on_days"),
+        *(w[f"limit_{name}"] for name in LIMITS),
+    ).where(*(alike[column.name] == w[column.name] for column in interval))
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
@@ -88,19 +89,23 @@ def inapplicable(scope: Scope) -> Select[Any]:
     )
 
 
-def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of whose requests no source gives a number."""
-    return uncounted(scope)
-
-
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests on the days over of the group's free accounts that were opened at that time."""
-    e, a, t = usage_events.c, accounts.c, account_tiers.c
+    """The successful requests on the days over of the group's free accounts that were opened at that time.
+
+    Of each of these accounts the first request of the period is there, too: it counts as one that was used.
+    """
+    e, a, t = usage_events.c, accounts.c, scope.tiers(found.account_ids).c
     first, last = (literal(datetime.fromisoformat(str(found.observed[f"opened_{end}"]))) for end in ("from", "to"))
     opened = exists(select(a.account_id).where(a.account_id == e.account_id, a.opened_at.between(first, last)))
-    held = and_(t.valid_from <= e.event_ts, or_(t.valid_to.is_(None), e.event_ts < t.valid_to))
-    free = exists(select(t.tier).where(t.account_id == e.account_id, t.tier == FREE, held))
-    return scope.usage_of(found.account_ids, e.status_code < 400, on_listed_days(found), opened, free)
+
+    def counts(request: Any) -> ColumnElement[bool]:
+        held = exists(
+            select(t.tier).where(t.account_id == request.account_id, t.tier == FREE, holds(t, request.event_ts))
+        )
+        return and_(request.status_code < 400, held)
+
+    used = or_(on_listed_days(found), is_first_use(scope, counts))
+    return scope.usage_of(found.account_ids, counts(e), used, opened)
 
 
 def _days(scope: Scope) -> Subquery:
@@ -108,8 +113,7 @@ def _days(scope: Scope) -> Subquery:
     u, s = group_levels(scope, account_day).c, group_edges.c
     strong = exists(
         select(s.account_id).where(
-            s.period == scope.period.id, s.group_id == u.group_id, s.account_id == u.account_id, s.joins,
-            s.kind.in_(STRONG),
+            s.period == scope.period.id, s.group_id == u.group_id, s.account_id == u.account_id, s.kind.in_(STRONG)
         )
     )  # fmt: skip
     day = (u.group_id, u.tier, u.account_id, u.day, *(u[f"limit_{name}"] for name in LIMITS))
@@ -123,20 +127,88 @@ def _days(scope: Scope) -> Subquery:
     )
 
 
-def _cohorts(scope: Scope) -> Subquery:
-    """The used accounts in order of opening; a new cohort begins after so many days without an opening."""
+def _opened(scope: Scope) -> CTE:
+    """The days of those accounts with when each was ``opened``."""
     d, a = _days(scope).c, accounts.c
-    opened = (
-        select(
-            d.group_id, d.account_id, func.min(a.opened_at).label("opened"),
-            func.max(d.limit_window_days).label("window_days"),
-        )
+    return (
+        select(*d, func.min(a.opened_at).label("opened"))
         .where(a.account_id == d.account_id)
-        .group_by(d.group_id, d.account_id)
-        .subquery("opened")
+        .group_by(*d)
+        .cte("days_of_opened")
+    )
+
+
+def _days_over(scope: Scope, opened: CTE) -> Subquery:
+    """The days on which the accounts of each group's window use too much together: ``n``, ``severity``, the limits."""
+    o, w = opened.c, _windows(scope, opened).c
+    limits = [o[f"limit_{name}"] for name in LIMITS]
+    day = (o.group_id, o.tier, w.accounts, w.opened_from, w.opened_to, o.day, *limits)
+    n = func.sum(o.n)
+    high = w.accounts >= o.limit_high_accounts_min
+    return (
+        select(*day, n.label("n"), case((high, "high"), else_="medium").label("severity"))
+        .where(o.group_id == w.group_id, o.opened.between(w.opened_from, w.opened_to))
+        .where(w.accounts >= o.limit_accounts_min)
+        .where(seconds_between(w.opened_from, w.opened_to) <= o.limit_window_days * DAY)
+        .group_by(*day)
+        .having(n >= _quota(o))
+        .subquery("days_over")
+    )
+
+
+def _windows(scope: Scope, opened: CTE) -> Subquery:
+    """The most severe window of each group, then the one with most accounts, of those with a day over.
+
+    ``opened_from`` and ``opened_to`` are its first and last opening. A window begins with the opening of an account;
+    the day's use of all that were opened within it is added up. So every account has a row for each of the group's
+    days, with nothing used where it was not used.
+    """
+    o = opened.c
+    day = (select(o.group_id, o.day, *(o[f"limit_{name}"] for name in LIMITS)).distinct().subquery("days_of_groups")).c
+    once = select(o.group_id, o.account_id, o.opened).distinct().subquery("once")
+    same = and_(o.group_id == once.c.group_id, o.account_id == once.c.account_id, o.day == day.day)
+    grid = (
+        select(once, day.day, *(day[f"limit_{name}"] for name in LIMITS), func.coalesce(o.n, 0).label("n"))
+        .select_from(once.join(day.day.table, day.group_id == once.c.group_id).outerjoin(opened, same))
+        .subquery("grid")
+    ).c
+    days = select(
+        *grid, _within(scope, func.sum(grid.n), grid).label("together"),
+        _within(scope, func.count(), grid).label("accounts"),
+        _within(scope, func.max(grid.opened), grid).label("opened_to"),
+    ).subquery("days_of_windows").c  # fmt: skip
+    high = case((days.accounts >= days.limit_high_accounts_min, 0), else_=1)
+    order = (high, days.accounts.desc(), days.together.desc(), days.opened, days.day)
+    placed = (
+        select(
+            days.group_id, days.accounts, days.opened.label("opened_from"), days.opened_to,
+            func.row_number().over(partition_by=days.group_id, order_by=order).label("place"),
+        )
+        .where(days.together >= _quota(days), days.accounts >= days.limit_accounts_min)
+        .subquery("placed")
     ).c  # fmt: skip
-    before = func.lag(opened.opened).over(partition_by=opened.group_id, order_by=(opened.opened, opened.account_id))
-    gap = case((seconds_between(before, opened.opened) > opened.window_days * DAY, 1), else_=0)
-    gaps = select(*opened, gap.label("gap")).subquery("gaps").c
-    number = func.sum(gaps.gap).over(partition_by=gaps.group_id, order_by=(gaps.opened, gaps.account_id))
-    return select(gaps.group_id, gaps.account_id, gaps.opened, number.label("cohort")).subquery("cohorts")
+    return (
+        select(placed.group_id, placed.accounts, placed.opened_from, placed.opened_to)
+        .where(placed.place == 1)
+        .subquery("windows")
+    )
+
+
+def _within(scope: Scope, figure: FunctionElement[Any], rows: Any) -> ColumnElement[Any]:
+    """A figure of the group's rows of a day, opened from a row's opening on for so many days.
+
+    Window frames take the days as literals only.
+    """
+    figures = []
+    for days in sorted({float(row.values["window_days"]) for row in scope.limits}):  # type: ignore[arg-type]
+        frame = FrameClause(None, literal(days * DAY, Float(53)), FrameClauseType.CURRENT, FrameClauseType.FOLLOWING)
+        at = seconds_between(EPOCH, rows.opened)
+        within = figure.over(partition_by=(rows.group_id, rows.day), order_by=at, range_=frame)
+        figures.append((rows.limit_window_days == days, within))
+    return case(*figures) if figures else null()
+
+
+def _quota(rows: Any) -> ColumnElement[float]:
+    """So many times one account's quota of the day, by the limits of its rows."""
+    quota: ColumnElement[float] = rows.limit_quota_factor_min * rows.limit_quota_requests_a_day
+    return quota

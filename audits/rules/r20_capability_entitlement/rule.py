@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, or_, select, true
 
 from audits.errors import AuditsError
 from audits.periods import utc_midnight
 from audits.policy import EntitlementRow
-from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
+from audits.rules.intermediate import computed_once
 from audits.rules.scope import Scope
+from audits.rules.worst import worst
 from audits.warehouse.tables import models, usage_events
 
 COUNTS = {
@@ -27,75 +28,39 @@ COUNTS = {
 }
 """Capability as the policy book names it -> the rollup's count of successful requests that used it."""
 
-NEEDED = {
-    ("access_path", ""): "access_path",
-    ("capability", "logit_bias"): "logit_bias_n",
-    ("capability", "several_choices"): "n_choices",
-    ("capability", "reasoning_summary"): "reasoning_visibility",
-    ("capability", "reasoning_full"): "reasoning_visibility",
-    ("capability", "signature_replay"): "reasoning_visibility",
+NOT_TOLD = {
+    "logit_bias": ("n_logit_bias_unknown", "logit_bias_n"),
+    "several_choices": ("n_choices_unknown", "n_choices"),
+    "reasoning_summary": ("n_reasoning_unknown", "reasoning_visibility"),
+    "reasoning_full": ("n_reasoning_unknown", "reasoning_visibility"),
+    "signature_replay": ("n_reasoning_unknown", "reasoning_visibility"),
 }
-"""Kind and value -> the column without which nobody knows of the use. Log-probabilities that are not recorded were not
-requested, says the warehouse's contract."""
+"""Capability -> the rollup's count of successful requests of which nobody knows, and the column that would tell."""
 
 
 def violations(scope: Scope) -> Select[Any]:
     """Accounts with enough successful requests that used anything that was denied to their tier on that day.
 
-    A request that used several such things counts once. Where the limit changes inside the period, each stretch is held
+    A request that used several such things counts once. Where the limit changes inside the period, each part is held
     against its own; the one with most requests is reported.
     """
-    u = scope.usage(account_model_day).c
-    shown = {name: u[count] > 0 for name, count in COUNTS.items()}
-    used: dict[str, ColumnElement[bool]] = defaultdict(false)
-    for row in _denied(scope):
-        used[f"{row.kind} {row.value}"] |= and_(_holds(row, u), _used(row, u, shown))
-    things: list[ColumnElement[Any]] = [
-        func.max(case((condition, thing))) for thing, condition in sorted(used.items(), key=lambda one: one[0])
-    ]
-    stretch = (u.account_id, u.tier, u.limit_requests_min)
-    s = (
-        select(
-            *stretch, func.sum(u.n_ok).label("requests"), func.concat_ws(", ", *things or [literal("")]).label("what")
-        )
-        .where(u.n_ok > 0, or_(false(), *used.values()))
-        .group_by(*stretch)
-        .having(func.sum(u.n_ok) >= u.limit_requests_min)
-        .subquery("stretches")
-    ).c
-    most = func.row_number().over(partition_by=(s.account_id, s.tier), order_by=(s.requests.desc(), s.what))
-    found = select(*s, most.label("place")).subquery("found").c
+    counts = _counts(scope)
+    c = counts.c
+    w = worst(counts, ("account_id", "tier"), (c.requests.desc(), c.what), c.requests >= c.limit_requests_min)
     return select(
-        found.account_id.label("subject_id"),
-        found.tier,
-        found.requests.label("observed_requests"),
-        found.what.label("observed_what"),
-        found.limit_requests_min,
-    ).where(found.place == 1)
+        w.account_id.label("subject_id"),
+        w.tier,
+        w.requests.label("observed_requests"),
+        w.what.label("observed_what"),
+        w.limit_requests_min,
+    )
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts to whose tier something is denied of which too little is recorded to know whether it was used."""
-    d, m = scope.usage(account_day).c, scope.usage(account_model_day).c
-    enough = scope.book.settings(scope.period.last_day).evaluable_share
-    of_known_family = func.sum(m.n_requests).filter(_served(m).in_(select(models.c.model)))
-    unknown = [select(d.account_id, literal("").label("reason")).where(false())]
-    for row in _denied(scope):
-        known: ColumnElement[Any]
-        if row.kind == "model_family":
-            u, known, what = m, of_known_family, "the families of the models"
-        elif what := NEEDED.get((row.kind, row.value)) or NEEDED.get((row.kind, ""), ""):
-            u, known = d, func.sum(d[f"known_{what}"])
-        else:
-            continue
-        unknown.append(
-            select(u.account_id, literal(f"not recorded: {what}"))
-            .where(_holds(row, u))
-            .group_by(u.account_id)
-            .having(func.coalesce(known, 0) < enough * func.sum(u.n_requests))
-        )
-    every = union_all(*unknown).subquery("unknown").c
-    return select(every.account_id, func.min(every.reason).label("reason")).group_by(every.account_id)
+    """Accounts with enough such requests if those of which nobody knows had used what was denied."""
+    c = _counts(scope).c
+    doubtful = and_(c.not_told > 0, c.requests + c.not_told >= c.limit_requests_min)
+    return select(c.account_id, c.tier, func.concat("not recorded: ", c.not_recorded).label("reason")).where(doubtful)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -121,6 +86,55 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     return scope.events_of(
         found.account_ids, e.status_code < 400, scope.in_tier(found), scope.under_limits(found), or_(*used)
     ).add_columns(e.access_path, e.top_logprobs, e.logit_bias_n, e.reasoning_visibility, e.n_choices)
+
+
+@computed_once
+def _counts(scope: Scope) -> Select[Any]:
+    """Of each account and set of limits the ``requests`` outside of the tier and ``what`` they used.
+
+    ``not_told`` requests may have been, for all that is known, and ``not_recorded`` names the columns that would tell.
+    """
+    u = scope.usage(account_model_day).c
+    shown = {name: u[count] > 0 for name, count in COUNTS.items()}
+    used: dict[str, ColumnElement[bool]] = defaultdict(false)
+    unknown: dict[str, ColumnElement[bool]] = defaultdict(false)
+    for row in _denied(scope):
+        used[f"{row.kind} {row.value}"] |= and_(_holds(row, u), _used(row, u, shown))
+        for column, untold in _untold(row, u):
+            unknown[column] |= and_(_holds(row, u), untold)
+    outside, maybe = (or_(false(), *conditions.values()) for conditions in (used, unknown))
+    key = (u.account_id, u.tier, u.limit_requests_min)
+    return (
+        select(
+            *key,
+            func.coalesce(func.sum(u.n_ok).filter(outside), 0).label("requests"),
+            _names(used).label("what"),
+            func.coalesce(func.sum(u.n_ok).filter(and_(maybe, outside.is_not(true()))), 0).label("not_told"),
+            _names(unknown).label("not_recorded"),
+        )
+        .where(u.n_ok > 0)
+        .group_by(*key)
+    )
+
+
+def _names(conditions: Mapping[str, ColumnElement[bool]]) -> ColumnElement[str]:
+    """The names of the conditions that hold for any row of a group, in alphabetical order."""
+    names: list[ColumnElement[Any]] = [func.max(case((conditions[name], name))) for name in sorted(conditions)]
+    named: ColumnElement[str] = func.concat_ws(", ", *names or [literal("")])
+    return named
+
+
+def _untold(row: EntitlementRow, u: Any) -> Iterator[tuple[str, ColumnElement[bool]]]:
+    """The columns without which nobody knows whether what an entry names was used, each with whether it is missing."""
+    if row.kind == "access_path":
+        yield "access_path", u.access_path.is_(None)
+    elif row.kind == "capability" and row.value in NOT_TOLD:
+        count, column = NOT_TOLD[row.value]
+        yield column, u[count] > 0
+    elif row.kind in ("model", "model_family"):
+        yield "model_served", u.model_served.is_(None)
+        if row.kind == "model_family":
+            yield "the families of the models", _served(u).not_in(select(models.c.model))
 
 
 def _denied(scope: Scope) -> list[EntitlementRow]:

@@ -4,116 +4,161 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Select, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from audits.rollups.account_retention_day import account_retention_day
 from audits.rules.base import SEVERITIES, Found
-from audits.rules.contracts import held_contracts, in_force
+from audits.rules.customers import told_apart
+from audits.rules.intermediate import computed_once
+from audits.rules.population import account_owners
 from audits.rules.scope import Scope
+from audits.rules.worst import of_worst, worst
+from audits.warehouse.dimensions import contracts_in_force
 from audits.warehouse.tables import accounts, usage_events
+from audits.warehouse.validity import holds
+
+NOTHING, SOONER = "to keep nothing", "to delete it sooner"
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Accounts with requests kept under zero retention, or for longer than a contract in force at their time allows.
+    """Accounts with requests kept under zero retention, or for longer than the contract in force at their time allows.
 
-    Where a limit changes inside the period, each stretch is held against its own; the gravest one is reported.
+    Where a limit changes inside the period, each part is held against its own; the most severe is reported, then the
+    largest.
     """
-    k = _kept(scope).c
-    stretch = (k.account_id, k.tier, k.limit_events_min, k.limit_severity)
-    s = (
-        select(
-            *stretch,
-            func.sum(k.n_stored).label("kept"),
-            func.max(k.retention_days).label("longest"),
-            func.max(k.allowed).label("allowed"),
-        )
-        .where(or_(k.allowed == 0, k.retention_days > k.allowed))
-        .group_by(*stretch)
-        .having(func.sum(k.n_stored) >= k.limit_events_min)
-        .subquery("stretches")
-    ).c
-    gravity = case({severity: rank for rank, severity in enumerate(SEVERITIES)}, value=s.limit_severity)
-    worst = func.row_number().over(
-        partition_by=(s.account_id, s.tier), order_by=(gravity.desc(), s.kept.desc(), s.limit_events_min)
-    )
-    found = select(*s, worst.label("place")).subquery("found").c
+    counts = _counts(scope)
+    c = counts.c
+    gravity = case({severity: rank for rank, severity in enumerate(SEVERITIES)}, value=c.limit_severity)
+    order = (gravity.desc(), c.kept.desc(), c.limit_events_min)
+    w = worst(counts, ("account_id", "customer_id", "tier"), order, c.kept >= c.limit_events_min)
     return select(
-        found.account_id.label("subject_id"),
-        found.tier,
-        found.limit_severity.label("severity"),
-        found.kept.label("observed_requests_kept_too_long"),
-        found.longest.label("observed_longest_retention_days"),
-        found.allowed.label("limit_retention_days"),
-        found.limit_events_min,
-        found.limit_severity,
-    ).where(found.place == 1)
+        w.account_id.label("subject_id"),
+        w.customer_id,
+        w.tier,
+        told_apart(w.account_id, w.customer_id).label("discriminator"),
+        w.limit_severity.label("severity"),
+        w.kept.label("observed_requests_kept_too_long"),
+        case((w.allowed == 0, NOTHING), else_=SOONER).label("observed_agreed"),
+        case((w.longest > w.allowed, w.longest)).label("observed_longest_retention_days"),
+        w.allowed.label("limit_retention_days"),
+        w.limit_events_min,
+        w.limit_severity,
+    )
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts with kept content of which nobody knows how long it was kept, or how long it may be."""
-    k = _kept(scope).c
-    limited = k.allowed > 0
-    of_limited = func.sum(k.n_stored).filter(limited)
-    of_known_length = func.sum(k.n_stored).filter(limited, k.retention_days.is_not(None))
-    known = func.coalesce(of_known_length, 0)  # adequacy: equivalent, because any number below zero is too few as well
-    enough = scope.book.settings(scope.period.last_day).evaluable_share
-    no_contracts = and_(~k.zero, literal("contracts" in scope.unrecorded))
-    reason = case(
-        (k.zero.is_(None), "not recorded: zero_retention of the account"),
-        (no_contracts, "not recorded: table contracts"),
-        else_="not recorded: retention_days of kept content",
-    )
-    return (
-        select(k.account_id, reason.label("reason"))
-        .group_by(k.account_id, k.zero)
-        .having(or_(k.zero.is_(None), no_contracts, known < enough * of_limited))
+    """Accounts with enough requests kept too long if those of which too little is recorded were kept so."""
+    c = _counts(scope).c
+    doubtful = and_(c.missing > 0, c.kept + c.missing >= c.limit_events_min)
+    return select(c.account_id, c.customer_id, c.tier, func.concat("not recorded: ", c.what).label("reason")).where(
+        doubtful
     )
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
-    """Accounts without zero retention whose customers have no term on retention in the period."""
-    a, c, z = scope.accounts().c, held_contracts().c, _agreed_zero().c
+    """Accounts without zero retention, and their customers that have no term on retention in the period."""
+    o, c, z = account_owners.c, contracts_in_force().c, _agreed_zero().c
     bound = select(c.customer_id).where(
         c.retention_days_max.is_not(None),
         c.valid_from < literal(scope.period.end),
         c.valid_to > literal(scope.period.start),
     )
     return (
-        select(a.account_id, literal("no term on retention is on record").label("reason"))
-        .where(z.account_id == a.account_id, ~z.zero, a.customer_id.not_in(bound))
+        select(o.account_id, o.customer_id, literal("no term on retention is on record").label("reason"))
+        .where(z.account_id == o.account_id, ~z.zero, o.customer_id.not_in(bound))
         .where(literal("contracts" not in scope.unrecorded))
-        .distinct()
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The requests whose content was kept for longer than allowed at their time."""
-    e, a, c = usage_events.c, accounts.c, held_contracts().c
-    held = and_(a.account_id == e.account_id, in_force(c, a.customer_id, e.event_ts))
+    e, a, c = usage_events.c, accounts.c, contracts_in_force().c
+    held = and_(c.customer_id.in_(found.customer_ids), holds(c, e.event_ts))
     longer = or_(c.retention_days_max == 0, e.retention_days > c.retention_days_max)
-    too_long = or_(
-        e.account_id.in_(select(a.account_id).where(a.zero_retention)), exists(select(a.account_id).where(held, longer))
-    )
+    zero = e.account_id.in_(select(a.account_id).where(a.zero_retention))
+    too_long = or_(zero, exists(select(c.customer_id).where(held, longer)))
     return scope.events_of(
         found.account_ids, e.content_stored, too_long, scope.in_tier(found), scope.under_limits(found)
     ).add_columns(e.content_stored, e.retention_days)
 
 
-def _kept(scope: Scope) -> Subquery:
-    """Rollup rows of kept content with ``zero`` (NULL where not recorded) and the days ``allowed`` at their time.
+@computed_once
+def _counts(scope: Scope) -> Select[Any]:
+    """Of each account, customer and set of limits the requests ``kept`` too long, and those ``missing``: they may be.
 
-    Where several contracts are in force the strictest decides; zero retention of the account goes before them all.
+    ``longest`` and ``allowed`` are of the request kept furthest beyond its contract; ``what`` is missing, in words.
     """
-    u, c, z = scope.usage(account_retention_day), held_contracts(), _agreed_zero()
-    row = (u.c.account_id, u.c.tier, u.c.slice_start, u.c.retention_days, u.c.limit_events_min, u.c.limit_severity)
-    of_account = u.join(z, z.c.account_id == u.c.account_id)  # adequacy: equivalent, because all accounts are there
-    strictest = func.min(c.c.retention_days_max)
+    k = _kept(scope).c
+    too_long = func.coalesce(or_(k.allowed == 0, k.retention_days > k.allowed), false())
+    part = (k.account_id, k.customer_id, k.tier, k.limit_events_min, k.limit_severity)
+    furthest = ((k.retention_days - k.allowed).desc().nulls_last(), k.retention_days.desc(), k.allowed)
+    known = and_(too_long, k.n_stored > 0)
+    place = func.row_number().over(partition_by=part, order_by=(case((known, 0), else_=1), *furthest))
+    rows = select(*k, too_long.label("too_long"), place.label("place")).subquery("rows").c
+    maybe, what = _missing(scope, rows)
+    part = (rows.account_id, rows.customer_id, rows.tier, rows.limit_events_min, rows.limit_severity)
     return (
-        select(*row, u.c.n_stored, z.c.zero, case((z.c.zero, 0), else_=strictest).label("allowed"))
-        .select_from(of_account.outerjoin(c, in_force(c.c, u.c.customer_id, u.c.slice_start)))
-        .group_by(*row, u.c.n_stored, z.c.zero)
-        .subquery("kept")
+        select(
+            *part,
+            func.coalesce(func.sum(rows.n_stored).filter(rows.too_long), 0).label("kept"),
+            func.sum(maybe).label("missing"),
+            func.min(what).filter(maybe > 0).label("what"),
+            of_worst(rows.place, rows.retention_days).label("longest"),
+            of_worst(rows.place, rows.allowed).label("allowed"),
+        )
+        .group_by(*part)
+    )  # fmt: skip
+
+
+def _missing(scope: Scope, rows: Any) -> tuple[ColumnElement[int], ColumnElement[str]]:
+    """The requests of a row that may have been kept too long, beside those that were, and what is not recorded."""
+    no_contracts = literal("contracts" in scope.unrecorded)
+    any_length = or_(rows.zero.is_(None), and_(~rows.zero, no_contracts))
+    too_long = or_(any_length, rows.too_long, and_(rows.allowed > 0, rows.retention_days.is_(None)))
+    stored = case((rows.too_long, 0), else_=rows.n_stored)
+    what = case(
+        (and_(rows.n_perhaps_stored > 0, rows.too_long), "content_stored"),
+        (rows.zero.is_(None), "zero_retention of the account"),
+        (no_contracts, "table contracts"),
+        (rows.n_stored > 0, "retention_days of kept content"),
+        else_="content_stored",
     )
+    return case((func.coalesce(too_long, false()), stored + rows.n_perhaps_stored), else_=0), what
+
+
+def _kept(scope: Scope) -> Subquery:
+    """Rollup rows by customer with ``zero`` (NULL where not recorded) and the days ``allowed`` at their time.
+
+    An account's zero retention goes before any contract.
+    """
+    u, c, z, o = scope.usage(account_retention_day), contracts_in_force(), _agreed_zero(), account_owners
+    row = u.c
+    return (
+        select(
+            row.account_id, o.c.customer_id, row.tier, row.limit_events_min, row.limit_severity, row.retention_days,
+            row.n_stored, row.n_perhaps_stored, z.c.zero,
+            case((z.c.zero, 0), else_=c.c.retention_days_max).label("allowed"),
+        )
+        .select_from(
+            u.join(z, z.c.account_id == row.account_id)
+            .join(o, o.c.account_id == row.account_id)
+            .outerjoin(c, and_(c.c.customer_id == o.c.customer_id, holds(c.c, row.slice_start)))
+        )
+        .subquery("kept")
+    )  # fmt: skip
 
 
 def _agreed_zero() -> Subquery:

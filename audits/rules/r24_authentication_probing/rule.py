@@ -1,93 +1,153 @@
 """R24: somebody tries keys: many that do not exist, many failures, or a success after a row of failures.
 
-One key that expired is a forgotten setting, however often it is tried: its failures count nowhere. Nor does any single
-key that fails make a success of others' keys a guess: whoever guesses tries several.
+One key that expired is a forgotten setting, however often it is tried: its failures count nowhere. A network has no
+tier: the strictest limits of the day decide.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from audits.rollups.auth_day import auth_day
 from audits.rules.base import Found
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import seconds_between, utc_day
+from audits.rules.worst import of_worst, worst_first
+from audits.warehouse.dialects import day_number, seconds_between, utc_day
 from audits.warehouse.tables import Instant, auth_events
 
 FAILED = ("invalid_key", "revoked_key", "forbidden")
+EXPIRED = "expired_key"
 FORGOTTEN = 1  # key that may have expired unnoticed
-LIMITS = ("invalid_keys_a_day", "failures_a_day", "failures_before_success")
+TRIED = "keys tried"
 AN_HOUR = 3600.0  # seconds
 
 
 def violations(scope: Scope) -> Select[Any]:
-    """Networks over a limit on a day, or from which an account was entered for the first time after a row of failures.
-
-    A network has no tier: the strictest limits of the day decide, and the tier named is that of the account entered.
-    """
-    d, g, a = _days(scope).c, _guesses(scope), audited_accounts.c
-    over = or_(d.invalid_keys >= d.limit_invalid_keys_a_day, d.failures >= d.limit_failures_a_day)
-    n = (
-        select(
-            d.client_net_hash,
-            func.max(d.invalid_keys).label("invalid_keys"),
-            func.max(d.failures).label("failures"),
-            func.count().filter(over).label("days_over"),
-            *(func.min(d[f"limit_{name}"]).label(f"limit_{name}") for name in LIMITS),
-        )
-        .group_by(d.client_net_hash)
-        .subquery("networks")
-    )
-    judged = [tier.id for tier in scope.book.tiers if tier.id in {row.tier for row in scope.limits}]
-    held = and_(a.account_id == g.c.account_id, g.c.at >= a.valid_from, g.c.at < a.valid_to, a.tier.in_(judged))
-    return (
-        select(
-            n.c.client_net_hash.label("subject_id"),
-            a.account_id,
-            func.coalesce(a.tier, *judged[:1]).label("tier"),
-            n.c.invalid_keys.label("observed_peak_invalid_keys_a_day"),
-            n.c.failures.label("observed_peak_failures_a_day"),
-            n.c.days_over.label("observed_days_over"),
-            func.coalesce(g.c.entered, 0).label("observed_accounts_entered"),
-            *(n.c[f"limit_{name}"] for name in LIMITS),
-        )
-        .select_from(n.outerjoin(g, g.c.client_net_hash == n.c.client_net_hash).outerjoin(audited_accounts, held))
-        .where(or_(n.c.days_over > 0, g.c.entered.is_not(None)))
-    )
+    """Networks over a limit on a day; and, of each account entered after a row of failures, the network again."""
+    return select(union_all(_tried(scope), _entered(scope)).subquery("found"))
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Everyone, where nothing is recorded of attempts in the period, or not from which network they came."""
+    """Everyone, where no attempt of the period is recorded; and accounts whose entry may have followed failures.
+
+    Failures from a network that is not recorded may be from any; so may a success.
+    """
     a, d = scope.accounts(), auth_day.c
-    total, located = func.sum(d.n_attempts), func.sum(d.n_attempts).filter(d.client_net_hash.is_not(None))
-    enough = scope.book.settings(scope.period.last_day).evaluable_share
-    some = func.coalesce(located, 0)  # adequacy: equivalent, because any number below zero is too few as well
-    none, unlocated = total.is_(None), some < enough * total
-    reason = case((none, "not recorded: auth_events in the period"), else_="not recorded: client_net_hash")
-    known = (
-        select(reason.label("reason"))
+    none = (
+        select(literal("not recorded: auth_events in the period").label("reason"))
+        .select_from(auth_day)
         .where(d.day.between(scope.period.first_day, scope.period.last_day))
-        .having(or_(none, unlocated))
-        .subquery("known")
+        .having(func.count() == 0)
+    ).subquery("none")  # fmt: skip
+    everyone = select(a.c.account_id, none.c.reason).select_from(a.join(none, true())).distinct()
+    e = _entries(scope).c
+    least = e.limit_failures_before_success
+    missing = case((e.of_any_key >= least, "api_key_hash"), else_="client_net_hash")
+    doubtful = select(e.account_id, func.concat("not recorded: ", missing)).where(
+        e.failures < least, e.at_most >= least
     )
-    everyone = a.join(known, true())  # adequacy: equivalent, because no reason is no doubt
-    return select(a.c.account_id, known.c.reason).select_from(everyone).distinct()
+    return select(union_all(everyone, doubtful.distinct()).subquery("unknown"))
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The network's attempts in the period, and what failed shortly before it."""
+    """The failed attempts from the network that were counted: on the days over, or before the entry, and the entry."""
     a = auth_events.c
+    if found.discriminator == TRIED:
+        day = utc_day(a.event_ts)
+        counted = and_(
+            scope.in_period(a.event_ts),
+            on_listed_days(found, a.event_ts),
+            _is_failure(found.subject_id, lambda e: utc_day(e.event_ts) == day),
+        )
+    else:
+        at = datetime.fromisoformat(str(found.observed["entered_at"]))
+        since = at - timedelta(hours=float(found.limits["hours_before_success"]))
+        before = _is_failure(found.subject_id, lambda e: and_(e.event_ts >= literal(since), e.event_ts < literal(at)))
+        counted = or_(before, and_(a.event_ts == literal(at), a.outcome == "ok"))
     return (
         select(a.auth_event_id, a.event_ts, a.client_net_hash, a.api_key_hash, a.account_id, a.outcome)
-        .where(a.client_net_hash == found.subject_id, _around(scope))
-        .where(or_(scope.in_period(a.event_ts), a.outcome != "ok"))
+        .where(a.client_net_hash == found.subject_id, counted)
         .distinct()
         .order_by(a.event_ts, a.auth_event_id)
     )
+
+
+def _tried(scope: Scope) -> Select[Any]:
+    """Networks with days over a limit, and the worst day of each limit that was broken."""
+    d, lowest = _days(scope).c, next(iter(_judged(scope)), "")
+    keys, failures = d.invalid_keys >= d.limit_invalid_keys_a_day, d.failures >= d.limit_failures_a_day
+    network = (d.client_net_hash,)
+    p = select(
+        *d, keys.label("over_keys"), failures.label("over_failures"),
+        worst_first(keys, d.invalid_keys, d.day, network).label("keys_place"),
+        worst_first(failures, d.failures, d.day, network).label("failures_place"),
+    ).where(or_(keys, failures)).subquery("days_over").c  # fmt: skip
+
+    def of_keys(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return of_worst(p.keys_place, column, p.over_keys)
+
+    def of_failures(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return of_worst(p.failures_place, column, p.over_failures)
+
+    return select(
+        p.client_net_hash.label("subject_id"),
+        cast(null(), String).label("account_id"),
+        literal(lowest).label("tier"),
+        literal(TRIED).label("discriminator"),
+        of_keys(p.invalid_keys).label("observed_peak_invalid_keys_a_day"),
+        of_failures(p.failures).label("observed_peak_failures_a_day"),
+        func.count().label("observed_days_over"),
+        listed(p.day).label("observed_on_days"),
+        cast(null(), Instant).label("observed_entered_at"),
+        cast(null(), Integer).label("observed_failures_before_entry"),
+        of_keys(p.limit_invalid_keys_a_day).label("limit_invalid_keys_a_day"),
+        of_failures(p.limit_failures_a_day).label("limit_failures_a_day"),
+        cast(null(), Float(53)).label("limit_failures_before_success"),
+        cast(null(), Float(53)).label("limit_hours_before_success"),
+    ).group_by(p.client_net_hash)
+
+
+def _entered(scope: Scope) -> Select[Any]:
+    """Networks from which an account was entered for the first time after a row of failures: a row for each account."""
+    e, a, lowest = _entries(scope).c, audited_accounts.c, next(iter(_judged(scope)), "")
+    place = func.row_number().over(partition_by=(e.client_net_hash, e.account_id), order_by=(e.at, e.failures.desc()))
+    first = select(*e, place.label("place")).where(e.failures >= e.limit_failures_before_success).subquery("first")
+    f = first.c
+    held = and_(a.account_id == f.account_id, f.at >= a.valid_from, f.at < a.valid_to, a.tier.in_(_judged(scope)))
+    nothing = [cast(null(), kind) for kind in (Integer, Integer, Integer, String)]
+    return (
+        select(
+            f.client_net_hash, a.account_id, func.coalesce(a.tier, lowest), func.coalesce(f.account_id, ""),
+            *nothing, f.at, f.failures, cast(null(), Float(53)), cast(null(), Float(53)),
+            f.limit_failures_before_success, f.limit_hours_before_success,
+        )
+        .select_from(first.outerjoin(audited_accounts, held))
+        .where(f.place == 1)
+    )  # fmt: skip
 
 
 def _days(scope: Scope) -> Subquery:
@@ -104,76 +164,134 @@ def _days(scope: Scope) -> Subquery:
         .group_by(d.client_net_hash, d.day)
         .subquery("day")
     )
-    return select(day, *(strict[f"limit_{name}"] for name in LIMITS)).where(strict.day == day.c.day).subquery("days")
+    limits = (strict.limit_invalid_keys_a_day, strict.limit_failures_a_day)
+    return select(day, *limits).where(strict.day == day.c.day).subquery("days")
 
 
-def _guesses(scope: Scope) -> Subquery:
-    """Networks from which accounts were entered for the first time after a row of failures; the first such account.
+def _entries(scope: Scope) -> Subquery:
+    """Accounts' successes of the period from networks new to them, with the number of failed attempts before.
 
-    New is a network from which the account was not entered in the baseline either. How many attempts failed before that
-    instant only the attempts themselves can tell; they are read for these few networks.
+    ``failures`` are from the same network; ``of_any_key`` counts those of expired keys that are not recorded as well,
+    and ``at_most`` those from networks that are not recorded, too. How many failed before an instant only the attempts
+    themselves can tell; they are read for networks that are new to somebody. Of a success from a network that is not
+    recorded (NULL), all failures of the days around may be.
     """
-    d, a, strict = auth_day.c, auth_events.c, _strictest(scope).c
-    who = func.coalesce(d.account_id, d.api_key_hash)
-    at = func.min(d.first_ts)
-    first = (
+    first, strict, around = _first(scope), _strictest(scope), _failed_around(scope)
+    f, day, failed = first.c, strict.join(around, strict.c.day == around.c.day), _failed(scope)
+    a, limits = failed.c, (strict.c.limit_failures_before_success, strict.c.limit_hours_before_success)
+    soon = seconds_between(a.event_ts, f.at) <= strict.c.limit_hours_before_success * AN_HOUR
+    before = and_(a.client_net_hash == f.client_net_hash, a.event_ts < f.at, soon)
+    failures, expired = _failures(a.outcome, a.api_key_hash, literal(1)), a.outcome == EXPIRED
+    keyless = case((func.count().filter(expired) > func.count(a.api_key_hash).filter(expired), func.count(a.outcome)))
+    of_any_key = func.greatest(failures, keyless)
+    known = (
+        select(
+            f.client_net_hash,
+            f.account_id,
+            f.at,
+            failures.label("failures"),
+            of_any_key.label("of_any_key"),
+            (of_any_key + around.c.unlocated).label("at_most"),
+            *limits,
+        )
+        .select_from(first.join(day, strict.c.day == utc_day(f.at)).outerjoin(failed, before))
+        .group_by(f.client_net_hash, f.who, f.account_id, f.at, *limits, around.c.unlocated)
+    )
+    d = auth_day.c
+    unknown = (
+        select(d.client_net_hash, d.account_id, d.last_ts, literal(0), literal(0), around.c.every, *limits)
+        .select_from(auth_day.join(day, strict.c.day == d.day))
+        .where(d.outcome == "ok", d.client_net_hash.is_(None))
+        .where(d.day.between(scope.period.first_day, scope.period.last_day))
+    )
+    return union_all(known, unknown).subquery("entries")
+
+
+def _first(scope: Scope) -> Subquery:
+    """The first success of each account, or of each key whose account is not recorded, from each network.
+
+    New is a network from which it had none in the baseline either.
+    """
+    d = auth_day.c
+    who, at = func.coalesce(d.account_id, d.api_key_hash), func.min(d.first_ts)
+    return (
         select(d.client_net_hash, who.label("who"), func.min(d.account_id).label("account_id"), at.label("at"))
         .where(d.outcome == "ok", d.client_net_hash.is_not(None))
         .where(d.day.between(scope.baseline_from, scope.period.last_day))
         .group_by(d.client_net_hash, who)
         .having(at >= literal(scope.period.start, Instant))
         .subquery("first")
-    ).c
-    f = (
+    )
+
+
+def _failed(scope: Scope) -> Subquery:
+    """The failed attempts of the period and of the hours before it, each once."""
+    a = auth_events.c
+    start, end = literal(scope.period.start - timedelta(hours=_hours(scope))), literal(scope.period.end)
+    return (
         select(a.auth_event_id, a.client_net_hash, a.api_key_hash, a.outcome, a.event_ts)
-        .where(_around(scope), a.outcome != "ok")
+        .where(a.event_ts >= start, a.event_ts < end, a.outcome != "ok", a.client_net_hash.is_not(None))
         .distinct()
         .subquery("failed")
-    ).c
-    soon = seconds_between(f.event_ts, first.at) <= strict.limit_hours_before_success * AN_HOUR
-    entered = (first.client_net_hash, first.who, first.account_id, first.at, strict.limit_failures_before_success)
-    guessed = (
-        select(first.client_net_hash, first.account_id, first.at)
-        .where(f.client_net_hash == first.client_net_hash, f.event_ts < first.at, soon)
-        .where(strict.day == utc_day(first.at))
-        .group_by(*entered)
-        .having(_failures(f.outcome, f.api_key_hash, literal(1)) >= strict.limit_failures_before_success)
-        .having(or_(func.count(f.api_key_hash.distinct()) > FORGOTTEN, func.count(f.api_key_hash) == 0))
-        .subquery("guessed")
-    ).c
-    place = func.row_number().over(partition_by=guessed.client_net_hash, order_by=(guessed.at, guessed.account_id))
-    count = func.count().over(partition_by=guessed.client_net_hash)
-    g = select(*guessed, count.label("entered"), place.label("place")).subquery("placed").c
-    return select(g.client_net_hash, g.account_id, g.at, g.entered).where(g.place == 1).subquery("guesses")
+    )
+
+
+def _failed_around(scope: Scope) -> Subquery:
+    """For each day the failed attempts of it and of the days looked back on: ``every``, and ``unlocated`` ones."""
+    d, days = auth_day.c, select(auth_day.c.day).distinct().subquery("days_of_attempts").c
+    number, back = day_number(days.day), math.ceil(_hours(scope) / 24)
+    n = case((d.outcome != "ok", d.n_attempts), else_=0)
+    return (
+        select(
+            days.day, func.sum(n).label("every"),
+            func.coalesce(func.sum(n).filter(d.client_net_hash.is_(None)), 0).label("unlocated"),
+        )
+        .where(day_number(d.day).between(number - back, number))
+        .group_by(days.day)
+        .subquery("failed_around")
+    )  # fmt: skip
 
 
 def _strictest(scope: Scope) -> Subquery:
     """The lowest of all tiers' limits on each day of the period."""
     limits = scope.limit_rows().c
     day = select(auth_day.c.day).distinct().subquery("any_day").c.day
-    lowest = [func.min(limits[f"limit_{name}"]) for name in LIMITS]
-    window = func.max(limits.limit_hours_before_success).label("limit_hours_before_success")
+    lowest = ("invalid_keys_a_day", "failures_a_day", "failures_before_success")
     return (
-        select(day, *(one.label(f"limit_{name}") for one, name in zip(lowest, LIMITS, strict=True)), window)
+        select(
+            day, *(func.min(limits[f"limit_{name}"]).label(f"limit_{name}") for name in lowest),
+            func.max(limits.limit_hours_before_success).label("limit_hours_before_success"),
+        )
         .where(limits.from_day <= day, limits.to_day > day)
         .group_by(day)
         .subquery("strictest")
-    )
+    )  # fmt: skip
+
+
+def _hours(scope: Scope) -> float:
+    """How many hours the book looks back at most."""
+    hours = [float(row.values["hours_before_success"]) for row in scope.limits]  # type: ignore[arg-type]
+    return max(hours, default=0.0)
+
+
+def _judged(scope: Scope) -> list[str]:
+    """The tiers for which the book has limits, lowest first."""
+    held = {row.tier for row in scope.limits}
+    return [tier.id for tier in scope.book.tiers if tier.id in held]
 
 
 def _failures(outcome: ColumnElement[str], key: ColumnElement[str], n: ColumnElement[int]) -> ColumnElement[int]:
     """How many attempts failed; of expired keys only where there are several."""
-    expired = outcome == "expired_key"
+    expired = outcome == EXPIRED
     several = func.count(key.distinct()).filter(expired) > FORGOTTEN
     failed = func.coalesce(func.sum(n).filter(outcome.in_(FAILED)), 0)
     forgotten: ColumnElement[int] = case((several, func.sum(n).filter(expired)), else_=0)
     return failed + forgotten
 
 
-def _around(scope: Scope) -> ColumnElement[bool]:
-    """Whether an attempt lies in the period or in the hours before it that the book looks back."""
-    # Beyond it nothing is asked for: the bounds only spare the reading, and serve the evidence.
-    back = [row.values["hours_before_success"] for row in scope.limits]
-    hours = max((float(one) for one in back), default=0.0)  # type: ignore[arg-type]  # adequacy: equivalent, as said
-    start, end = literal(scope.period.start - timedelta(hours=hours)), literal(scope.period.end)
-    return and_(auth_events.c.event_ts >= start, auth_events.c.event_ts < end)  # adequacy: equivalent, as said
+def _is_failure(network: str, in_time: Callable[[Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Evidence: whether an attempt is one of the failures that :func:`_failures` counts of those in a time."""
+    a, e = auth_events.c, auth_events.alias("expired").c
+    keys = select(func.count(e.api_key_hash.distinct()))
+    several = keys.where(e.client_net_hash == network, e.outcome == EXPIRED, in_time(e)).scalar_subquery() > FORGOTTEN
+    return and_(in_time(a), or_(a.outcome.in_(FAILED), and_(a.outcome == EXPIRED, several)))

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Float,
+    FromClause,
     Integer,
     Select,
     Subquery,
@@ -18,13 +19,17 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union,
     union_all,
 )
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed, on_listed_days
+from audits.rules.population import blocked_uses
 from audits.rules.scope import Scope
+from audits.rules.worst import worst
 from audits.warehouse.dialects import day_number, median, utc_day
 from audits.warehouse.tables import accounts, usage_buckets, usage_events
 
@@ -34,101 +39,103 @@ def violations(scope: Scope) -> Select[Any]:
 
     Each day is held against the limits of that day.
     """
-    b, n = _bursts(scope).c, _near_limits(scope).c
-    dormant = _found(b, "dormant", b.limit_burst_days_min, b.slept, idle=b.idle, usual=b.usual)
-    unramped = _found(n, "no ramp", n.limit_new_days_min, n.near)
+    dormant = _found(_bursts(scope), "dormant", "burst_days_min", "slept")
+    unramped = _found(_near_limits(scope), "no ramp", "new_days_min", "near")
     return select(union_all(dormant, unramped).subquery("cases"))
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts that burst, and of which nobody knows whether they slept before: the history does not reach back."""
+    """Accounts that burst, and of which nobody knows whether they slept before.
+
+    The history does not reach back so far, or days before the burst are blocked.
+    """
     b = _bursts(scope).c
-    reason = literal("the history is too short to tell whether the account slept before its burst").label("reason")
+    blocked = "data of the days before its burst is blocked: whether the account slept before is not known"
+    short = "the history is too short to tell whether the account slept before its burst"
+    reason = case((func.bool_or(b.behind_blocked), blocked), else_=short).label("reason")
     return (
-        select(b.account_id, reason)
+        select(b.account_id, b.tier, reason)
         .where(b.unknown)
-        .group_by(b.account_id)
+        .group_by(b.account_id, b.tier)
         .having(func.count(b.day.distinct()) >= func.min(b.limit_burst_days_min))
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's successful requests on the days that are named."""
-    return scope.events_of(
+    """The account's successful requests on the days that are named, and its buckets."""
+    return scope.usage_of(
         found.account_ids, usage_events.c.status_code < 400, scope.in_tier(found), on_listed_days(found)
     )
 
 
-def _found(
-    d: Any,
-    kind: str,
-    days_min: ColumnElement[Any],
-    condition: ColumnElement[bool],
-    *,
-    idle: ColumnElement[Any] | None = None,
-    usual: ColumnElement[Any] | None = None,
-) -> Select[Any]:
-    """Accounts with enough days of one kind."""
-    return (
-        select(
-            d.account_id.label("subject_id"),
-            d.tier,
-            literal(kind).label("discriminator"),
-            func.max(d.n).label("observed_peak_requests_a_day"),
-            func.count().label("observed_days"),
-            listed(d.day).label("observed_on_days"),
-            cast(null() if idle is None else func.max(idle), Integer).label("observed_idle_days"),
-            cast(null() if usual is None else func.max(usual), Float(53)).label("observed_usual_requests_a_day"),
-            *(func.min(d[name]).label(name) for name in d.keys() if name.startswith("limit_")),  # noqa: SIM118
-        )
-        .where(condition)
-        .group_by(d.account_id, d.tier)
-        .having(func.count() >= func.min(days_min))
+def _found(days: FromClause, kind: str, least: str, condition: str) -> Select[Any]:
+    """Accounts with enough days of one kind: the busiest of these days, with the limits of that day."""
+    d = days.c
+    count = func.count().over(partition_by=(d.account_id, d.tier)).label("days")
+    over = select(*d, count).where(d[condition]).subquery(f"{condition}_days")
+    o = over.c
+    on_days = (
+        select(o.account_id, o.tier, listed(o.day).label("days")).group_by(o.account_id, o.tier).subquery("on_days").c
     )
+    w = worst(over, ("account_id", "tier"), (o.n.desc(), o.day), o.days >= o[f"limit_{least}"])
+    slept = condition == "slept"
+    return select(
+        w.account_id.label("subject_id"),
+        w.tier,
+        literal(kind).label("discriminator"),
+        w.n.label("observed_peak_requests_a_day"),
+        w.days.label("observed_days"),
+        on_days.days.label("observed_on_days"),
+        cast(w.idle if slept else null(), Integer).label("observed_idle_days"),
+        cast(w.usual if slept else null(), Float(53)).label("observed_usual_requests_a_day"),
+        *(w[name] for name in d.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
+    ).where(on_days.account_id == w.account_id, on_days.tier == w.tier)
 
 
-def _days(scope: Scope) -> Subquery:
+@computed_once
+def _days(scope: Scope) -> Select[Any]:
     """The days of the period on which an account was used, by tier: ``n`` successful requests and the limits."""
     u = scope.usage(account_day).c
     limits = [u[name] for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
-    n = func.sum(_ok(u))
+    n = func.sum(func.coalesce(u.n_ok, u.n_requests))
     return (
         select(u.account_id, u.tier, u.day, n.label("n"), *limits)
         .group_by(u.account_id, u.tier, u.day, *limits)
         .having(n > 0)
-        .subquery("days")
     )
 
 
-def _bursts(scope: Scope) -> Subquery:
+@computed_once
+def _bursts(scope: Scope) -> Select[Any]:
     """Days at many times the tier's median day, with what is known of the time before the account's first use.
 
     ``slept``: it was idle for long enough before some day of the period up to this one. ``unknown``: it was, as far as
-    the history reaches, and is old enough to have been.
+    the history reaches or blocked days tell, and is old enough to have been.
     """
     days, wakings = _days(scope), _wakings(scope)
     d, w = days.c, wakings.c
     middle = select(d.tier, median(d.n).label("usual")).group_by(d.tier).subquery("middle").c
     asleep = and_(w.account_id == d.account_id, w.day <= d.day)
     slept = func.bool_or(w.idle >= d.limit_idle_days)
-    unknown = func.bool_or(and_(w.first, w.idle < d.limit_idle_days, w.age >= d.limit_idle_days))
+    behind_blocked = and_(w.idle < d.limit_idle_days, w.unused >= d.limit_idle_days)
+    too_short = and_(w.first, w.idle < d.limit_idle_days, w.age >= d.limit_idle_days)
     return (
         select(
-            *d, middle.usual, slept.label("slept"), unknown.label("unknown"),
-            func.max(w.idle).label("idle"),
+            *d, middle.usual, slept.label("slept"), func.bool_or(or_(behind_blocked, too_short)).label("unknown"),
+            func.bool_or(behind_blocked).label("behind_blocked"), func.max(w.idle).label("idle"),
         )
         .select_from(days.join(wakings, asleep))
         .where(middle.tier == d.tier, d.n >= d.limit_burst_factor_min * middle.usual)
         .group_by(*d, middle.usual)
-        .subquery("bursts")
     )  # fmt: skip
 
 
 def _wakings(scope: Scope) -> Subquery:
-    """Days of use in the period with their idle days before, if those may be enough: ``idle``, ``first`` and ``age``.
+    """Days of use in the period with the days before them, if those may be enough.
 
-    ``first``: no earlier use is in sight, so that idle days are counted from the account's opening or from where the
-    history begins, if that is later.
+    ``unused`` are the days since the use before, ``idle`` those of them since the last blocked day: it may have been
+    used on that. ``first``: no earlier use is in sight, so that both are counted from the account's opening or from
+    where the history begins, if that is later. ``age`` is in days, too.
     """
     a = account_day.c
     use = (
@@ -154,15 +161,32 @@ def _wakings(scope: Scope) -> Subquery:
         (spaced.before.is_not(None), day - day_number(spaced.before) - 1),
         else_=day - day_number(func.greatest(opened.day, seen_from)),
     )
+    blocked = _blocked_days().c
+    last_blocked = (
+        select(func.max(blocked.day))
+        .where(blocked.account_id == spaced.account_id, blocked.day < spaced.day)
+        .correlate(opened.day.table, spaced.day.table)
+        .scalar_subquery()
+    )
+    since_blocked = case((last_blocked.is_not(None), day - day_number(last_blocked) - 1))  # NULL counts for nothing
     return (
         select(
-            spaced.account_id, spaced.day, unused.label("idle"), spaced.before.is_(None).label("first"),
-            (day - day_number(opened.day)).label("age"),
+            spaced.account_id, spaced.day, unused.label("unused"), func.least(unused, since_blocked).label("idle"),
+            spaced.before.is_(None).label("first"), (day - day_number(opened.day)).label("age"),
         )
         .where(opened.account_id == spaced.account_id, spaced.day >= scope.period.first_day)
         .where(or_(spaced.before.is_(None), unused >= shortest))
         .subquery("wakings")
     )  # fmt: skip
+
+
+def _blocked_days() -> Subquery:
+    """``account_id`` and ``day`` of the blocked days of each source that serves an account, used on them or not."""
+    a, b = account_day.c, blocked_uses.c
+    served = union(select(a.account_id, a.source_system), select(b.account_id, b.source_system)).subquery("served").c
+    return (
+        select(served.account_id, b.day).where(served.source_system == b.source_system).distinct().subquery("blocked")
+    )
 
 
 def _near_limits(scope: Scope) -> Subquery:

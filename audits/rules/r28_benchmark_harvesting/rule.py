@@ -1,17 +1,18 @@
 """R28: the items of benchmarks or training sets, in bulk, or one item pattern with several answers each.
 
-Whether an item was asked alone and for several answers is read from single requests, of subjects only that used one
-template often enough.
+Whether an item was asked alone and for several answers is read from single requests, of subjects only that may have
+asked so with one template often enough. A template that is common says nothing about whoever uses it and does
+not count.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Float,
+    FromClause,
     Integer,
     Select,
     String,
@@ -28,16 +29,21 @@ from sqlalchemy import (
 )
 
 from audits.rollups.account_prompt_day import account_prompt_day
-from audits.rollups.account_score_day import account_score_day
+from audits.rules import templates
 from audits.rules.base import Found
-from audits.rules.levels import counted, subject_levels
+from audits.rules.bounds import any_of, undecided
+from audits.rules.intermediate import computed_once
+from audits.rules.levels import counted, same_stretch, stretch, subject_levels
 from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
+from audits.rules.scored import scored_requests
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
-LIMITS = ("score_min", "share_min", "prompts_min", "items_min", "choices_min")
-TOO_FEW, UNKNOWN = "sample too small: fewer than ", "not recorded: n_choices or session_id of the items"
+SCORED = ("score_min", "share_min", "prompts_min")
+SEVERAL = ("items_min", "choices_min", *templates.PARAMETERS)
+TOO_FEW = "sample too small: fewer than "
+UNSCORED, UNKNOWN = "not recorded: benchmark_score", "not recorded: template, n_choices or session_id of the items"
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -45,34 +51,39 @@ def violations(scope: Scope) -> Select[Any]:
 
     Where a limit changes inside the period, each stretch is held against its own; the one with most is reported.
     """
-    s, p = _scored(scope).c, _patterns(scope).c
-    scored = _most(s, s.hits, and_(s.scored >= s.limit_prompts_min, ratio(s.hits, s.scored) >= s.limit_share_min))
-    several = _most(p, p.hits, p.hits >= p.limit_items_min)
+    s, p = scored_requests(scope, "benchmark_score", SCORED).c, _patterns(scope).c
+    scored, several = _most(s, _harvested(s)), _most(p, _enough(p))
     return select(
         union_all(
-            _reported(scored, "items", ratio(scored.hits, scored.scored), cast(null(), String)),
-            _reported(several, "several answers", cast(null(), Float(53)), several.prompt_template_hash),
+            _reported(scored, "items", SCORED, scored.scored, ratio(scored.hits, scored.scored), cast(null(), String)),
+            _reported(
+                several, "several answers", SEVERAL, null(), cast(null(), Float(53)), several.prompt_template_hash
+            ),
         ).subquery("cases")
     )
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts with a large share of too few scored requests, or with items of which too little is recorded."""
-    s, p = _scored(scope).c, _patterns(scope).c
-    few = and_(s.scored < s.limit_prompts_min, ratio(s.hits, s.scored) >= s.limit_share_min)
+    scored = scored_requests(scope, "benchmark_score", SCORED)
+    s = scored.c
+    few = and_(s.scored < s.limit_prompts_min, ratio(s.hits + s.missing, s.scored + s.missing) >= s.limit_share_min)
     reason = func.concat(TOO_FEW, cast(s.limit_prompts_min, Integer), " scored requests")
-    small = select(s.subject_id.label("account_id"), reason.label("reason")).where(s.subject_type == "account", few)
-    unsure = and_(p.hits < p.limit_items_min, p.possible >= p.limit_items_min)
-    subjects = select(p.subject_type, p.subject_id).where(unsure).subquery("unsure")
-    both = union_all(small, scope.members_of(subjects).add_columns(literal(UNKNOWN).label("reason"))).subquery("both").c
-    return select(both.account_id, func.min(both.reason).label("reason")).group_by(both.account_id)
+    return any_of(
+        select(s.subject_id.label("account_id"), s.tier, reason.label("reason")).where(
+            s.subject_type == "account", few
+        ),
+        undecided(scored, _harvested, UNSCORED),
+        undecided(_patterns(scope), _enough, UNKNOWN),
+        undecided(_without_template(_several(scope)), _enough, UNKNOWN),
+    )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests that scored as benchmark items, or the single-turn items with several answers."""
+    """The successful requests that were scored as benchmark items, or the single-turn items with several answers."""
     e, other = usage_events.c, usage_events.alias("other").c
     if found.discriminator == "items":
-        which = e.benchmark_score >= math.ceil(round(found.limits["score_min"] * 10, 6)) / 10 - 0.0005
+        which: ColumnElement[bool] = e.benchmark_score.is_not(None)
     else:
         same = and_(other.account_id == e.account_id, other.session_id == e.session_id, other.event_id != e.event_id)
         turn = exists(select(other.event_id).where(same, other.status_code < 400, scope.in_period(other.event_ts)))
@@ -83,51 +94,85 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     )
 
 
-def _most(rows: Any, items: ColumnElement[Any], over: ColumnElement[bool]) -> Any:
+def _harvested(s: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether so many items and ``more`` are a large enough share of enough scored requests."""
+    return and_(s.scored + more >= s.limit_prompts_min, ratio(s.hits + more, s.scored + more) >= s.limit_share_min)
+
+
+def _enough(p: Any, more: Any = 0) -> ColumnElement[bool]:
+    """Whether so many items of one pattern and ``more`` are enough."""
+    enough: ColumnElement[bool] = p.hits + more >= p.limit_items_min
+    return enough
+
+
+def _most(rows: Any, over: ColumnElement[bool]) -> Any:
     """Of each subject's stretches that are over the limits, of a group's highest level, the one with most items."""
     order = (
         rows.level_rank.desc(),
-        items.desc(),
+        rows.hits.desc(),
         *(column for column in rows if column.name.startswith(("limit_", "prompt_template"))),
     )
     place = func.row_number().over(partition_by=(rows.subject_type, rows.subject_id, rows.tier), order_by=order)
     return select(*rows, place.label("place")).where(over).subquery("found").c
 
 
-def _reported(found: Any, kind: str, share: ColumnElement[Any], template: ColumnElement[Any]) -> Select[Any]:
+def _reported(
+    found: Any, kind: str, limits: tuple[str, ...], sample: Any, share: ColumnElement[Any], template: ColumnElement[Any]
+) -> Select[Any]:
+    """A kind of finding; limits that are not its own are empty."""
     return select(
         found.subject_type,
         found.subject_id,
         found.tier,
         literal(kind).label("discriminator"),
+        literal(True).label("one_operator"),
         found.level.label("observed_level"),
         cast(found.hits, Float(53)).label("observed_requests"),
+        cast(sample, Float(53)).label("observed_scored"),
         share.label("observed_share"),
         template.label("observed_template"),
-        *(found[f"limit_{name}"] for name in LIMITS),
+        *(
+            (found[f"limit_{name}"] if name in limits else cast(null(), Float(53))).label(f"limit_{name}")
+            for name in (*SCORED, *SEVERAL)
+        ),
     ).where(found.place == 1)
 
 
-def _scored(scope: Scope) -> Subquery:
-    """Successful requests that were scored and those that scored as items, by subject, tier and stretch."""
-    u = subject_levels(scope, account_score_day).c
-    items = func.sum(u.n_ok).filter(u.benchmark_score_tenth >= u.limit_score_min * 10)
-    return (
-        select(*_stretch(u), items.label("hits"), func.sum(u.n_ok).label("scored"))
-        .where(u.benchmark_score_tenth.is_not(None))
-        .group_by(*_stretch(u))
-        .subquery("scored")
+@computed_once
+def _several(scope: Scope) -> Select[Any]:
+    """Requests that may be for several answers, by subject, tier, stretch and template; ``loose`` ones have none."""
+    u = subject_levels(scope, account_prompt_day).c
+    key, n = stretch(u, SEVERAL), func.sum(u.n_perhaps_several)
+    loose = func.coalesce(func.sum(n).filter(u.prompt_template_hash.is_(None)).over(partition_by=key), 0)
+    return select(*key, u.prompt_template_hash, n.label("n"), loose.label("loose")).group_by(
+        *key, u.prompt_template_hash
     )
 
 
-def _patterns(scope: Scope) -> Subquery:
-    """Single-turn items with several answers, by subject, tier, stretch and template: those known, those possible."""
-    u, e = subject_levels(scope, account_prompt_day).c, usage_events.c
+def _without_template(several: FromClause) -> Subquery:
+    """The requests without a template as one pattern of which nothing is known."""
+    s = several.c
+    key = stretch(s, SEVERAL)
+    return (
+        select(*key, literal(0).label("hits"), s.n.label("missing"))
+        .where(s.prompt_template_hash.is_(None))
+        .subquery("without_template")
+    )
+
+
+@computed_once
+def _patterns(scope: Scope) -> Select[Any]:
+    """Single-turn items with several answers, by subject, tier, stretch and template: ``hits`` are known.
+
+    ``missing`` may be further ones: their number of answers, session or template is not recorded.
+    """
+    several = _several(scope)
+    e, s = usage_events.c, several.c
     often = (
-        select(*_stretch(u), u.prompt_template_hash)
-        .where(u.prompt_template_hash.is_not(None))
-        .group_by(*_stretch(u), u.prompt_template_hash)
-        .having(func.sum(u.n_requests) >= u.limit_items_min)
+        select(several)
+        .where(s.prompt_template_hash.is_not(None), s.n + s.loose >= s.limit_items_min)
+        .where(or_(s.n >= s.limit_items_min, s.loose < s.limit_items_min))  # else nobody knows anyway
+        .where(~templates.is_common(templates.common_templates(scope), s.prompt_template_hash, s))
         .cte("often")
     )
     columns = (e.prompt_template_hash, e.n_choices, e.session_id)
@@ -155,24 +200,13 @@ def _patterns(scope: Scope) -> Subquery:
         .where(turns.prompt_template_hash.in_(select(often.c.prompt_template_hash)))
         .group_by(*kind, tier.valid_from)
     )
-    a = subject_levels(scope, asked.cte("asked")).c
-    key = [*_stretch(a), a.prompt_template_hash]
-    same = and_(*(one == other for one, other in zip(key, often.c, strict=True)))
-    several = a.n_choices >= a.limit_choices_min
+    a, o = subject_levels(scope, asked.cte("asked")).c, often.c
+    key = [*stretch(a, SEVERAL), a.prompt_template_hash]
+    many = a.n_choices >= a.limit_choices_min
+    hits = func.coalesce(func.sum(a.alone).filter(many), 0)
+    possible = func.coalesce(func.sum(a.maybe_alone).filter(or_(many, a.n_choices.is_(None))), 0)
     return (
-        select(
-            *key,
-            func.coalesce(func.sum(a.alone).filter(several), 0).label("hits"),
-            func.coalesce(func.sum(a.maybe_alone).filter(or_(several, a.n_choices.is_(None))), 0).label("possible"),
-        )
-        .where(same)
+        select(*key, hits.label("hits"), (possible - hits + func.max(o.loose)).label("missing"))
+        .where(same_stretch(a, o, SEVERAL), a.prompt_template_hash == o.prompt_template_hash)
         .group_by(*key)
-        .subquery("patterns")
-    )  # fmt: skip
-
-
-def _stretch(rows: Any) -> list[Any]:
-    return [
-        rows.subject_type, rows.subject_id, rows.tier, rows.level, rows.level_rank,
-        *(rows[f"limit_{name}"] for name in LIMITS),
-    ]  # fmt: skip
+    )

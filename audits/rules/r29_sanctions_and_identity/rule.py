@@ -5,31 +5,44 @@ Facts on record: what screening and verification say is taken over, never inferr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnClause,
+    Date,
     Float,
+    FromClause,
     Select,
+    String,
     Subquery,
     and_,
     case,
     cast,
+    column,
     func,
     literal,
     null,
-    or_,
     select,
+    true,
     union_all,
 )
 
 from audits.rules.base import SEVERITIES, Found
-from audits.rules.customers import held_records, open_accounts, together
-from audits.rules.population import held_tiers, owners
+from audits.rules.customers import gaps_in_records, owned_accounts, together
+from audits.rules.literal_table import table_of
+from audits.rules.population import account_owners
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import seconds_between
-from audits.warehouse.tables import customers, sanctions
+from audits.warehouse.dialects import midnight, seconds_between
+from audits.warehouse.dimensions import customers_in_force, tiers_in_force
+from audits.warehouse.tables import Instant, accounts, sanctions
+from audits.warehouse.validity import FAR, overlap
 
 A_DAY = 86_400.0  # seconds
+MATCHES = {"confirmed": "critical", "candidate": "medium"}
+UNVERIFIED, OUTDATED = "identity not verified", "identity verified long ago"
+BEGINNING = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -42,103 +55,185 @@ def violations(scope: Scope) -> Select[Any]:
     gravity = case({severity: rank for rank, severity in enumerate(SEVERITIES)}, value=every.severity)
     worst = func.row_number().over(
         partition_by=(every.subject_id, every.discriminator),
-        order_by=(gravity.desc(), every.tier_rank.desc(), every.observed_days.desc()),
+        order_by=(gravity.desc(), every.tier_rank.desc(), every.observed_days.desc(), every.observed_until.desc()),
     )
     found = select(*every, worst.label("place")).subquery("found").c
     return select(*(c for c in found if c.name not in ("place", "tier_rank"))).where(found.place == 1)
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of customers of which too little is recorded: no screening, no status of identity, or no date of it."""
-    p, r = open_accounts(scope), held_records()
-    screened = literal("sanctions" not in scope.unrecorded)
-    undated = and_(r.c.kyc_status == "verified", r.c.kyc_verified_at.is_(None))
-    unknown = and_(p.c.limit_verification_required, r.c.kyc_status.is_(None))
-    reason = case(
-        (~screened, "not recorded: table sanctions"),
-        (undated, "not recorded: kyc_verified_at"),
-        else_="not recorded: kyc_status",
-    )
+    """Accounts of customers of which too little is recorded: no screening, no status of identity, or no date of it.
+
+    What one account's time in the period leaves open, it leaves open for all accounts of the customer.
+    """
+    o = account_owners.c
+    if "sanctions" in scope.unrecorded:
+        return select(o.account_id, o.customer_id, literal("not recorded: table sanctions").label("reason"))
+    unknown = union_all(*_unknown(scope)).subquery("unknown").c
     return (
-        select(p.c.account_id, func.min(reason).label("reason"))
-        .select_from(p.outerjoin(r, together(p.c, r.c)))
-        .where(or_(~screened, undated, unknown))
-        .group_by(p.c.account_id)
+        select(o.account_id, o.customer_id, func.min(unknown.reason).label("reason"))
+        .where(o.customer_id == unknown.customer_id)
+        .group_by(o.account_id, o.customer_id)
     )
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The customer's entries on sanctions lists, or its record of identity."""
-    s, c = sanctions.c, customers.c
-    if found.discriminator == "sanctions":
+    """What screening said of the entries that match, or the records of identity from the first instant to the last.
+
+    Where identity was not verified, they stand beside the tiers that asked for it at the time.
+    """
+    if found.discriminator in MATCHES:
+        s, n = sanctions.c, _newest(scope).c
+        same = (s[name] == n[name] for name in ("list_name", "entry_id", "customer_id"))
         return (
             select(s.list_name, s.entry_id, s.customer_id, s.match_status, s.as_of)
             .where(s.customer_id == found.subject_id, s.as_of < literal(scope.period.end))
+            .where(*same, n.match_status == found.discriminator)
             .order_by(s.as_of, s.list_name, s.entry_id)
         )
+    c = customers_in_force([found.subject_id]).c
+    since, until = (literal(datetime.fromisoformat(str(found.observed[name])), Instant) for name in ("since", "until"))
+    record = (c.customer_id, c.kyc_status, c.kyc_verified_at)
+    if found.observed["state"] == OUTDATED:
+        then = and_(c.valid_from < until, c.valid_to >= until, c.kyc_verified_at == since)
+        return select(*record, c.valid_from, c.valid_to).where(then, c.kyc_status == "verified")
+    a, t = accounts.c, _asking(scope).c
+    begin, end = func.greatest(c.valid_from, t.valid_from, since), func.least(c.valid_to, t.valid_to, until)
+    owned = and_(a.account_id == t.account_id, a.customer_id == c.customer_id)
     return (
-        select(c.customer_id, c.kyc_status, c.kyc_verified_at, c.valid_from, c.valid_to)
-        .where(c.customer_id == found.subject_id, c.valid_from < literal(scope.period.end))
-        .order_by(c.valid_from)
+        select(*record, t.account_id, t.tier, begin.label("valid_from"), end.label("valid_to"))
+        .where(owned, c.kyc_status != "verified", begin < end)
+        .distinct()
+        .order_by(begin, t.account_id)
     )
 
 
 def _matched(scope: Scope) -> Select[Any]:
-    """Customers with a match that stands, under the highest tier of the period."""
-    p, m = open_accounts(scope).c, _matches(scope).c
-    confirmed = m.confirmed > 0
+    """Customers with matches that stand, by what screening says of them, under the highest tier of the period."""
+    p, n = owned_accounts(scope).c, _newest(scope).c
     highest = func.row_number().over(partition_by=p.customer_id, order_by=p.tier_rank.desc()).label("place")
     held = select(p.customer_id, p.tier, p.tier_rank, highest).subquery("held").c
-    return select(
-        held.customer_id.label("subject_id"),
-        held.tier,
-        held.tier_rank,
-        literal("sanctions").label("discriminator"),
-        case((confirmed, "critical"), else_="medium").label("severity"),
-        case((confirmed, "confirmed sanctions match"), else_="candidate sanctions match").label("observed_state"),
-        m.entries.label("observed_matches"),
-        cast(null(), Float(53)).label("observed_days"),
-        cast(null(), Float(53)).label("limit_days"),
-    ).where(m.customer_id == held.customer_id, held.place == 1)
+    return (
+        select(
+            held.customer_id.label("subject_id"),
+            held.tier,
+            held.tier_rank,
+            n.match_status.label("discriminator"),
+            case(MATCHES, value=n.match_status).label("severity"),
+            func.concat(n.match_status, " sanctions match").label("observed_state"),
+            func.count().label("observed_matches"),
+            cast(null(), Float(53)).label("observed_days"),
+            cast(null(), Instant).label("observed_since"),
+            cast(null(), Instant).label("observed_until"),
+            cast(null(), Float(53)).label("limit_days"),
+        )
+        .where(n.customer_id == held.customer_id, held.place == 1, n.match_status.in_(sorted(MATCHES)))
+        .group_by(held.customer_id, held.tier, held.tier_rank, n.match_status)
+    )
 
 
 def _unverified(scope: Scope) -> Select[Any]:
     """Customers whose status was another than verified for too long in tiers that ask for identity."""
-    p, r = open_accounts(scope).c, held_records().c
-    unverified = select(r.customer_id, r.valid_from, r.valid_to).where(r.kyc_status != "verified")
-    u, t = _runs(unverified, "unverified").c, _runs(_asked(scope), "asked").c
-    days = seconds_between(func.greatest(u.valid_from, t.valid_from), func.least(p.valid_to, u.valid_to)) / A_DAY
-    grave = days > p.limit_unverified_high_days
+    r = customers_in_force().c
+    late = _late(scope, select(r.customer_id, r.valid_from, r.valid_to).where(r.kyc_status != "verified")).c
+    grave = late.days > late.limit_unverified_high_days
     return select(
-        p.customer_id, p.tier, p.tier_rank, literal("identity"), case((grave, "high"), else_="medium"),
-        literal("identity not verified"), literal(0), days,
-        case((grave, p.limit_unverified_high_days), else_=p.limit_unverified_medium_days),
-    ).where(
-        p.limit_verification_required, together(p, u), together(p, t), days > p.limit_unverified_medium_days
+        late.customer_id, late.tier, late.tier_rank, literal("identity"), case((grave, "high"), else_="medium"),
+        literal(UNVERIFIED), literal(0), late.days, late.since, late.until,
+        case((grave, late.limit_unverified_high_days), else_=late.limit_unverified_medium_days),
     )  # fmt: skip
 
 
 def _outdated(scope: Scope) -> Select[Any]:
-    """Customers whose verification was too long ago: a note where the tier asks for none."""
-    p, r = open_accounts(scope).c, held_records().c
-    days = seconds_between(r.kyc_verified_at, func.least(p.valid_to, r.valid_to)) / A_DAY
+    """Customers whose verification was too long ago: a note where the tier asks for none.
+
+    Its age is that at the last audited instant: the period's end, unless the record, the tier or the account ended
+    before.
+    """
+    p, r = owned_accounts(scope).c, customers_in_force().c
+    until = func.least(p.valid_to, r.valid_to)
+    days = seconds_between(r.kyc_verified_at, until) / A_DAY
     return select(
         p.customer_id, p.tier, p.tier_rank, literal("identity"),
         case((p.limit_verification_required, "medium"), else_="low"),
-        literal("identity verified long ago"), literal(0), days, p.limit_verification_max_age_days,
+        literal(OUTDATED), literal(0), days, r.kyc_verified_at, until, p.limit_verification_max_age_days,
     ).where(together(p, r), r.kyc_status == "verified", days > p.limit_verification_max_age_days)  # fmt: skip
 
 
-def _asked(scope: Scope) -> Select[Any]:
-    """When a customer had an open account in a tier that asks for identity, however long before the period."""
-    first, last = scope.period.first_day, scope.period.last_day
-    asking = {r.tier for r in scope.book.limits(scope.spec.id, first, last) if r.values["verification_required"]}
-    h, o = held_tiers([tier.id for tier in scope.book.tiers]).c, owners().c
-    end = func.least(h.ends, o.closed_at).label("valid_to")  # of what is known: NULL counts for nothing
-    begun = h.valid_from < end  # adequacy: equivalent, because a span without length has no moment in common with any
-    return select(o.customer_id, h.valid_from, end).where(
-        h.account_id == o.account_id, h.tier.in_(sorted(asking)), begun
+def _unknown(scope: Scope) -> Iterator[Select[Any]]:
+    """(customer_id, reason) of customers whose identity may have been too late, or too old, for all that is recorded.
+
+    In tiers that ask for none, a record without a status says that nobody was verified.
+    """
+    p, r = owned_accounts(scope).c, customers_in_force().c
+    status = literal("not recorded: kyc_status").label("reason")
+    yield select(gaps_in_records(scope, lambda _record: true()).c.customer_id, status)
+    yield select(p.customer_id, status).where(together(p, r), p.limit_verification_required, r.kyc_status.is_(None))
+    undated = and_(r.kyc_status == "verified", r.kyc_verified_at.is_(None))
+    yield select(p.customer_id, literal("not recorded: kyc_verified_at")).where(together(p, r), undated)
+    late = _late(scope, _perhaps_unverified()).c
+    yield select(late.customer_id, literal("not recorded: kyc_status before the verification"))
+
+
+def _perhaps_unverified() -> Select[Any]:
+    """When a customer was not certainly verified.
+
+    A record that says *verified* says nothing of the time before the verification that it dates.
+    """
+    r, o = customers_in_force().c, account_owners.c
+    begin = func.greatest(r.valid_from, r.kyc_verified_at).label("valid_from")  # NULL counts for nothing
+    certain = (
+        select(r.customer_id, begin, r.valid_to).where(r.kyc_status == "verified", begin < r.valid_to).cte("certain")
     )
+    v = certain.c
+    after = func.lead(v.valid_from).over(partition_by=v.customer_id, order_by=v.valid_from)
+    between = select(v.customer_id, v.valid_to.label("valid_from"), func.coalesce(after, FAR).label("valid_to"))
+    before = select(v.customer_id, BEGINNING, func.min(v.valid_from)).group_by(v.customer_id)
+    never = select(o.customer_id, BEGINNING, FAR).where(o.customer_id.not_in(select(v.customer_id))).distinct()
+    every = union_all(between, before, never).subquery("uncertain").c
+    return select(every.customer_id, every.valid_from, every.valid_to).where(every.valid_from < every.valid_to)
+
+
+def _late(scope: Scope, spans: Select[Any]) -> Subquery:
+    """When spans of a customer lasted too long, in the period, in tiers that ask for identity.
+
+    ``days`` are from ``since``, when both the span and the asking had begun, ``until`` its last audited instant.
+    """
+    p = owned_accounts(scope).c
+    u, t = _runs(spans, "lasting").c, _runs(_asked(scope), "asked").c
+    since, until = func.greatest(u.valid_from, t.valid_from), func.least(p.valid_to, u.valid_to)
+    days = seconds_between(since, until) / A_DAY
+    return (
+        select(
+            p.customer_id, p.tier, p.tier_rank, days.label("days"), since.label("since"), until.label("until"),
+            p.limit_unverified_medium_days, p.limit_unverified_high_days,
+        )
+        .where(p.limit_verification_required, together(p, u), together(p, t))
+        .where(overlap(u, t), days > p.limit_unverified_medium_days)
+        .subquery("late")
+    )  # fmt: skip
+
+
+def _asked(scope: Scope) -> Select[Any]:
+    """When a customer had an open account in a tier that asked for identity, however long before the period."""
+    t, o = _asking(scope).c, account_owners.c
+    end = func.least(t.valid_to, o.closed_at).label("valid_to")  # of what is known: NULL counts for nothing
+    begun = t.valid_from < end  # adequacy: equivalent, because a span without length has no moment in common with any
+    return select(o.customer_id, t.valid_from, end).where(t.account_id == o.account_id, begun)
+
+
+def _asking(scope: Scope) -> FromClause:
+    """``account_id``, ``tier``, ``valid_from``, ``valid_to``: when an account was in a tier that asked for identity."""
+    columns: list[ColumnClause[Any]] = [column("tier", String), column("from_day", Date), column("to_day", Date)]
+    rows = [
+        (row.tier, row.from_day, row.to_day or date.max)
+        for row in scope.book.limits(scope.spec.id, date.min, scope.period.last_day)
+        if row.values["verification_required"]
+    ]
+    h, law = tiers_in_force([tier.id for tier in scope.book.tiers]).c, table_of(columns, rows, "law").c
+    begin = func.greatest(h.valid_from, midnight(law.from_day)).label("valid_from")
+    end = func.least(h.valid_to, midnight(law.to_day)).label("valid_to")
+    return select(h.account_id, h.tier, begin, end).where(law.tier == h.tier, begin < end).subquery("asking")
 
 
 def _runs(spans: Select[Any], name: str) -> Subquery:
@@ -157,26 +252,23 @@ def _runs(spans: Select[Any], name: str) -> Subquery:
     )
 
 
-def _matches(scope: Scope) -> Subquery:
-    """Customers with matches that stand: of each list's entry the newest word counts, so that a cleared one is gone."""
+def _newest(scope: Scope) -> Subquery:
+    """``list_name``, ``entry_id``, ``customer_id``, ``match_status``: each entry's newest word by the period's end.
+
+    So a match that was cleared is gone. Of words of one instant the gravest counts.
+    """
     s = sanctions.c
     gravity = {"confirmed": 0, "candidate": 1}  # adequacy: equivalent, because only their order counts
     graver = case(gravity, value=s.match_status, else_=2)  # adequacy: equivalent, as above
-    newest = func.row_number().over(
-        partition_by=(s.list_name, s.entry_id, s.customer_id), order_by=(s.as_of.desc(), graver)
-    )
+    entry = (s.list_name, s.entry_id, s.customer_id)
+    newest = func.row_number().over(partition_by=entry, order_by=(s.as_of.desc(), graver))
     word = (
-        select(s.customer_id, s.match_status, newest.label("place"))
+        select(*entry, s.match_status, newest.label("place"))
         .where(s.as_of < literal(scope.period.end), s.customer_id.is_not(None))
         .subquery("word")
     ).c
     return (
-        select(
-            word.customer_id,
-            func.count().label("entries"),
-            func.count().filter(word.match_status == "confirmed").label("confirmed"),
-        )
-        .where(word.place == 1, word.match_status.in_(("confirmed", "candidate")))
-        .group_by(word.customer_id)
-        .subquery("matches")
+        select(word.list_name, word.entry_id, word.customer_id, word.match_status)
+        .where(word.place == 1)
+        .subquery("newest_word")
     )

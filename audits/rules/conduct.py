@@ -1,0 +1,209 @@
+"""How the members of a group use the service: like different people, or like one machine behind several accounts.
+
+What explains a link (a payer, a network, an organisation) says nothing of what the accounts do. People who are set the
+same task still work as much as they like and when they like; a load that is dealt out over accounts comes in even
+portions, runs each account up to its limit, never sleeps, or keeps time. None of these figures depends on anybody
+outside of the group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Date,
+    Float,
+    Select,
+    String,
+    Subquery,
+    and_,
+    cast,
+    column,
+    func,
+    select,
+)
+
+from audits.periods import Period
+from audits.policy import Book
+from audits.rollups.account_day import account_day
+from audits.rollups.account_hour import account_hour
+from audits.rules.literal_table import table_of
+from audits.rules.population import audited_accounts, audited_groups
+from audits.warehouse.dialects import median, ratio
+
+HOURS = 24.0
+MEDIAN_OF_SQUARES = (
+    0.455  # square of the normal distribution's third quartile: a squared MAD is that part of a variance
+)
+CHANCE = 0.25  # of the Poisson variance: an account that keeps time varies at most half as much as chance would
+LEAST_COUNT, LEAST_HOURS = 3, 24  # below, equal counts an hour are no wonder
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What is known of a group's members that were used in the period."""
+
+    members: int
+    volume_factor: float  # by which a typical member's requests on an active day differ from the group's median
+    near_limit: int  # members that came near their tier's daily limit on several days
+    unsleeping: int  # members that are used as much in any hour of the day as in any other
+    even: int  # members whose requests are spaced more evenly than chance would
+
+    def one_hand(self, volume_factor_min: float) -> bool:
+        """Whether the members behave like accounts of one operator: alike in volume, or most of them like a machine."""
+        return self.volume_factor < volume_factor_min or 2 * max(self.near_limit, self.unsleeping, self.even) > (
+            self.members
+        )
+
+
+def conduct_of(connection: Connection, period: Period, book: Book, groups: Collection[str]) -> dict[str, Conduct]:
+    """group -> how its members behaved in the period; groups that were not used are left out."""
+    if not groups:
+        return {}
+    members, hours = _volumes(period, book, groups), _hours(period, groups)
+    rhythm, spacing = _rhythm(hours, _variation_max(period, book)), _spacing(hours)
+    m, r, s = members.c, rhythm.c, spacing.c
+    joined = members.outerjoin(rhythm, r.account_id == m.account_id).outerjoin(spacing, s.account_id == m.account_id)
+    every = select(*m, r.account_id.is_not(None).label("unsleeping"), s.account_id.is_not(None).label("even"))
+    e = every.select_from(joined).cte("members_of_groups").c
+    middle = select(e.group_id, median(e.volume).label("middle")).group_by(e.group_id).subquery("middle").c
+    rows = connection.execute(
+        select(
+            e.group_id,
+            func.count().label("members"),
+            median(func.abs(e.volume - middle.middle)).label("away"),
+            func.avg(1.0 / e.requests).label("by_chance"),
+            func.count().filter(e.near).label("near_limit"),
+            func.count().filter(e.unsleeping).label("unsleeping"),
+            func.count().filter(e.even).label("even"),
+        )
+        .where(middle.group_id == e.group_id)
+        .group_by(e.group_id)
+    )  # fmt: skip
+    return {
+        row.group_id: Conduct(
+            row.members,
+            math.exp(math.sqrt(max(row.away**2 - MEDIAN_OF_SQUARES * row.by_chance, 0.0))),
+            row.near_limit,
+            row.unsleeping,
+            row.even,
+        )
+        for row in rows
+    }
+
+
+def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
+    """Members with ln of their requests on an active day (``volume``), all ``requests``, and whether ``near`` limits.
+
+    Near its limits is an account as rule R27 says: days on which it makes so much of its tier's quota, but at any age.
+    """
+    d, a, g, limits = account_day.c, audited_accounts.c, audited_groups.c, _quotas(period, book)
+    q = limits.c
+    held = and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to)
+    in_force = and_(q.tier == a.tier, d.day >= q.from_day, d.day < q.to_day)
+    n = func.sum(func.coalesce(d.n_ok, d.n_requests))
+    days = (
+        select(
+            g.group_id, d.account_id, d.day, n.label("n"), func.max(q.near_from).label("near_from"),
+            func.max(q.days_min).label("days_min"),
+        )
+        .select_from(
+            account_day.join(audited_groups, g.account_id == d.account_id)
+            .outerjoin(audited_accounts, held)
+            .outerjoin(limits, in_force)
+        )
+        .where(g.group_id.in_(sorted(groups)), d.day.between(period.first_day, period.last_day))
+        .group_by(g.group_id, d.account_id, d.day)
+        .having(n > 0)
+        .subquery("days_of_members")
+    ).c  # fmt: skip
+    requests = cast(func.sum(days.n), Float(53))
+    near = func.count().filter(days.n >= days.near_from)
+    return (
+        select(
+            days.group_id,
+            days.account_id,
+            requests.label("requests"),
+            func.ln(requests / func.count()).label("volume"),
+            func.coalesce(near >= func.max(days.days_min), False).label("near"),
+        )
+        .group_by(days.group_id, days.account_id)
+        .subquery("volumes")
+    )
+
+
+def _quotas(period: Period, book: Book) -> Subquery:
+    """``tier``, ``from_day``, ``to_day``, the requests a day that are near the limit, and on how many days."""
+    columns: list[ColumnClause[Any]] = [
+        column("tier", String), column("from_day", Date), column("to_day", Date), column("near_from", Float(53)),
+        column("days_min", Float(53)),
+    ]  # fmt: skip
+    rows = [
+        (
+            row.tier, row.from_day, row.to_day or date.max,
+            _number(row.values["new_share_min"]) * _number(row.values["quota_requests_a_day"]),
+            _number(row.values["new_days_min"]),
+        )
+        for row in book.limits("R27", period.first_day, period.last_day)
+    ]  # fmt: skip
+    return table_of(columns, rows, "quotas")
+
+
+def _variation_max(period: Period, book: Book) -> float:
+    """Rule R11's largest variation of the hours of the day, as the strictest tier has it at the period's end."""
+    rows = book.limits("R11", period.last_day, period.last_day)
+    return min((_number(row.values["hourly_variation_max"]) for row in rows), default=0.0)
+
+
+def _hours(period: Period, groups: Collection[str]) -> CTE:
+    """Requests of members by day and hour."""
+    h, g = account_hour.c, audited_groups.c
+    return (
+        select(h.account_id, h.day, h.hour, cast(func.sum(h.n_requests), Float(53)).label("n"))
+        .where(g.account_id == h.account_id, g.group_id.in_(sorted(groups)))
+        .where(h.day.between(period.first_day, period.last_day))
+        .group_by(h.account_id, h.day, h.hour)
+        .cte("hours_of_members")
+    )
+
+
+def _rhythm(hours: CTE, variation_max: float) -> Subquery:
+    """Members with an even day: the variation of its hours, free of the chance in counts, is within the limit.
+
+    24 sum n(n-1) / N(N-1) - 1 is an unbiased estimate of the squared variation: 0 round the clock, 2 for eight hours.
+    """
+    h = hours.c
+    by_hour = select(h.account_id, h.hour, func.sum(h.n).label("n")).group_by(h.account_id, h.hour).subquery("clock").c
+    whole = func.sum(by_hour.n)
+    squared = HOURS * ratio(func.sum(by_hour.n * (by_hour.n - 1)), whole * (whole - 1)) - 1
+    return _accounts(by_hour.account_id, whole >= HOURS, squared <= variation_max**2).subquery("rhythm")
+
+
+def _spacing(hours: CTE) -> Subquery:
+    """Members whose busy hours hold one and the same number of requests, more nearly than chance allows."""
+    h = hours.c
+    middle = (
+        select(h.account_id, median(h.n).label("n"), func.count().label("hours"))
+        .group_by(h.account_id)
+        .subquery("usual")
+    ).c
+    away = func.power(median(func.abs(h.n - middle.n)), 2) / MEDIAN_OF_SQUARES
+    enough = and_(func.max(middle.hours) >= LEAST_HOURS, func.max(middle.n) >= LEAST_COUNT)
+    even = _accounts(h.account_id, enough, away <= CHANCE * func.max(middle.n))
+    return even.where(middle.account_id == h.account_id).subquery("spacing")
+
+
+def _accounts(account: ColumnElement[str], *which: ColumnElement[bool]) -> Select[Any]:
+    return select(account.label("account_id")).group_by(account).having(and_(*which))
+
+
+def _number(value: object) -> float:
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""What is known about each audited account in one period, as tables that verdicts are derived from.
+
+``account_facts`` has one row for each account, customer and tier: its usage by grain, and for how many requests each
+nullable column was recorded. ``account_gaps`` names the accounts that a gap in the data concerns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    func,
+    or_,
+    select,
+)
+
+from audits.periods import Period
+from audits.rollups.account_day import RECORDED, account_day
+from audits.rules.population import account_owners, audited_accounts
+from audits.warehouse.own import fill, make_temporary_tables
+from audits.warehouse.staging import insert_in_bulk
+
+_temporary = MetaData()
+
+account_facts = Table(
+    "account_facts",
+    _temporary,
+    Column("account_id", String, nullable=False),
+    Column("customer_id", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("audited", Boolean, nullable=False),  # False: its tier is not audited now; it stays a member of its group
+    Column("used", Boolean, nullable=False),
+    Column("n_requests", BigInteger, nullable=False),
+    Column("n_events", BigInteger, nullable=False),  # requests known one by one
+    Column("n_bucketed", BigInteger, nullable=False),  # days with usage that is known as buckets only
+    Column("n_uncounted", BigInteger, nullable=False),  # days with usage of which no number of requests is recorded
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    *(Column(f"known_{name}", BigInteger, nullable=False) for name in RECORDED),
+    prefixes=["TEMPORARY"],
+)
+
+account_gaps = Table(
+    "account_gaps",
+    _temporary,
+    Column("gap", Integer, nullable=False),
+    Column("account_id", String, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""Which accounts a :class:`Gap` concerns, by its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A gap in the period's data: why, and which rules cannot be evaluated for its accounts."""
+
+    number: int
+    reason: str
+    rules: frozenset[str] | None = None  # None: every rule
+
+    def concerns(self, rule_id: str) -> bool:
+        """Whether the rule cannot be evaluated for the gap's accounts."""
+        return self.rules is None or rule_id in self.rules
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What holds for all accounts of the period; the tables on the connection have the rest."""
+
+    gaps: tuple[Gap, ...] = ()
+    linkable: bool = field(default=True)  # whether anything is recorded that could link accounts
+
+
+_USE = ("n_requests", "n_uncounted", "input_tokens", "output_tokens")
+
+
+def prepare_facts(connection: Connection, period: Period, left_out: Iterable[str] = ()) -> None:
+    """Fill ``account_facts`` from the audited accounts and the rollups; accounts of tiers ``left_out`` are marked."""
+    make_temporary_tables(connection, _temporary)
+    fill(connection, account_facts, _rows(period, tuple(sorted(left_out))))
+
+
+@lru_cache(maxsize=16)
+def _rows(period: Period, left_out: tuple[str, ...]) -> Select[Any]:
+    """The rows of ``account_facts``."""
+    people, usage = _people(period).subquery("people"), _usage(period).subquery("usage")
+    p, u = people.c, usage.c
+
+    def known(column: Any) -> Any:
+        return func.coalesce(column, 0)
+
+    return select(
+        p.account_id, p.customer_id, p.tier, p.tier.not_in(left_out).label("audited"),
+        or_(*(known(u[name]) > 0 for name in _USE)).label("used"),
+        *(
+            known(u[column.name]).label(column.name)
+            for column in account_facts.c
+            if column.name in u and column.name not in p
+        ),
+    ).select_from(people.outerjoin(usage, and_(u.account_id == p.account_id, u.tier == p.tier)))  # fmt: skip
+
+
+def _people(period: Period) -> Select[Any]:
+    """(account_id, customer_id, tier): an account of several customers is there for each."""
+    a, o = audited_accounts.c, account_owners.c
+    return (
+        select(a.account_id, func.coalesce(o.customer_id, a.customer_id).label("customer_id"), a.tier)
+        .select_from(audited_accounts.outerjoin(account_owners, o.account_id == a.account_id))
+        .where(a.valid_from < period.end, a.valid_to > period.start)
+        .distinct()
+    )
+
+
+def _usage(period: Period) -> Select[Any]:
+    """An account's usage under each of its tiers."""
+    a, d = audited_accounts.c, account_day.c
+    uncounted = and_(d.grain == "bucket", d.n_requests.is_(None))  # a bucket without any use has no row
+    some = or_(d.n_requests > 0, d.input_tokens > 0, d.output_tokens > 0, uncounted)
+    return (
+        select(
+            a.account_id,
+            a.tier,
+            func.sum(d.n_requests).label("n_requests"),
+            func.sum(d.n_requests).filter(d.grain == "event").label("n_events"),
+            func.count().filter(d.grain != "event", some).label("n_bucketed"),
+            func.count().filter(d.n_requests.is_(None), some).label("n_uncounted"),
+            func.sum(d.input_tokens).label("input_tokens"),
+            func.sum(d.output_tokens).label("output_tokens"),
+            *(func.sum(d[f"known_{name}"]).label(f"known_{name}") for name in RECORDED),
+        )
+        .select_from(
+            audited_accounts.join(
+                account_day,
+                and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to),
+            )
+        )
+        .where(d.day.between(period.first_day, period.last_day))
+        .group_by(a.account_id, a.tier)
+    )
+
+
+def put_gaps(connection: Connection, concerned: Mapping[int, Sequence[str]]) -> None:
+    """Name the accounts of gaps one by one; :mod:`audits.rules.gaps` selects them from the warehouse."""
+    rows = [{"gap": gap, "account_id": account} for gap, accounts in concerned.items() for account in accounts]
+    if rows:
+        insert_in_bulk(connection, account_gaps, rows)
+
+
+def customer_tiers(connection: Connection) -> frozenset[tuple[str, str]]:
+    """(customer_id, tier) of every cell."""
+    f = account_facts.c
+    rows = connection.execute(select(f.customer_id, f.tier).where(f.audited).distinct())
+    return frozenset((row.customer_id, row.tier) for row in rows)

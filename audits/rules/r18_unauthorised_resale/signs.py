@@ -1,0 +1,329 @@
+"""The five signs of resale, each as it is and as it would be if all that is not recorded counted for it.
+
+A source that records end users, sessions or system prompts of anybody records that a request has none; of any other
+source nobody knows. Of languages, topics and countries nothing recorded is nothing known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Float,
+    Numeric,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+
+from audits.quality.quarantine import is_impossible
+from audits.rollups.account_client_day import FOR_HIRE, account_client_day
+from audits.rollups.account_day import account_day
+from audits.rollups.account_prompt_day import account_prompt_day
+from audits.rollups.account_topic_day import account_topic_day
+from audits.rules.intermediate import computed_once
+from audits.rules.population import account_owners
+from audits.rules.scope import Scope
+from audits.warehouse.dialects import ratio, utc_day
+from audits.warehouse.dimensions import contracts_in_force, customers_in_force
+from audits.warehouse.tables import usage_events
+from audits.warehouse.validity import holds
+
+LIMITS = (
+    "signs_min", "no_end_user_share_min", "sessions_a_day_min", "languages_min", "topic_entropy_quantile",
+    "system_prompts_min", "foreign_share_min",
+)  # fmt: skip
+KEY = ("account_id", "customer_id", "tier", *(f"limit_{name}" for name in LIMITS))
+
+
+class Use:
+    """Rollups of the period as R18 judges them: a row for each customer, without what its contract permitted."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.contracts = scope.computed_once("contracts", lambda: select(contracts_in_force()))
+
+    def of(self, rollup: Table | Subquery) -> Subquery:
+        """The rollup's rows from times at which the customer's contract did not permit resale."""
+        u, p, o = self.scope.usage(rollup), self.contracts.c, account_owners.c
+        owner = func.coalesce(o.customer_id, u.c.customer_id).label("customer_id")
+        owned = (
+            select(*(column for column in u.c if column.name != "customer_id"), owner)
+            .select_from(u.outerjoin(account_owners, o.account_id == u.c.account_id))
+            .subquery(f"owned_{rollup.name}")
+        )
+        permitting = select(p.customer_id, p.valid_from, p.valid_to).where(p.resale_permitted).subquery("permitting")
+        then = and_(permitting.c.customer_id == owned.c.customer_id, holds(permitting.c, owned.c.slice_start))
+        return (
+            select(owned)
+            .select_from(owned.outerjoin(permitting, then))
+            .where(permitting.c.customer_id.is_(None))
+            .subquery(f"judged_{rollup.name}")
+        )
+
+
+@computed_once
+def signs(scope: Scope) -> Select[Any]:
+    """Each account, customer and set of limits with its five signs, their number (``signs``), and the ``open`` ones.
+
+    ``n`` requests were made from ``first_day`` to ``last_day``; the figures behind the signs stand beside them.
+    """
+    use = Use(scope)
+    volume = _volume(use)
+    parts = (_sessions(use), _prompts(use), _languages(use), _places(use), _clauses(use))
+    joined: Any = volume
+    for part in parts:
+        joined = joined.outerjoin(part, and_(*(part.c[name] == volume.c[name] for name in KEY)))
+    v, (sessions, prompts, languages, places, clauses) = volume.c, (part.c for part in parts)
+    told = {
+        "no_end_users": (sessions.many, sessions.may_be_many),
+        "languages": (
+            and_(languages.n >= v.limit_languages_min, languages.rank >= v.limit_topic_entropy_quantile),
+            and_(
+                languages.n + languages.n_unknown >= v.limit_languages_min,
+                languages.rank_at_most >= v.limit_topic_entropy_quantile,
+            ),
+        ),
+        "system_prompts": (
+            prompts.n >= v.limit_system_prompts_min,
+            prompts.n + prompts.n_unknown >= v.limit_system_prompts_min,
+        ),
+        "foreign": (
+            ratio(places.abroad, places.known) >= v.limit_foreign_share_min,
+            ratio(places.abroad + places.unknown, places.known + places.unknown) >= v.limit_foreign_share_min,
+        ),
+        "no_clause": (clauses.refused > 0, clauses.unknown > 0),
+    }
+    there = {name: func.coalesce(certain, false()) for name, (certain, _) in told.items()}
+    maybe = [and_(~there[name], func.coalesce(possible, false())) for name, (_, possible) in told.items()]
+    return (
+        select(
+            *_key(v), v.n, v.first_day, v.last_day, *(sign.label(f"has_{name}") for name, sign in there.items()),
+            _number(there.values()).label("signs"), _number(maybe).label("open"),
+            sessions.a_day.label("sessions_a_day"), languages.n.label("languages"),
+            prompts.n.label("system_prompts"), ratio(places.abroad, places.known).label("foreign_share"),
+        )
+        .select_from(joined)
+    )  # fmt: skip
+
+
+def _key(rows: Any) -> list[ColumnElement[Any]]:
+    return [rows[name] for name in KEY]
+
+
+def _number(signs: Any) -> ColumnElement[int]:
+    number: ColumnElement[int] = sum((case((sign, 1), else_=0) for sign in signs), literal(0))
+    return number
+
+
+def _volume(use: Use) -> CTE:
+    u = use.of(account_day).c
+    days = (func.min(u.day).label("first_day"), func.max(u.day).label("last_day"))
+    rows = select(*_key(u), func.sum(u.n_requests).label("n"), *days).where(u.grain == "event")
+    return rows.group_by(*_key(u)).cte("volume")
+
+
+def _sources(scope: Scope) -> Subquery:
+    """Of each source whether it records end ``users``, ``sessions`` and system ``prompts`` of anybody."""
+    d = account_day.c
+    columns = {"users": "end_user_hash", "sessions": "session_id", "prompts": "system_prompt_hash"}
+    return (
+        select(d.source_system, *((func.sum(d[f"known_{of}"]) > 0).label(name) for name, of in columns.items()))
+        .where(d.day.between(scope.period.first_day, scope.period.last_day), d.grain == "event")
+        .group_by(d.source_system)
+        .subquery("sources")
+    )
+
+
+def _clauses(use: Use) -> Subquery:
+    """Rows of use while no contract permitted resale (``refused``), and while nobody knows whether one did."""
+    rows, c = use.of(account_day), use.contracts.c
+    u = rows.c
+    then = and_(c.customer_id == u.customer_id, holds(c, u.slice_start))
+    unknown = or_(
+        literal("contracts" in use.scope.unrecorded), and_(c.customer_id.is_not(None), c.resale_permitted.is_(None))
+    )
+    return (
+        select(*_key(u), func.count().filter(~unknown).label("refused"), func.count().filter(unknown).label("unknown"))
+        .select_from(rows.outerjoin(use.contracts, then))
+        .group_by(*_key(u))
+        .subquery("clauses")
+    )
+
+
+def _sessions(use: Use) -> Subquery:
+    """Most sessions ``a_day`` of the days without end users; whether they are ``many``, or ``may_be_many``.
+
+    Sessions are read from single requests, of those days only whose requests could make enough of them.
+    """
+    days, e = _nameless_days(use), usage_events.c
+    d = days.c
+    wanted = (
+        select(d.account_id, d.day).where(d.may_be_nameless, d.n >= d.limit_sessions_a_day_min).distinct()
+    ).subquery("wanted").c  # fmt: skip
+    requests = (
+        select(e.account_id, e.session_id, wanted.day, e.event_ts.label("slice_start"))
+        .where(wanted.account_id == e.account_id, wanted.day == utc_day(e.event_ts), e.session_id.is_not(None))
+        .where(use.scope.in_period(e.event_ts), ~is_impossible(usage_events))
+        .subquery("requests")
+    )
+    r = use.of(requests).c
+    counted = (
+        select(*_key(r), r.day, func.count(r.session_id.distinct()).label("n"))
+        .group_by(*_key(r), r.day)
+        .subquery("sessions_of_days")
+    )
+    same = and_(counted.c.day == d.day, *(counted.c[name] == d[name] for name in KEY))
+    n, least = func.coalesce(counted.c.n, 0), d.limit_sessions_a_day_min
+    return (
+        select(
+            *_key(d),
+            func.max(n).filter(d.nameless).label("a_day"),
+            func.bool_or(and_(d.nameless, n >= least)).label("many"),
+            func.bool_or(and_(d.may_be_nameless, n + d.without_session >= least)).label("may_be_many"),
+        )
+        .select_from(days.outerjoin(counted, same))
+        .group_by(*_key(d))
+        .subquery("sessions")
+    )
+
+
+def _nameless_days(use: Use) -> CTE:
+    """Days with whether enough of their requests carry no end-user id, for certain (``nameless``) or as far as known.
+
+    ``without_session`` counts requests of which nobody knows to which session they belong.
+    """
+    u, sources = use.of(account_day).c, _sources(use.scope).c
+    n, named = func.sum(u.n_requests), func.coalesce(func.sum(u.known_end_user_hash), 0)
+    unknown = func.coalesce(func.sum(u.n_requests).filter(~sources.users), 0)
+    without = func.coalesce(func.sum(u.n_requests - u.known_session_id).filter(~sources.sessions), 0)
+    least = u.limit_no_end_user_share_min
+    return (
+        select(
+            *_key(u), u.day, n.label("n"), without.label("without_session"),
+            (ratio(n - named - unknown, n) >= least).label("nameless"),
+            (ratio(n - named, n) >= least).label("may_be_nameless"),
+        )
+        .where(u.grain == "event", sources.source_system == u.source_system)
+        .group_by(*_key(u), u.day)
+        .cte("nameless_days")
+    )  # fmt: skip
+
+
+def _prompts(use: Use) -> Subquery:
+    """Different system prompts, and requests of sources that record none (``n_unknown``)."""
+    p, d, sources = use.of(account_prompt_day).c, use.of(account_day).c, _sources(use.scope).c
+    different = func.count(p.system_prompt_hash.distinct()).label("n")
+    prompts = select(*_key(p), different).group_by(*_key(p)).subquery("different")
+    unknown = func.coalesce(func.sum(d.n_requests).filter(~sources.prompts), 0).label("n_unknown")
+    untold = (
+        select(*_key(d), unknown)
+        .where(d.grain == "event", sources.source_system == d.source_system)
+        .group_by(*_key(d))
+        .subquery("untold")
+    )
+    same = and_(*(prompts.c[name] == untold.c[name] for name in KEY))
+    rows = select(*_key(untold.c), func.coalesce(prompts.c.n, 0).label("n"), untold.c.n_unknown)
+    return rows.select_from(untold.outerjoin(prompts, same)).subquery("prompts")
+
+
+def _languages(use: Use) -> Subquery:
+    """Languages, requests without one, and the share of the tier's accounts with less even topics (``rank``).
+
+    ``rank_at_most``: if every request without a topic had one of its own. Evenness is rounded, so that accounts with
+    the same topics are equal on every engine.
+    """
+    u = use.of(account_topic_day).c
+    languages = (
+        select(
+            *_key(u), func.count(u.lang.distinct()).label("n"),
+            func.coalesce(func.sum(u.n_requests).filter(u.lang.is_(None)), 0).label("n_unknown"),
+        )
+        .group_by(*_key(u))
+        .subquery("spoken")
+    )  # fmt: skip
+    t = (
+        select(*_key(u), u.topic_id, cast(func.sum(u.n_requests), Float(53)).label("n"))
+        .group_by(*_key(u), u.topic_id)
+        .subquery("topics")
+    ).c
+    known = t.topic_id.is_not(None)
+    whole, rest = func.sum(t.n).filter(known), func.sum(t.n)
+    spread = func.coalesce(func.sum(t.n * func.ln(t.n)).filter(known), 0.0)
+    even = (
+        select(
+            *_key(t), cast(func.ln(whole) - spread / whole, Numeric(18, 9)).label("h"),
+            cast(func.ln(rest) - spread / rest, Numeric(18, 9)).label("h_at_most"),
+        )
+        .group_by(*_key(t))
+        .cte("evenness")
+    )  # fmt: skip
+    ranks = _ranks(even)
+    same = and_(*(ranks.c[name] == languages.c[name] for name in KEY))
+    rows = select(*_key(languages.c), languages.c.n, languages.c.n_unknown, ranks.c.rank, ranks.c.rank_at_most)
+    return rows.select_from(languages.outerjoin(ranks, same)).subquery("languages")
+
+
+def _ranks(even: CTE) -> Subquery:
+    """The share of the other accounts of a tier whose topics are less even than an account's are, or may be.
+
+    At most, an account of which no topic is known is less even than any other.
+    """
+    e = even.c
+    asked = {"rank": e.h, "rank_at_most": e.h_at_most}
+    probes = [
+        select(*_key(e), e.h, value.label("value"), literal(name).label("asked"), literal(0).label("known"),
+               literal(0).label("unknown"))
+        for name, value in asked.items()
+    ]  # fmt: skip
+    known = case((e.h.is_not(None), 1), else_=0)
+    peers = select(*_key(e), e.h, func.coalesce(e.h, 0), literal(""), known, 1 - known)
+    v = union_all(*probes, peers).subquery("evenness_of_peers").c
+    among = [v[name] for name in KEY if name not in ("account_id", "customer_id")]
+    # Of equal values the peers come last, so that those before are below; nobody is a peer of itself.
+    below = func.sum(v.known).over(partition_by=among, order_by=(v.value, v.known + v.unknown), rows=(None, 0))
+    all_known, all_unknown = (func.sum(one).over(partition_by=among) for one in (v.known, v.unknown))
+    p = select(
+        *_key(v), v.asked,
+        (below - case((v.h < v.value, 1), else_=0)).label("below"),
+        (all_known - case((v.h.is_not(None), 1), else_=0)).label("others"),
+        case((v.asked == "rank_at_most", all_unknown - case((v.h.is_(None), 1), else_=0)), else_=0).label("more"),
+    ).subquery("placed").c  # fmt: skip
+    rank = func.coalesce(ratio(p.below + p.more, p.others + p.more), 0.0)
+    ranks = (func.max(rank).filter(p.asked == name).label(name) for name in asked)
+    return select(*_key(p), *ranks).where(p.asked != "").group_by(*_key(p)).subquery("ranks")
+
+
+def _places(use: Use) -> Subquery:
+    """Requests from people's addresses of a ``known`` country, those of them from ``abroad``, and ``unknown`` ones.
+
+    Abroad is elsewhere than the country that the customer had at the time.
+    """
+    rows, customers = use.of(account_client_day), select(customers_in_force()).cte("customers_of_resellers")
+    u, c = rows.c, customers.c
+    told = and_(c.country.is_not(None), u.ip_country.is_not(None))
+
+    def requests(*which: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.coalesce(func.sum(u.n_requests).filter(and_(*which)), 0)
+
+    return (
+        select(
+            *_key(u), requests(told).label("known"), requests(told, u.ip_country != c.country).label("abroad"),
+            requests(~told).label("unknown"),
+        )
+        .select_from(rows.outerjoin(customers, and_(c.customer_id == u.customer_id, holds(c, u.slice_start))))
+        .where(or_(u.ip_type.is_(None), u.ip_type.not_in(FOR_HIRE)))
+        .group_by(*_key(u))
+        .subquery("places")
+    )  # fmt: skip

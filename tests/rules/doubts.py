@@ -1,0 +1,52 @@
+"""What is told of a finding without proof: figures that its rows do not prove, conditions that they do not meet."""
+
+from __future__ import annotations
+
+import re
+
+from audits.rules.base import Found, Rule
+from audits.rules.cases import Outcome
+from audits.rules.wording import told
+from tests.rules.evidence import DERIVATIONS, TOLERANCE, Rows, alike
+
+
+def doubts_of(rule: Rule, outcome: Outcome) -> list[str]:
+    """What is told of a case's findings without proof, in words."""
+    proofs = zip(outcome.found, outcome.evidence, strict=True)
+    return [doubt for (found, _), rows in proofs for doubt in (*unproved(rule, found, rows), *misstated(rule, found))]
+
+
+def unproved(rule: Rule, found: Found, rows: Rows) -> list[str]:
+    """Each figure of a finding that its evidence does not prove, in words."""
+    proved = DERIVATIONS[rule.id](rows, found)
+    return [
+        f"{rule.id} {found.subject_id}: {name} is {found.observed[name]}, its {len(rows)} rows prove {value}"
+        for name, value in proved.items()
+        if found.observed.get(name) is not None and not alike(value, found.observed[name])
+    ]
+
+
+def misstated(rule: Rule, found: Found) -> list[str]:
+    """Each condition that a finding's sentence states and its figures do not meet, in words."""
+    sentence = told(rule.spec.summaries.get(found.discriminator, rule.spec.summary), found)
+    problems = []
+    for name, how in re.findall(r"\{observed\[(\w+)\](?::([^}]*))?\}", sentence):
+        value = found.observed[name]
+        limits = {limit: found.limits[limit] for limit in limits_of(rule, name) if found.limits.get(limit) is not None}
+        if value is None:
+            continue
+        if how.startswith("#") and value == 0:
+            problems.append(f"{rule.id} {found.subject_id}: the sentence tells of 0 as {name}")
+        if limits and not any(meets(value, limit, bound) for limit, bound in limits.items()):
+            problems.append(f"{rule.id} {found.subject_id}: {name} is {value}, told beside the limit {limits}")
+    return problems
+
+
+def limits_of(rule: Rule, name: str) -> tuple[str, ...]:
+    """The limits that a figure is held against."""
+    return tuple(rule.spec.against.get(name, ()))
+
+
+def meets(value: float, limit: str, bound: float) -> bool:
+    """Whether a figure breaks its limit: it is at most a ``_max``, and at least any other."""
+    return value <= bound + TOLERANCE if limit.endswith("_max") else value >= bound - TOLERANCE

@@ -1,0 +1,47 @@
+"""Which degraded days leave which rules open: those of the period, and those before it that are judged with it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from audits.policy import load_book
+from audits.quality import DayVerdict, Reason
+from audits.rules.cases import DuckStage, read_cases
+from audits.rules.cases.run import scene
+from audits.rules.catalogue import load_rules
+from audits.rules.facts import account_gaps
+from audits.rules.gaps import record_gaps
+
+CASE = """
+cases:
+  - name: two accounts, one of which is used before the period only
+    kind: not_evaluated
+    period: 2026-10
+    accounts: [a1, a2]
+    rows: {usage_events: [{account_id: a1, at: [2026-09-25, 2026-10-05]}, {account_id: a2, at: 2026-10-05}]}
+"""
+DEGRADED = Reason("missing_hours", "degrade", "an hour is missing", 0, ("R01", "R02", "R05", "R16"), (3,))
+
+
+@pytest.mark.parametrize(
+    ("day", "open_rules", "whom"),
+    [
+        (date(2026, 10, 5), {"R01", "R02", "R05", "R16"}, {"a1", "a2"}),
+        (date(2026, 9, 25), {"R01", "R16"}, {"a1"}),  # the first day of a week that ends in the period
+        (date(2026, 9, 24), set(), set()),
+    ],
+)
+def test_a_degraded_day(day: date, open_rules: set[str], whom: set[str], duck_stage: DuckStage, tmp_path: Path) -> None:
+    file, rules = tmp_path / "cases.yaml", load_rules()
+    file.write_text(CASE)
+    [case] = read_cases(file)
+    verdict = DayVerdict(day, "native", "degraded", (DEGRADED,))
+    with scene(rules["R02"], case, duck_stage, load_book()) as played:
+        gaps = record_gaps(played.connection, case.period, [verdict], rules)
+        concerned = set(played.connection.scalars(select(account_gaps.c.account_id)))
+    assert {rule for gap in gaps for rule in gap.rules or ()} == open_rules
+    assert concerned == whom
