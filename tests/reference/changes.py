@@ -1,0 +1,125 @@
+"""Changes to a world of which the effect on its audit is known without auditing it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from tests.reference.actors import RECORDED
+from tests.reference.validity import Row
+from tests.rows import LONG_AGO, event
+
+Rows = dict[str, list[Row]]
+INTERVALS = ("customers", "account_tiers", "account_payments", "contracts", "territories")
+
+
+def _copy(rows: Mapping[str, Sequence[Row]]) -> Rows:
+    return {table: [dict(row) for row in many] for table, many in rows.items()}
+
+
+def an_unrelated_request(rows: Rows, day: date) -> Rows:
+    """One more account, customer and request, with nothing in common with anybody but the model."""
+    changed = _copy(rows)
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=LONG_AGO.tzinfo)
+    changed["usage_events"].append(
+        event("outsider", "outsider", at, **(RECORDED | {"source_system": "src-outsider", "session_id": "outsider",
+              "system_prompt_hash": "sys-outsider", "prompt_simhash": 1}))
+    )  # fmt: skip
+    customer = {"customer_id": "c-outsider", "name": "Outsider", "country": "US", "parent_country": "US"}
+    verified = {"kyc_status": "verified", "kyc_verified_at": datetime(2026, 6, 1, tzinfo=LONG_AGO.tzinfo)}
+    changed["customers"].append(customer | verified | {"valid_from": LONG_AGO})
+    changed["accounts"].append({"account_id": "outsider", "customer_id": "c-outsider", "opened_at": LONG_AGO})
+    changed["account_tiers"].append({"account_id": "outsider", "tier": "build", "valid_from": LONG_AGO})
+    return changed
+
+
+def one_row_twice(rows: Rows) -> Rows:
+    """Of each day and source one request delivered again, and every bucket and row about models, tiers and countries.
+
+    More requests than one in a hundred delivered twice are a matter for the quality gate, which then says so.
+    """
+    changed = _copy(rows)
+    once: dict[Any, Row] = {}
+    for row in rows["usage_events"]:
+        once.setdefault((row["source_system"], row["event_ts"].date()), row)
+    ids = Counter(row["event_id"] for row in rows["usage_events"])
+    repeated = {event_id for event_id, n in ids.items() if n > 1}
+    days_with = {(r["source_system"], r["event_ts"].date()) for r in rows["usage_events"] if r["event_id"] in repeated}
+    for key, row in once.items():
+        if key not in days_with:  # a second one would make it a share
+            changed["usage_events"].append(row | {"ingested_ts": row["ingested_ts"] + timedelta(hours=1)})
+    for table in ("usage_buckets", "account_tiers", "territories", "contracts", "account_payments", "api_keys"):
+        changed[table] = [*changed.get(table, []), *(dict(row) for row in rows.get(table, []))]
+    return changed
+
+
+def intervals_split(rows: Rows, at: datetime) -> Rows:
+    """Every validity interval that contains an instant cut into two adjacent ones with the same content."""
+    changed = _copy(rows)
+    for table in INTERVALS:
+        several = _overlapping(rows.get(table, []))
+        cut: list[Row] = []
+        for row in changed.get(table, []):
+            inside = row["valid_from"] < at and (row.get("valid_to") is None or at < row["valid_to"])
+            if inside and _owner(row) not in several:
+                cut += [row | {"valid_to": at}, row | {"valid_from": at}]
+            else:
+                cut.append(row)
+        changed[table] = cut
+    return changed
+
+
+def _owner(row: Row) -> Any:
+    return next(row[name] for name in ("account_id", "contract_id", "customer_id", "country") if name in row)
+
+
+def _overlapping(rows: Sequence[Row]) -> set[Any]:
+    """Owners of several rows: cutting one of those that overlap would change which began last."""
+    owners = (
+        [_owner(row) for row in rows] if rows and "contract_id" not in rows[0] else [row["customer_id"] for row in rows]
+    )
+    many = {owner for owner in owners if owners.count(owner) > 1}
+    return {_owner(row) for row, owner in zip(rows, owners, strict=True) if owner in many}
+
+
+def renamed(rows: Rows, name: Callable[[str], str]) -> Rows:
+    """Accounts, customers, requests, sessions, keys and hashes under other names."""
+    ids = (
+        "account_id", "customer_id", "event_id", "session_id", "api_key_hash", "client_net_hash", "client_ip_hash",
+        "prompt_template_hash", "system_prompt_hash", "instrument_hash", "signup_device_hash", "contract_id",
+    )  # fmt: skip
+    return {
+        table: [{k: name(v) if k in ids and v is not None else v for k, v in row.items()} for row in many]
+        for table, many in rows.items()
+    }
+
+
+def shifted(rows: Rows, by: timedelta) -> Rows:
+    """Everything that happened or began, earlier or later by whole weeks."""
+    return {
+        table: [{k: v + by if isinstance(v, datetime) else v for k, v in row.items()} for row in many]
+        for table, many in rows.items()
+    }
+
+
+def columns_hidden(rows: Rows, columns: Sequence[str]) -> Rows:
+    """Columns of usage that no source records."""
+    changed = _copy(rows)
+    for row in changed["usage_events"]:
+        row.update(dict.fromkeys(columns))
+    return changed
+
+
+def days_blocked(rows: Rows, days: Sequence[date]) -> Rows:
+    """Days on which every source delivers something that must not be in the warehouse."""
+    changed = _copy(rows)
+    for row in changed["usage_events"]:
+        if row["event_ts"].date() in days:
+            row["user_agent_family"] = "sk-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6"
+    return changed
+
+
+def noon_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=LONG_AGO.tzinfo)

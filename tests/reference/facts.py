@@ -1,0 +1,235 @@
+"""What counts in a world, one row at a time: requests once, blocked days left out, and what was in force when."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from audits.periods import Period
+from audits.policy import Book
+from tests.reference.validity import Row, in_force, rows_in_force
+
+UNASSIGNED = "unassigned"
+USERS = ("accounts", "usage_events", "usage_buckets")
+LINKING = {
+    "account_payments": ("instrument_hash",),
+    "accounts": ("signup_device_hash", "signup_net_hash", "phone_hash"),
+}
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def day_of(at: datetime) -> date:
+    return at.astimezone(UTC).date()
+
+
+@dataclass(frozen=True)
+class DayState:
+    """What the quality gate said of a day of a source."""
+
+    day: date
+    source: str
+    verdict: str  # good, degraded, blocked
+    rules: frozenset[str]  # not evaluated on that day
+    accounts: frozenset[str]  # whom alone a degradation concerns; empty: everyone whom the source serves
+
+
+class Facts:
+    """A world as the rules see it. Groups and the state of each day are given; everything else is read from rows."""
+
+    def __init__(
+        self,
+        rows: Mapping[str, Sequence[Row]],
+        book: Book,
+        period: Period,
+        groups: Mapping[str, frozenset[str]],
+        days: Sequence[DayState],
+    ) -> None:
+        self.rows = defaultdict(list, {name: list(many) for name, many in rows.items()})
+        self.book, self.period, self.groups, self.days = book, period, groups, days
+        self.start, self.end = midnight(period.first_day), midnight(period.end_day)
+        self.ranks = {tier.id: rank for rank, tier in enumerate(book.tiers)}
+        self.blocked = {(one.day, one.source) for one in days if one.verdict == "blocked"}
+        self.group_of = {account: group for group, members in groups.items() for account in members}
+        self._tier_rows = self._by("account_tiers", "account_id")
+        self._customer_rows = self._by("customers", "customer_id")
+        self._contract_rows = self._by("contracts", "customer_id")
+        self._territory_rows = self._by("territories", "country")
+        self.models = {row["model"]: row for row in self.rows["models"]}
+        self.events = self._countable_events()
+        self.buckets = self._countable_buckets()
+        self.events_by_account = self._grouped(self.events)
+        self.buckets_by_account = self._grouped(self.buckets)
+        self.accounts_seen = sorted({row["account_id"] for t in USERS for row in self.rows[t]})
+        self._limits: dict[Any, Any] = {}
+        self._served: dict[tuple[str, str], set[date]] = {}
+
+    # ------------------------------------------------------------ usage
+
+    def _countable_events(self) -> list[Row]:
+        """Each event id once, the copy that arrived first; no negative counts; nothing of a blocked day and source."""
+        kept: dict[str, Row] = {}
+        for row in sorted(self.rows["usage_events"], key=lambda r: (r["ingested_ts"], r["event_ts"])):
+            possible = row["input_tokens"] >= 0 and row["output_tokens"] >= 0
+            if possible and (day_of(row["event_ts"]), row["source_system"]) not in self.blocked:
+                kept.setdefault(row["event_id"], row)
+        return sorted(kept.values(), key=lambda r: (r["event_ts"], r["event_id"]))
+
+    def _countable_buckets(self) -> list[Row]:
+        """Each bucket once, without a number of requests where it reaches into another day.
+
+        Of a day on which single requests of the account are known, what a source's buckets count beyond them.
+        """
+        requests = Counter((row["account_id"], day_of(row["event_ts"])) for row in self.events)
+        kept: dict[Any, Row] = {}
+        for row in self.rows["usage_buckets"]:
+            if (day_of(row["bucket_start"]), row["source_system"]) not in self.blocked:
+                kept[tuple(sorted((name, str(value)) for name, value in row.items() if name != "ingested_ts"))] = row
+        alone, beside = [], defaultdict(list)
+        for row in kept.values():
+            day = day_of(row["bucket_start"])
+            if day_of(row["bucket_end"] - timedelta(microseconds=1)) > day:
+                row = row | {"n_requests": None}  # noqa: PLW2901
+            if (row["account_id"], day) in requests:
+                beside[row["account_id"], day, row["source_system"]].append(row)
+            else:
+                alone.append(row)
+        for (account, day, _), rows in beside.items():
+            counted = sum(row["n_requests"] or 0 for row in rows)
+            if counted > requests[account, day]:
+                alone.append(rows[0] | {"n_requests": counted - requests[account, day]})
+        return alone
+
+    def events_of(self, account: str, tier: str, since: datetime | None = None) -> list[Row]:
+        """The account's requests in the period (or since another instant) at times when it was of the tier.
+
+        Those of a degraded day count: what they break is broken, and what they do not break is not evaluated.
+        """
+        return [
+            row
+            for row in self.events_by_account[account]
+            if (since or self.start) <= row["event_ts"] < self.end and self.tier_at(account, row["event_ts"]) == tier
+        ]
+
+    def buckets_of(self, account: str, tier: str, since: datetime | None = None) -> list[Row]:
+        """The account's buckets, likewise; a bucket counts on the day and under the tier in which it begins."""
+        return [
+            row
+            for row in self.buckets_by_account[account]
+            if (since or self.start) <= row["bucket_start"] < self.end
+            and self.tier_at(account, row["bucket_start"]) == tier
+        ]
+
+    def missing_days(self, rule: str, account: str, tier: str, since: datetime | None = None) -> list[str]:
+        """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule."""
+        since = since or self.start
+        return [
+            "blocked data" if one.verdict == "blocked" else "degraded data"
+            for one in self._gaps(rule, account, since)
+            if self.had_tier_on(account, tier, one.day) and one.day in self._days_of(account, one.source)
+        ]
+
+    def may_miss(self, rule: str, account: str, since: datetime | None = None) -> bool:
+        """Whether a source that serves the account had a gap, on whatever day: caution is then right as well."""
+        return bool(self._gaps(rule, account, since or self.start - timedelta(days=35)))
+
+    def _gaps(self, rule: str, account: str, since: datetime) -> list[DayState]:
+        return [
+            one
+            for one in self.days
+            if since <= midnight(one.day) < self.end
+            and (one.verdict == "blocked" or rule in one.rules)
+            and (not one.accounts or account in one.accounts)
+            and self._days_of(account, one.source)
+        ]
+
+    def _days_of(self, account: str, source: str) -> set[date]:
+        """The days on which a source delivered rows of an account, evaluated or not."""
+        if (account, source) not in self._served:
+            self._served[account, source] = {
+                day_of(row[column])
+                for table, column in (("usage_events", "event_ts"), ("usage_buckets", "bucket_start"))
+                for row in self.rows[table]
+                if row["account_id"] == account and row["source_system"] == source
+            }
+        return self._served[account, source]
+
+    # ------------------------------------------------------------ dimensions
+
+    def customers_of(self, account: str) -> list[str]:
+        """Each customer that the account is on record for; the account's own id stands in where there is none."""
+        return sorted({r["customer_id"] for r in self.rows["accounts"] if r["account_id"] == account}) or [account]
+
+    def account_row(self, account: str) -> Row | None:
+        return next((r for r in self.rows["accounts"] if r["account_id"] == account), None)
+
+    def tier_at(self, account: str, at: datetime) -> str:
+        """The tier in force; of two that begin together, the higher."""
+        row = in_force(self._tier_rows[account], at, lambda r: self.ranks.get(r["tier"], -1))
+        return row["tier"] if row else UNASSIGNED
+
+    def tiers_in_period(self, account: str) -> set[str]:
+        held = rows_in_force(self._tier_rows[account], self.start, self.end, lambda r: self.ranks.get(r["tier"], -1))
+        return {row["tier"] for _, row in held}
+
+    def had_tier_on(self, account: str, tier: str, day: date) -> bool:
+        start, end = midnight(day), midnight(day + timedelta(days=1))
+        held = rows_in_force(self._tier_rows[account], start, end, lambda r: self.ranks.get(r["tier"], -1))
+        return tier in {row["tier"] for _, row in held} or (tier == UNASSIGNED and not held)
+
+    def customer_rows(self, customer: str) -> list[Row]:
+        """The customer's rows in force at some time in the period."""
+        return [row for _, row in rows_in_force(self._customer_rows[customer], self.start, self.end)]
+
+    def contract_at(self, customer: str, at: datetime) -> Row | None:
+        return in_force(self._contract_rows[customer], at)
+
+    def contracts_in_period(self, customer: str) -> list[Row]:
+        return [row for _, row in rows_in_force(self._contract_rows[customer], self.start, self.end)]
+
+    def is_supported(self, country: str, at: datetime) -> bool:
+        """Whether the service is offered in a country; a country that the table does not name is supported."""
+        row = in_force(self._territory_rows[country], at, lambda r: r["status"] != "supported")
+        return row is None or row["status"] == "supported"
+
+    # ------------------------------------------------------------ law
+
+    def limits(self, rule: str, tier: str, day: date) -> dict[str, Any] | None:
+        """The rule's limits for a tier on a day, or None where the rule does not speak of the tier."""
+        key = rule, tier, day
+        if key not in self._limits:
+            rows = [row for row in self.book.limits(rule, day, day) if row.tier == tier]
+            self._limits[key] = dict(rows[0].values) if rows else None
+        return self._limits[key]
+
+    def applies(self, rule: str, account: str, tier: str) -> bool:
+        """Whether the rule speaks of the tier on a day of the period on which the account has it."""
+        return any(
+            self.had_tier_on(account, tier, day) and self.limits(rule, tier, day) is not None
+            for day in self.period.days
+        )
+
+    # ------------------------------------------------------------ inside
+
+    def _by(self, table: str, column: str) -> defaultdict[str, list[Row]]:
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self.rows[table]:
+            found[row[column]].append(row)
+        return found
+
+    @staticmethod
+    def _grouped(rows: Sequence[Row]) -> defaultdict[str, list[Row]]:
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[row["account_id"]].append(row)
+        return found
+
+    @staticmethod
+    def customer_at(rows: Sequence[Row], at: datetime) -> Row | None:
+        """Of a customer's rows, the one in force at an instant."""
+        return in_force(rows, at)
