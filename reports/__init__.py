@@ -6,7 +6,12 @@ bytes; a replaced revision stays as it was when its successor was recorded.
 """
 
 from reports.backtest import write_backtest
+from reports.files import publishing
 from reports.manifest import Problem, verify
-from reports.render import render_index, render_tier, seal
+from reports.ownership import require_own, seal_problems, sealed_folders
+from reports.render import publish, render_index, render_tier, seal
 
-__all__ = ["Problem", "render_index", "render_tier", "seal", "verify", "write_backtest"]
+__all__ = [
+    "Problem", "publish", "publishing", "render_index", "render_tier", "require_own", "seal", "seal_problems",
+    "sealed_folders", "verify", "write_backtest",
+]  # fmt: skip

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
+from audits.ledger.coverage import unevaluated_customers
 from audits.ledger.models import AuditedCustomer, GroupDossier, RuleVersion, Run, TierFigures
 from audits.ledger.read import book_of, customer_names, findings_in, horizon_of, known_on
 from audits.periods import Period
@@ -62,6 +63,8 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
     shared, by_customer = list_with_groups(*_grouped(findings, audited, dossiers))
     everyone = {customer.customer_id for customer in audited}
     weighed = burdened(everything, everyone, book, period.last_day)
+    unevaluated = unevaluated_customers(session, run.id, tier) - weighed
+    checks = cells.checks()
     return TierReport(
         heading=Heading(
             period=period,
@@ -76,16 +79,18 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
             notes=tuple(run.notes),
         ),
         figures=_figures(session, run, tier),
-        good_standing=len(everyone - weighed),
+        good_standing=len(everyone - weighed - unevaluated),
+        not_evaluated=len(unevaluated),
         elsewhere=len(weighed - burdened(recorded, everyone, book, period.last_day)),
-        checks=cells.checks(),
+        checks=checks,
         since_period=since_period(session, tier, earlier, pasts, words, cells.fate_of, horizon),
         since_revision=since_revision(session, run, tier, rows, words, cells.fate_of),
         shared=shared,
         customers=by_customer,
         quality=cells.quality(session),
         coverage=coverage,
-        trend=earlier.trend(run, rows),
+        linking=cells.linking(),
+        trend=earlier.trend(run, rows, checks),
         families=_families(findings),
         exceptions=_exceptions(book, period, audited, findings),
         method=Method(run.watermark, run.inputs, run.results_digest, _clauses(book, coverage, findings, period)),

@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from audits.ledger.coverage import Checks, checks_of, unevaluated_customers
 from audits.ledger.models import AuditedCustomer, FindingRow, Run
 from audits.ledger.read import SEVERITY_RANK, Horizon, Recorded, earlier_periods, findings_in, previous_revision
 from audits.periods import Period
@@ -23,7 +24,7 @@ from reports.wording import Key, Past, Words, key_of, subject_of
 PERIODS_BACK = 12
 """Earlier periods that a report looks at: its cost does not grow with the ledger's history."""
 
-Fate = tuple[Literal["resolved", "not_judged", "left"], str]
+Fate = tuple[Literal["resolved", "not_evaluated", "left"], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,14 @@ class Earlier:
     runs: Mapping[str, Run | None]  # period -> run, newest period first
     found: Mapping[str, Mapping[Key, str]]  # period -> what was found (under any tier) -> gravest severity
     counts: Mapping[str, Counter[str]]  # period -> severities of the tier's own findings
+    checks: Mapping[str, Checks]  # period -> the tier's cells
 
     def past_of(self, row: FindingRow) -> Past:
         """What the earlier periods say of a finding."""
         key = key_of(row)
         seen = [(Period.parse(period), found[key]) for period, found in self.found.items() if key in found]
         last = next(iter(self.runs))
-        if self.runs[last] is None:
+        if self.runs[last] is None or self.checks[last].none_evaluated:
             return Past(seen=tuple(seen))
         before = self.found[last].get(key)
         if before is None:
@@ -48,15 +50,14 @@ class Earlier:
         change = "worse" if step > 0 else "eased" if step < 0 else "same"
         return Past(change, before, tuple(seen))
 
-    def trend(self, run: Run, rows: Iterable[FindingRow]) -> tuple[TrendPoint, ...]:
+    def trend(self, run: Run, rows: Iterable[FindingRow], checks: Checks) -> tuple[TrendPoint, ...]:
         """Findings by severity, oldest period first, this one last; leading periods without an audit are left out."""
         points = [
-            TrendPoint(Period.parse(period), self.counts[period] if before else None)
-            for period, before in reversed(list(self.runs.items()))
+            _trend_point(period, self.counts[period], self.checks.get(period)) for period in reversed(list(self.runs))
         ]
-        while points and points[0].counts is None:
+        while points and points[0].gap == "not audited":
             points.pop(0)
-        return (*points, TrendPoint(Period.parse(run.period), Counter(row.severity for row in rows)))
+        return (*points, _trend_point(run.period, Counter(row.severity for row in rows), checks))
 
 
 def read_earlier(session: Session, run: Run, tier: str, horizon: Horizon) -> Earlier:
@@ -67,18 +68,29 @@ def read_earlier(session: Session, run: Run, tier: str, horizon: Horizon) -> Ear
     counts: dict[str, Counter[str]] = {period: Counter() for period in runs}
     f = FindingRow
     rows = session.execute(
-        select(f.run_id, f.tier, f.severity, f.rule_id, f.subject_type, f.subject_id)
+        select(f.run_id, f.tier, f.severity, f.rule_id, f.kind, f.subject_type, f.subject_id)
         .where(f.run_id.in_(periods), f.published)
         .order_by(f.run_id, f.finding_id)
     )
-    for run_id, its_tier, severity, *key in rows:
-        period, about = periods[run_id], (key[0], key[1], key[2])
+    for run_id, its_tier, severity, rule_id, kind, *subject in rows:
+        period, about = periods[run_id], (rule_id, kind or "", subject[0], subject[1])
         before = found[period].get(about)
         if before is None or SEVERITY_RANK[severity] > SEVERITY_RANK[before]:
             found[period][about] = severity
         if its_tier == tier:
             counts[period][severity] += 1
-    return Earlier(runs, found, counts)
+    cells = checks_of(session, periods)
+    checks = {period: cells.get((run_id, tier), Checks()) for run_id, period in periods.items()}
+    return Earlier(runs, found, counts, checks)
+
+
+def _trend_point(period: str, counts: Counter[str], checks: Checks | None) -> TrendPoint:
+    """A period's findings; without any, a period in which nothing was evaluated is a gap and not a zero."""
+    if checks is None:
+        return TrendPoint(Period.parse(period), None, "not audited")
+    if checks.none_evaluated and not counts:
+        return TrendPoint(Period.parse(period), None, "nothing was evaluated")
+    return TrendPoint(Period.parse(period), counts)
 
 
 def burdened(found: Iterable[Recorded], customers: set[str], book: Book | None, day: date) -> set[str]:
@@ -110,13 +122,15 @@ def since_period(
             select(AuditedCustomer.customer_id).where(AuditedCustomer.run_id == before.id, AuditedCustomer.tier == tier)
         )
     )
+    weighed = burdened(theirs, customers, words.book, Period.parse(period).last_day)
     return SincePeriod(
         period=Period.parse(period),
         revision=before.revision,
         counts=Counter(past.change for past in pasts),
         gone=_gone([one.row for one in theirs if one.row.tier == tier], words, fate_of),
         customers=len(customers),
-        good_standing=len(customers - burdened(theirs, customers, words.book, Period.parse(period).last_day)),
+        good_standing=len(customers - weighed - unevaluated_customers(session, before.id, tier)),
+        none_evaluated=earlier.checks[period].none_evaluated,
     )
 
 
@@ -150,5 +164,5 @@ def _gone(rows: Iterable[FindingRow], words: Words, fate_of: Callable[[FindingRo
     for row in rows:
         if fate := fate_of(row):
             subject = subject_of(row.subject_type, row.subject_id, words.people(row.customer_ids))
-            gone.append(Gone(row.rule_id, words.title(row.rule_id), subject, row.severity, *fate))
+            gone.append(Gone(row.rule_id, str(words.of(row).get("title", row.rule_id)), subject, row.severity, *fate))
     return tuple(gone)

@@ -13,14 +13,18 @@ from datetime import date
 
 from markupsafe import Markup
 
+from audits.ledger.coverage import Checks
 from reports import text
-from reports.model import SEVERITIES, VERDICTS, Chart, Checks, QualityDay, TrendPoint
+from reports.model import SEVERITIES, Chart, QualityDay, TrendPoint
 from reports.svg import ACCENT, INK, LINE, PALE, QUIET, WIDTH, element, figure, label, line, n, rect
 
 GOOD = "#7fa58b"
 FILLS = {"critical": "#7d1128", "high": "#b4460f", "medium": "#c98a1b", "low": "#98a4b0"}
 MARKS = {"good": "●", "low": "○", "medium": "▲", "high": "■", "critical": "◆"}
 """Severity as a shape: never told by colour alone."""
+
+GAPS = {"not audited": "–", "nothing was evaluated": "n/e"}
+"""What stands in a trend in place of a column: no finding is not the same as nothing to find it in."""
 
 _BARS = 0.74  # share of a day's width that its bar takes
 _FAR_LIMIT = 3  # a limit this many times above everything seen is named, not drawn
@@ -77,7 +81,7 @@ def daily(chart: Chart, ident: str) -> Markup:
         if tall and not (drawn and limit is not None and abs(scale.y(limit) - 4 - y) < 12):
             parts.append(label(scale.left + 4, y, "usual", "quiet halo"))
     parts.append(_dates(scale, chart.days, first))
-    return figure(ident, 160, "Daily " + chart.unit.removesuffix(" a day"), daily_words(chart), parts)
+    return figure(ident, 160, chart.unit[:1].upper() + chart.unit[1:], daily_words(chart), parts)
 
 
 def daily_words(chart: Chart) -> str:
@@ -153,11 +157,11 @@ def trend(points: Sequence[TrendPoint], ident: str) -> Markup:
             if foot - top >= 14 and len(written) * 6.2 <= width + 2:
                 parts.append(label(middle, (top + foot) / 2 + 3.5, written, f"inside in-{severity}", "middle"))
             base += count
-        above = "not audited" if point.counts is None else str(total)
         if point.counts is None:
-            parts.append(label(middle, scale.bottom - 5, "–", "quiet", "middle"))
+            mark = GAPS[point.gap]
+            parts.append(label(middle, scale.bottom - 5, mark, "quiet", "middle"))
         else:
-            parts.append(label(middle, scale.y(base) - 5, above, "strong" if last else "quiet", "middle"))
+            parts.append(label(middle, scale.y(base) - 5, str(total), "strong" if last else "quiet", "middle"))
         if (len(points) - 1 - index) % every == 0:
             parts.append(label(middle, 165, _label(point), "strong" if last else "quiet", "middle"))
             if index == 0 or last or point.period.first_day.month == 1:
@@ -168,7 +172,7 @@ def trend(points: Sequence[TrendPoint], ident: str) -> Markup:
 
 def _trend_words(point: TrendPoint) -> str:
     if point.counts is None:
-        return f"{point.period.title}: not audited"
+        return f"{point.period.title}: {point.gap}"
     parts = [f"{point.counts[severity]} {severity}" for severity in SEVERITIES if point.counts.get(severity)]
     return f"{point.period.title}: {', '.join(parts) or 'none'}"
 
@@ -198,8 +202,9 @@ def bar(value: int, longest: int, name: str) -> Markup:
 
 def verdict_bar(checks: Checks) -> Markup:
     """A rule's cells by verdict, as a strip; the figures stand beside it."""
-    fills = dict(zip(VERDICTS, (GOOD, FILLS["high"], "#d5dae0", "#8a929c", FILLS["critical"]), strict=True))
-    return _strip([(count, verdict, fills[verdict]) for verdict, count in checks.by_verdict], checks.planned)
+    fills = (GOOD, FILLS["high"], "#d5dae0", "#8a929c", FILLS["critical"])
+    parts = zip(checks.by_verdict, fills, strict=True)
+    return _strip([(count, verdict, fill) for (verdict, count), fill in parts], checks.planned)
 
 
 def quality(days: Sequence[QualityDay], ident: str) -> Markup:

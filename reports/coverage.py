@@ -9,11 +9,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from audits.ledger.coverage import Checks, linkage_of
 from audits.ledger.models import CellGroup, EvaluationRow, FindingRow, QualityDay, Run
+from audits.linkage.kinds import BY_NAME
 from audits.periods import Period
+from audits.rules.verdicts import NO_LINKS
 from reports import model, text
 from reports.changes import Fate
-from reports.model import Checks, Limit, NotCompliant, RuleCoverage
+from reports.model import HeldBack, Limit, Linking, NotCompliant, RuleCoverage, SharedValue
 from reports.wording import Key, Words, key_of
 
 _WORST = ("none", "good", "degraded", "blocked")
@@ -48,30 +51,29 @@ class Cells:
     def fate_of(self, row: FindingRow) -> Fate | None:
         """What became of an earlier finding that this run may not have; None where it is still there.
 
-        A finding counts as resolved only if its customers were judged again: not to be found is not the same.
+        A finding counts as resolved only if its customers were evaluated again: not to be found is not the same.
         """
         now = self.found.get(key_of(row))
         if now is not None and now.published:
             return None if now.tier == self.tier else ("left", f"now reported under tier {now.tier}")
         if row.rule_id not in self.run.rules:
-            return "not_judged", "the rule was not asked"
+            return "not_evaluated", "the rule was not asked"
         status = next((rule.status for rule in self.rules if rule.rule_id == row.rule_id), "active")
         if now is not None or status != "active":
-            return "not_judged", f"the rule's findings are not reported ({_held(status)})"
+            return "not_evaluated", f"the rule's findings are not reported ({_held(status)})"
         audited = [customer for customer in row.customer_ids if customer in self.customers]
         if row.customer_ids and not audited:
             return "left", "no longer audited under this tier"
         verdicts = [self.verdicts.get((row.rule_id, customer), ("compliant", "")) for customer in sorted(audited)]
         for verdict, reason in verdicts:
-            if verdict in {"indeterminate", "errored"}:
-                return "not_judged", reason
+            if verdict in {"not_evaluated", "errored"}:
+                return "not_evaluated", reason
         idle = verdicts and all(verdict == "not_applicable" for verdict, _ in verdicts)
         return "resolved", verdicts[0][1] if idle else ""
 
     def checks(self) -> Checks:
         """All cells of the tier."""
-        names = ("planned", *model.VERDICTS)
-        return Checks(**{name: sum(getattr(rule, name) for rule in self.rules) for name in names})
+        return Checks.of(self.rules)
 
     def coverage(self, words: Words) -> tuple[RuleCoverage, ...]:
         """Each rule's account of itself."""
@@ -86,7 +88,7 @@ class Cells:
                 status=row.status,
                 signal=str(words.rules.get(row.rule_id, {}).get("signal", "")),
                 families=tuple(words.rules.get(row.rule_id, {}).get("families", ())),
-                checks=Checks(row.planned, *(getattr(row, verdict) for verdict in model.VERDICTS)),
+                checks=Checks.of([row]),
                 held_back=held[row.rule_id],
                 error=row.error,
                 reasons=tuple(
@@ -99,6 +101,24 @@ class Cells:
             for row in self.rules
         )
 
+    def linking(self) -> Linking | None:
+        """What linking accounts came to, in words; None where the run did not record it."""
+        report = linkage_of(self.run)
+        if report is None:
+            return None
+        return Linking(
+            accounts=report.accounts,
+            groups=report.groups,
+            members=report.members,
+            missing=tuple(map(_evidence, report.without)),
+            wide=tuple(SharedValue(_evidence(hub.kind), hub.value_digest, hub.customers) for hub in report.hubs),
+            held_back=tuple(
+                HeldBack(one.accounts, _evidence(one.kind), one.value_digest, one.customers, one.pieces)
+                for one in report.held_back
+            ),
+            unevaluated=tuple(dict.fromkeys(group.rule_id for group in self.groups if group.reason == NO_LINKS)),
+        )
+
     def quality(self, session: Session) -> tuple[model.QualityDay, ...]:
         """A verdict for every day of the period, the days without any row included."""
         rows = session.scalars(
@@ -109,7 +129,7 @@ class Cells:
         several = len({row.source_system for row in rows}) > 1
         doubted: Counter[str] = Counter()
         for group in self.groups:
-            if group.verdict == "indeterminate":
+            if group.verdict == "not_evaluated":
                 doubted[group.reason] += len(group.customers)
         days = []
         for day in Period.parse(self.run.period).days:
@@ -128,6 +148,11 @@ class Cells:
                 )
             )
         return tuple(days)
+
+
+def _evidence(kind: str) -> str:
+    """A kind of evidence in words."""
+    return BY_NAME[kind].title if kind in BY_NAME else kind.replace("_", " ")
 
 
 def _held(status: str) -> str:

@@ -82,6 +82,7 @@ class Holders:
     disposable: float
     campus: float | None = None  # of a dossier that was kept before it was measured
     cards_and_keys: float | None = None  # likewise
+    venues: float | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from audits.errors import AuditsError, PartialError
 from audits.ledger.models import Run
 
-REPORT, TABLE, LINES, INDEX, MANIFEST = "report.html", "findings.csv", "findings.jsonl", "index.html", "manifest.json"
+try:
+    import fcntl
+except ImportError:  # not on Windows: reports are written there by one process at a time
+    fcntl = None  # type: ignore[assignment]
 
+REPORT, TABLE, LINES, INDEX, MANIFEST = "report.html", "findings.csv", "findings.jsonl", "index.html", "manifest.json"
+COVERAGE_TABLE, COVERAGE = "coverage.csv", "coverage.json"
+
+_PART = ".part"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -42,12 +52,62 @@ def dossier_name(group: str) -> str:
 
 
 def write(path: Path, content: str) -> Path:
-    """Write a text file so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a text file so that a reader, or a power cut, leaves the old one or the new one, never a part."""
+    data = content.encode()
+    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     try:
-        part.write_bytes(content.encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and not path.is_symlink() and path.read_bytes() == data:
+            return path
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise PartialError(
+            f"A report could not be written: {error.strerror or error}.",
+            where=str(path),
+            fix="What was audited is kept. Make room or give this user the right to write there, and run the same "
+            "command again.",
+        ) from error
     return path
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed process left half-written in a revision's folder; call it while :func:`publishing`."""
+    for part in folder.rglob(f".*{_PART}"):
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def publishing(out: Path) -> Iterator[None]:
+    """While one process writes reports below a folder, another one waits; the lock ends with the process."""
+    if fcntl is None:
+        yield
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise AuditsError(
+            f"The reports' folder cannot be opened: {error.strerror}.",
+            where=f"setting AUDITS_OUT: {out}",
+            fix="Name a folder that this user may write.",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

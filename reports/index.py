@@ -9,11 +9,11 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from audits.ledger.models import AuditedCustomer, EvaluationRow, Run
+from audits.ledger.coverage import Checks, checks_of
+from audits.ledger.models import AuditedCustomer, Run
 from audits.ledger.read import book_of, findings_in, governing_runs, horizon_of, revisions
 from audits.periods import Kind, Period
 from reports import files
-from reports.model import VERDICTS, Checks
 from reports.overview import PeriodLine, RunPage, TierLine
 
 KINDS: tuple[Kind, ...] = ("month", "quarter", "week", "day")
@@ -69,7 +69,7 @@ class _Lines:
         self.session, self.out, self.page = session, out, page
         self.read: dict[int, tuple[Mapping[str, Counter[str]], Mapping[str, Counter[str]]]] = {}
         self.customers: dict[int, dict[str, int]] = {}
-        self.checks: dict[int, dict[str, Checks]] = {}
+        self.checks: dict[tuple[int, str], Checks] = {}
 
     def of(self, run: Run, tier: str) -> TierLine:
         if run.id not in self.read:
@@ -85,7 +85,7 @@ class _Lines:
             customers=self.customers[run.id].get(tier, 0),
             findings=every[tier],
             open=undecided[tier],
-            checks=self.checks[run.id].get(tier, Checks()),
+            checks=self.checks.get((run.id, tier), Checks()),
             folder=_link(self.page, files.tier_folder(self.out, run, tier), files.REPORT),
         )
 
@@ -97,12 +97,10 @@ class _Lines:
             if found.status.word == "open":
                 undecided[found.row.tier][found.row.severity] += 1
         self.read[run.id] = every, undecided
-        a, e = AuditedCustomer, EvaluationRow
+        a = AuditedCustomer
         counted = self.session.execute(select(a.tier, func.count()).where(a.run_id == run.id).group_by(a.tier))
         self.customers[run.id] = {tier: int(count) for tier, count in counted}
-        sums = [func.sum(getattr(e, name)) for name in ("planned", *VERDICTS)]
-        rows = self.session.execute(select(e.tier, *sums).where(e.run_id == run.id).group_by(e.tier))
-        self.checks[run.id] = {tier: Checks(*(int(number) for number in numbers)) for tier, *numbers in rows}
+        self.checks |= checks_of(self.session, [run.id])
 
 
 def _link(page: Path, folder: Path, file: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,11 +28,11 @@ class Problem:
         return f"{self.path}: {self.what}"
 
 
-def text_of(facts: Mapping[str, Any], folder: Path) -> str:
-    """The manifest of a folder as it lies on disk: ``facts``, then path, size and SHA-256 of every file."""
+def text_of(facts: Mapping[str, Any], folder: Path, paths: Iterable[str]) -> str:
+    """The manifest of a folder: ``facts``, then path, size and SHA-256 of the files that were written for it."""
     entries = [
         {"path": path, "sha256": sha256(folder / path), "size": (folder / path).stat().st_size}
-        for path in sorted(_files(folder))
+        for path in sorted(paths)
     ]
     content = {"format": FORMAT, **facts, "files": entries}
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
+from audits.ledger.coverage import Checks
 from audits.ledger.read import Status
 from audits.periods import Period
 from reports.since import SincePeriod, SinceRevision
 
 SEVERITIES = ("critical", "high", "medium", "low")
 """Gravest first: the order in which a reader meets them."""
-
-VERDICTS = ("compliant", "violating", "not_applicable", "indeterminate", "errored")
 
 ChangeWord = Literal["new", "worse", "eased", "same", "returned"]
 
@@ -48,33 +47,6 @@ class Figures:
     cost_usd: float | None
     days: tuple[date, ...]
     daily_requests: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """Cells (customer x rule) by verdict; whatever is planned is in exactly one of the others."""
-
-    planned: int = 0
-    compliant: int = 0
-    violating: int = 0
-    not_applicable: int = 0
-    indeterminate: int = 0
-    errored: int = 0
-
-    @property
-    def accounted(self) -> int:
-        """Cells that ended with a verdict, "not judgeable" with its reason included."""
-        return self.planned - self.errored
-
-    @property
-    def judged(self) -> int:
-        """Cells that were answered: compliant, violating or not applicable."""
-        return self.compliant + self.violating + self.not_applicable
-
-    @property
-    def by_verdict(self) -> tuple[tuple[str, int], ...]:
-        """The five verdicts with their counts."""
-        return tuple((verdict, getattr(self, verdict)) for verdict in VERDICTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +193,7 @@ class QualityDay:
     day: date
     verdict: str  # good, degraded, blocked, none (nothing was recorded)
     reasons: tuple[str, ...]
-    checks: int  # checks of this tier that it made not judgeable
+    checks: int  # checks of this tier that it left not evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +207,7 @@ class NotCompliant:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why checks were not judged or did not apply, over all rules."""
+    """Why checks were not evaluated or did not apply, over all rules."""
 
     reason: str
     rules: tuple[str, ...]
@@ -262,6 +234,39 @@ class RuleCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedValue:
+    """A value that so many customers share that it linked nobody."""
+
+    kind: str  # in words
+    digest: str
+    customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Accounts that hung together by one widely shared value, and were not reported as one group."""
+
+    accounts: int
+    kind: str  # of the value, in words
+    digest: str
+    customers: int  # of them that share the value
+    groups: int  # that stand without it, and are reported in their stead
+
+
+@dataclass(frozen=True, slots=True)
+class Linking:
+    """What linking accounts came to, over all tiers, and what it could not see."""
+
+    accounts: int
+    groups: int
+    members: int
+    missing: tuple[str, ...]  # kinds of evidence of which nothing is recorded, in words
+    wide: tuple[SharedValue, ...]
+    held_back: tuple[HeldBack, ...]
+    unevaluated: tuple[str, ...]  # rules that were not evaluated because nothing links accounts
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A parameter of a rule for this tier on [effective_from, effective_to)."""
 
@@ -274,10 +279,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
-    """Findings of a period by severity; None where the tier was not audited."""
+    """Findings of a period by severity; ``counts`` is None where ``gap`` says why there are none to count."""
 
     period: Period
     counts: Mapping[str, int] | None
+    gap: Literal["", "not audited", "nothing was evaluated"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +328,8 @@ class TierReport:
 
     heading: Heading
     figures: Figures
-    good_standing: int
+    good_standing: int  # customers of whom something was evaluated and nothing found weighs
+    not_evaluated: int  # customers of whose usage nothing was evaluated, and of whom nothing found weighs
     elsewhere: int  # customers not in good standing only for findings that other tiers' reports have
     checks: Checks
     since_period: SincePeriod | None
@@ -331,6 +338,7 @@ class TierReport:
     customers: tuple[Subject, ...]  # gravest first
     quality: tuple[QualityDay, ...]
     coverage: tuple[RuleCoverage, ...]
+    linking: Linking | None  # None: a run that did not record it
     trend: tuple[TrendPoint, ...]  # oldest first, this period last
     families: tuple[Family, ...]
     exceptions: tuple[Exempt, ...]

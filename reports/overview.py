@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from audits.ledger.coverage import Checks
 from audits.periods import Period
-from reports.model import Checks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
-from audits.ledger.models import Run
+from audits.ledger.models import FindingRow, GroupDossier, Run
 from audits.ledger.read import (
+    Horizon,
     as_line,
     customer_names,
     decisions_about,
@@ -18,18 +20,24 @@ from audits.ledger.read import (
     horizon_of,
     revisions,
 )
+from audits.ledger.seal import require_intact
 from audits.periods import Period
 from reports import files, manifest
 from reports.build import build_tier_report
 from reports.changes import PERIODS_BACK
 from reports.dossier import build_dossiers
-from reports.formats import csv, html, jsonl
+from reports.formats import coverage, csv, html, jsonl
 from reports.index import build_index, build_run_page
+from reports.ownership import require_own
+from reports.quality import quality_pages
+
+COMPARED = ("findings", "audited_customers")
+"""The tables of earlier runs that a report compares with."""
 
 
 def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Path, ...]:
-    """Write one tier's report (page, table, JSON lines, a dossier a linked group) and return the files."""
-    run = _run(session, run_id)
+    """Write one tier's report (page, findings, coverage, a dossier a linked group) and return the files."""
+    run = _run(session, run_id, out)
     report = build_tier_report(session, run, tier)
     found = [one for one in findings_in(session, run, horizon_of(session, run)) if one.row.tier == tier]
     lines = [as_line(run, one) for one in found]
@@ -38,8 +46,26 @@ def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Pa
         files.write(folder / files.REPORT, html.tier_page(report)),
         files.write(folder / files.TABLE, csv.table(lines, customer_names(session, [run.id]))),
         files.write(folder / files.LINES, jsonl.lines(lines)),
+        files.write(folder / files.COVERAGE_TABLE, coverage.table(report)),
+        files.write(folder / files.COVERAGE, coverage.document(report)),
         *(files.write(folder / one.file, html.dossier_page(one)) for one in build_dossiers(session, run, report)),
     )
+
+
+def publish(session: Session, run_id: int, out: Path) -> Path:
+    """Bring a revision's reports, its seal and the index up to date and return the manifest.
+
+    What is whole and current is left as it is, so that the same call completes what a killed one began.
+    """
+    with files.publishing(out):
+        run = _run(session, run_id, out)
+        manifest_file = files.run_folder(out, run) / files.MANIFEST
+        if not _is_current(session, run, files.run_folder(out, run)):
+            for tier in run.tiers:
+                render_tier(session, run_id, tier, out)
+            manifest_file = seal(session, run_id, out)
+        render_index(session, out)  # after the seal: it links to what is there
+    return manifest_file
 
 
 def render_index(session: Session, out: Path) -> Path:
@@ -48,12 +74,13 @@ def render_index(session: Session, out: Path) -> Path:
 
 
 def seal(session: Session, run_id: int, out: Path) -> Path:
-    """Write the revision's own index and its manifest, after what is missing of it; return the manifest.
+    """Write the revision's own index, its pages on data quality and its manifest; return the manifest.
 
     The manifest carries the digest of the manifest before, so that one is made first where it is not there or has
-    been overtaken by what became known until its successor was recorded.
+    been overtaken by what became known until its successor was recorded. Tiers that were not rendered yet are rendered
+    first. The manifest lists what was written for the revision and nothing else that lies in its folder.
     """
-    run = _run(session, run_id)
+    run = _run(session, run_id, out)
     before = [other for other in revisions(session, run.period) if other.revision < run.revision]
     previous = None
     if before:
@@ -66,14 +93,36 @@ def seal(session: Session, run_id: int, out: Path) -> Path:
             "revision": before[-1].revision,
             "manifest_sha256": manifest.sha256(sealed / files.MANIFEST),
         }
-    for tier in run.tiers:
-        if not (files.tier_folder(out, run, tier) / files.REPORT).is_file():
-            render_tier(session, run.id, tier, out)
     folder = files.run_folder(out, run)
+    files.remove_leftovers(folder)
+    written = {files.INDEX}
+    for tier in run.tiers:
+        written |= _written(session, run, tier, out)
+    for name, page in quality_pages(session, run, html.quality_page).items():
+        files.write(folder / name, page)
+        written.add(name)
     files.write(folder / files.INDEX, html.run_page(build_run_page(session, run, out)))
-    return files.write(
-        folder / files.MANIFEST, manifest.text_of({**_facts(session, run), "previous": previous}, folder)
+    facts = {**_facts(session, run), "previous": previous}
+    return files.write(folder / files.MANIFEST, manifest.text_of(facts, folder, written))
+
+
+def _written(session: Session, run: Run, tier: str, out: Path) -> set[str]:
+    """The files of a tier's report as paths from the revision's folder; rendered where any of them is missing."""
+    folder = files.tier_folder(out, run, tier)
+    dossiers = select(FindingRow.subject_id).join(
+        GroupDossier, and_(GroupDossier.run_id == FindingRow.run_id, GroupDossier.group_id == FindingRow.subject_id)
     )
+    groups = session.scalars(
+        dossiers.where(
+            FindingRow.run_id == run.id, FindingRow.tier == tier, FindingRow.published,
+            FindingRow.subject_type == "group",
+        )
+    )  # fmt: skip
+    always = (files.REPORT, files.TABLE, files.LINES, files.COVERAGE_TABLE, files.COVERAGE)
+    names = {*always, *map(files.dossier_name, groups)}
+    if not all((folder / name).is_file() for name in names):
+        render_tier(session, run.id, tier, out)
+    return {f"{folder.name}/{name}" for name in names if (folder / name).is_file()}
 
 
 def _is_current(session: Session, run: Run, folder: Path) -> bool:
@@ -96,6 +145,7 @@ def _facts(session: Session, run: Run) -> dict[str, Any]:
         "inputs": dict(run.inputs),
         "watermark": run.watermark.isoformat() if run.watermark else None,
         "results_digest": run.results_digest,
+        "recorded": run.recorded_digest,
         "causes": list(run.causes),
         "known": _known(session, run),
     }
@@ -104,12 +154,7 @@ def _facts(session: Session, run: Run) -> dict[str, Any]:
 def _known(session: Session, run: Run) -> dict[str, Any]:
     """What the report says beyond the run itself: earlier audits that it compares with, decisions that it shows."""
     horizon = horizon_of(session, run)
-    earlier = {
-        other.id: other
-        for tier in run.tiers
-        for other in earlier_periods(session, run, tier, PERIODS_BACK, horizon).values()
-        if other
-    }
+    earlier = _earlier(session, run, horizon)
     last = Period.parse(run.period).previous.id
     shown = [run, *(other for other in earlier.values() if other.period == last)]
     ids = [one.row.finding_id for other in shown for one in findings_in(session, other, brief=True)]
@@ -120,8 +165,28 @@ def _known(session: Session, run: Run) -> dict[str, Any]:
     }
 
 
-def _run(session: Session, run_id: int) -> Run:
+def _run(session: Session, run_id: int, out: Path) -> Run:
+    """A run that may be rendered: what it says, and what it is compared with, is as recorded; the folder is its own."""
     run = session.get(Run, run_id)
     if run is None:
         raise AuditsError(f"The ledger has no run {run_id}.", where="ledger, runs", fix="Run: audits run --period P")
+    require_intact(session, run)
+    for other in _compared(session, run):
+        require_intact(session, other, COMPARED)
+    require_own(session, run.period, out)
     return run
+
+
+def _compared(session: Session, run: Run) -> list[Run]:
+    """The earlier revisions and periods whose findings a report compares with."""
+    before = [other for other in revisions(session, run.period) if other.revision < run.revision]
+    return before + list(_earlier(session, run, horizon_of(session, run)).values())
+
+
+def _earlier(session: Session, run: Run, horizon: Horizon) -> dict[int, Run]:
+    return {
+        other.id: other
+        for tier in run.tiers
+        for other in earlier_periods(session, run, tier, PERIODS_BACK, horizon).values()
+        if other
+    }

@@ -17,7 +17,7 @@ class Gone:
     title: str
     subject: str
     severity: str
-    became: Literal["resolved", "not_judged", "left"]
+    became: Literal["resolved", "not_evaluated", "left"]
     reason: str = ""
 
 
@@ -31,6 +31,7 @@ class SincePeriod:
     gone: tuple[Gone, ...]
     customers: int  # audited then
     good_standing: int  # of them
+    none_evaluated: bool  # no rule judged any customer then: there is nothing to compare with
 
     def became(self, word: str) -> int:
         """How many of the earlier findings became this."""

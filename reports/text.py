@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-_INVISIBLE = {"\n": "↵", "\r": "↵", "\t": "⇥"}
-_JOINERS = {"\u200c", "\u200d", "\ufe0f"}  # they shape emoji and Indic scripts and cannot turn text around
-
-
-def visible(text: object) -> str:
-    """Foreign text with every control and direction mark shown as what it is, so that it cannot rearrange a page."""
-    return "".join(_INVISIBLE.get(char) or _shown(char) for char in str(text))
-
-
-def _shown(char: str) -> str:
-    hidden = unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in _JOINERS
-    return f"⟨U+{ord(char):04X}⟩" if hidden else char
+from audits.display import visible
 
 
 def number(value: float | None, digits: int = 0) -> str:

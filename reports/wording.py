@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from audits.display import short_id
 from audits.ledger.models import FindingRow
-from audits.ledger.read import Recorded
+from audits.ledger.read import Recorded, words_for
 from audits.periods import Period
 from audits.policy import Book
 from reports import text
@@ -25,8 +26,8 @@ DECISIONS = {
 }
 """Statuses in words."""
 
-Key = tuple[str, str, str]
-"""What a finding is about in any period: rule, subject's type, subject."""
+Key = tuple[str, str, str, str]
+"""What a finding is about in any period: rule, kind of its findings ("": it has one only), subject's type, subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Words:
     def title(self, rule_id: str) -> str:
         """A rule's title."""
         return str(self.rules.get(rule_id, {}).get("title", rule_id))
+
+    def of(self, row: FindingRow) -> Mapping[str, Any]:
+        """The rule's description as it is true of a finding."""
+        return words_for(self.rules.get(row.rule_id, {}), row.kind)
 
     def people(self, customer_ids: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(customer_id, name), in order of name."""
@@ -58,7 +63,7 @@ class Past:
 
 def key_of(row: FindingRow) -> Key:
     """What a finding is about, whatever its period."""
-    return row.rule_id, row.subject_type, row.subject_id
+    return row.rule_id, row.kind or "", row.subject_type, row.subject_id
 
 
 def subject_of(subject_type: str, subject_id: str, customers: Sequence[tuple[str, str]]) -> str:
@@ -73,18 +78,18 @@ def subject_of(subject_type: str, subject_id: str, customers: Sequence[tuple[str
         case "key" if len(customers) == 1:
             return f"{customers[0][1]}, one key"
         case _:
-            return f"{subject_type.capitalize()} {subject_id}"
+            return f"{subject_type.capitalize()} {short_id(subject_type, subject_id)}"
 
 
 def finding_of(found: Recorded, words: Words, past: Past) -> Finding:
     """The finding as its reader meets it."""
     row = found.row
-    rule = words.rules.get(row.rule_id, {})
+    rule = words.of(row)
     return Finding(
         id=row.finding_id,
         rule_id=row.rule_id,
         rule_version=row.rule_version,
-        title=words.title(row.rule_id),
+        title=str(rule.get("title", row.rule_id)),
         question=str(rule.get("question", "")),
         families=tuple(rule.get("families", ())),
         basis=str(rule.get("basis", "behaviour")),
@@ -141,31 +146,24 @@ def chart_of(data: Mapping[str, Any]) -> Chart | None:
 
 
 def _measures(row: FindingRow, rule: Mapping[str, Any]) -> tuple[Measure, ...]:
-    """Each observed figure beside the limit that it was held against, then the limits that stand alone."""
-    meanings, parameters = rule.get("observed", {}), rule.get("parameters", {})
-    limits = dict(row.limits)
-    measures = []
+    """Each observed figure beside the limit that the rule compares it with, then the limits without a figure."""
+    meanings, parameters, against = rule.get("observed", {}), rule.get("parameters", {}), rule.get("against", {})
+    measures, beside = [], set()
     for name, value in row.observed.items():
-        held = next((limit for limit in limits if _speaks_of(name, limit)), "")
-        kind = parameters.get(held, {}).get("type", "")
-        limit = limits.pop(held) if held else None
-        if value is None and limit is None:
+        held = next((limit for limit in against.get(name, ()) if row.limits.get(limit) is not None), "")
+        if value is None and not held:
             continue  # the rule has another unit too, and this figure is for that one
-        against = text.measured(limit, kind, held) if limit is not None else ""
-        measures.append(Measure(meanings.get(name) or _plain(name), text.measured(value, kind, name), against))
-    for name, value in limits.items():
-        if value is None:
+        kind = parameters.get(held, {}).get("type", "")
+        limit = text.measured(row.limits[held], kind, held) if held else ""
+        measures.append(Measure(meanings.get(name) or _plain(name), text.measured(value, kind, name), limit))
+        beside.add(held)
+    for name, value in row.limits.items():
+        if value is None or name in beside:
             continue
         parameter = parameters.get(name, {})
         meaning = parameter.get("meaning") or _plain(name)
         measures.append(Measure(meaning, limit=text.measured(value, parameter.get("type", ""), name)))
     return tuple(measures)
-
-
-def _speaks_of(observed: str, limit: str) -> bool:
-    """Whether a limit is for this figure, by their names: ``factor_min`` is for ``peak_factor``."""
-    base = limit.removesuffix("_min").removesuffix("_max")
-    return f"_{base}_" in f"_{observed}_"
 
 
 def _plain(name: str) -> str:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection
 
+from audits import quality
 from audits.ledger.dossiers import make_dossiers
+from audits.ledger.figures import accounts_by_tier, audited_customers, tier_figures
 from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
 from audits.policy import Book
 from audits.quality import DayVerdict
-from audits.rollups.account_day import account_day
 from audits.rollups.state import data_watermark
 from audits.rules import population as people
-from audits.rules.asking import first_day_of, prepare_asking
+from audits.rules.asking import Asking, first_day_of, prepare_asking
 from audits.rules.base import Rule
 from audits.rules.combine import combine
 from audits.rules.evaluate import Evaluation, evaluate
 from audits.rules.links import explanations
-from audits.rules.population import Account, audited_accounts
 from audits.warehouse import Warehouse
+from audits.warehouse.raw_text import shown
 
 
 def assemble(
@@ -34,20 +35,20 @@ def assemble(
     book: Book,
     rules: Mapping[str, Rule],
     *,
-    inputs: Mapping[str, str],
+    made_from: Mapping[str, Mapping[str, Any]],
     tiers: Sequence[str],
     now: datetime,
 ) -> Audit:
     """Evaluate every rule over the period's rollups; nothing is written."""
     order = [tier.id for tier in book.tiers]
     asking = prepare_asking(connection, period, book, rules, tiers)
-    audited, population, verdicts = asking.population.accounts, asking.population, asking.verdicts
+    verdicts, accounts = asking.verdicts, accounts_by_tier(connection)
     scopes = {rule_id: asking.scope(rule) for rule_id, rule in rules.items()}
-    evaluations = [evaluate(connection, rule, scopes[rule_id], population) for rule_id, rule in rules.items()]
+    evaluations = [evaluate(connection, rule, scopes[rule_id], asking.facts) for rule_id, rule in rules.items()]
     statuses = {one.rule.id: publication_status(one, book, period.last_day, asking.groups) for one in evaluations}
     active = {rule_id for rule_id, status in statuses.items() if status == "active"}
     settings = book.settings(period.last_day)
-    links = explanations(connection, period, settings.open_links)
+    links = explanations(connection, period, book)
     evaluations = combine(evaluations, settings.combination, active, links)
     findings = make_findings(
         connection,
@@ -59,29 +60,33 @@ def assemble(
     )
     named = people.customer_names(connection, period)
     # a network that belongs to nobody is found under no account's tier, and must be reported all the same
-    shown = list(tiers) + sorted({*(a.tier for a in audited), *(f.tier for f in findings)} - set(order))
+    reported = list(tiers) + sorted({*accounts, *(f.tier for f in findings)} - set(order))
     return Audit(
         period=period,
-        tiers=tuple(shown),
+        tiers=tuple(reported),
         audited_at=now,
         policy_version=book.digest,
         policy=book.snapshot(),
         rules={rule_id: (rule.version, rule.spec.model_dump(mode="json")) for rule_id, rule in rules.items()},
         watermark=data_watermark(connection, period.first_day, period.last_day),
-        inputs=inputs,
-        status="partial" if _is_partial(evaluations, verdicts, statuses) else "complete",
-        notes=_stopped(evaluations, statuses) + _notes(evaluations, verdicts, audited, order),
-        figures=_figures(connection, period, audited, shown),
-        customers=_customers(audited, named),
+        made_from=made_from,
+        status="partial" if made_from.get("rejected") or _is_partial(evaluations, verdicts, statuses) else "complete",
+        notes=_stopped(evaluations, statuses)
+        + _notes(evaluations, asking, accounts, order)
+        + _rejected(connection, period),
+        figures=tier_figures(connection, period, reported),
+        customers=audited_customers(connection, named),
         quality=[
             {
                 "day": v.day,
-                "source_system": v.source_system,
+                "source_system": shown(v.source_system, "source_system"),
                 "verdict": v.verdict,
                 "reasons": [reason.as_json() for reason in v.reasons],
+                "figures": dict(v.figures),
             }
             for v in verdicts
         ],
+        linkage=json.loads(asking.links.to_json()) if asking.links else None,
         tallies=[one for evaluation in evaluations for one in tally(evaluation, statuses[evaluation.rule.id])],
         findings=findings,
         dossiers=make_dossiers(
@@ -103,7 +108,7 @@ def publication_status(evaluation: Evaluation, book: Book, day: date, groups: Ma
     status = book.rule_status(evaluation.rule.id, day)
     subjects = distinct(evaluation.found)
     found = len({groups.get(next(iter(one.account_ids), ""), one.subject_id) for one in subjects})
-    judged = sum(cell.verdict in ("compliant", "violating") for cell in evaluation.cells)
+    judged = evaluation.count("compliant", "violating")
     if status == "active" and found >= book.settings(day).breaker_findings_min:
         return "stopped" if found > book.breaker_share(evaluation.rule.id, day) * judged else status
     return status
@@ -126,88 +131,48 @@ def _is_partial(evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict
     )
 
 
+def _source(name: str) -> str:
+    return shown(name, "source_system")
+
+
+def _rejected(connection: Connection, period: Period) -> tuple[str, ...]:
+    """What a reader must know of rows that the audit could not count, a sentence a source."""
+    below_zero = quality.impossible_rows(connection, period.first_day, period.last_day)
+    refused = quality.not_loaded(connection, period.start)
+    return (
+        *(
+            f"{_source(source)}: rows left out because their tokens or cost are below zero: {n:,}"
+            for source, n in sorted(below_zero.items())
+        ),
+        *(
+            f"{_source(source)}: rows that could not be loaded and may belong to this period: {n:,}; the table "
+            "rejected_rows says why, and what is settled is to be deleted there"
+            for source, n in sorted(refused.items())
+        ),
+    )
+
+
 def _notes(
-    evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict], audited: Sequence[Account], order: Sequence[str]
+    evaluations: Sequence[Evaluation], asking: Asking, accounts: Mapping[str, int], order: Sequence[str]
 ) -> tuple[str, ...]:
     notes = [f"{e.rule.id} {e.rule.spec.title}: {e.error}" for e in evaluations if e.error]
     notes += [
-        f"{v.day}, {v.source_system}: blocked, its rows were not audited: {'; '.join(r.what for r in v.reasons)}"
-        for v in verdicts
+        f"{v.day}, {_source(v.source_system)}: blocked, its rows were not audited: "
+        f"{'; '.join(reason.what for reason in v.reasons)}"
+        for v in asking.verdicts
         if v.verdict == "blocked"
     ]
-    strange: dict[str, int] = defaultdict(int)
-    for account in audited:
-        if account.tier not in order:
-            strange[account.tier] += 1
-    for tier, count in sorted(strange.items()):
+    for tier, count in accounts.items():
         if tier == people.UNASSIGNED:
-            notes.append(f"{count} accounts were used without a tier on record: no rule could judge them")
-        else:
-            notes.append(f"tier {tier} of {count} accounts is not in the policy book: no rule could judge them")
-    return tuple(notes)
-
-
-def _customers(audited: Sequence[Account], named: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    by_customer: dict[tuple[str, str], list[Account]] = defaultdict(list)
-    for account in audited:
-        by_customer[account.tier, account.customer_id].append(account)
-    return [
-        {
-            "tier": tier,
-            "customer_id": customer,
-            "name": named.get(customer, (customer, ""))[0],
-            "account_manager": named.get(customer, (customer, ""))[1],
-            "accounts": [account.account_id for account in held],
-            "figures": {
-                "requests": sum(account.n_requests for account in held),
-                "input_tokens": sum(account.input_tokens for account in held),
-                "output_tokens": sum(account.output_tokens for account in held),
-            },
-        }
-        for (tier, customer), held in sorted(by_customer.items())
-    ]
-
-
-def _figures(
-    connection: Connection, period: Period, audited: Sequence[Account], tiers: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """What each tier looked like: counts of people, sums of use, and both by day."""
-    a, d = audited_accounts.c, account_day.c
-    rows = connection.execute(
-        select(
-            a.tier,
-            d.day,
-            func.sum(func.coalesce(d.n_requests, 0)).label("requests"),
-            func.sum(d.output_tokens).label("output_tokens"),
-            func.sum(d.cost_usd).label("cost_usd"),
-        )
-        .select_from(
-            audited_accounts.join(
-                account_day,
-                and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to),
+            used = "1 account was" if count == 1 else f"{count:,} accounts were"
+            notes.append(f"{used} used without a tier on record: no rule could be evaluated there")
+        elif tier not in order:
+            notes.append(
+                f"tier {tier} of {count:,} account{'' if count == 1 else 's'} is not in the policy book: "
+                "no rule could be evaluated"
             )
-        )
-        .where(d.day.between(period.first_day, period.last_day))
-        .group_by(a.tier, d.day)
-    )
-    daily = {(row.tier, row.day): row for row in rows}
-    figures = {}
-    for tier in tiers:
-        held = [account for account in audited if account.tier == tier]
-        days = [daily.get((tier, day)) for day in period.days]
-        costs = [row.cost_usd for row in days if row is not None and row.cost_usd is not None]
-        figures[tier] = {
-            "customers": len({account.customer_id for account in held}),
-            "accounts": len(held),
-            "accounts_with_usage": sum(account.used for account in held),
-            "requests": sum(account.n_requests for account in held),
-            "input_tokens": sum(account.input_tokens for account in held),
-            "output_tokens": sum(account.output_tokens for account in held),
-            "cost_usd": round(float(sum(costs)), 2) if costs else None,
-            "daily": {
-                "days": [day.isoformat() for day in period.days],
-                "requests": [int(row.requests) if row else 0 for row in days],
-                "output_tokens": [int(row.output_tokens) if row else 0 for row in days],
-            },
-        }
-    return figures
+    if not asking.facts.linkable:
+        notes.append("nothing that links accounts is recorded: no rule about linked groups could be evaluated")
+    if asking.links:
+        notes += [f"linked groups: {held}" for held in asking.links.held_back]
+    return tuple(notes)

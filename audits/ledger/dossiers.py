@@ -21,6 +21,7 @@ from audits.warehouse.tables import Instant, accounts
 
 HOLDERS = (
     "one_network",
+    "venues",
     "campus",
     "one_domain",
     "one_instrument",

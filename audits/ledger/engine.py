@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
+from audits.ledger.failures import BUSY_SECONDS, failure
+from audits.ledger.migrate import migrate
+from audits.warehouse.compiled import compiled_once
 
-if TYPE_CHECKING:
-    from alembic.config import Config
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_SECONDS = 60  # how long SQLite waits for another writer before it gives up
+_WRITES = "ledger_writes"  # execution option: the transaction will write, so it waits for other writers at its start
+_RECORDING = 0x1ED6E5  # PostgreSQL advisory lock: one audit is recorded at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,16 @@ class Ledger:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A transaction: committed at the end of the block, rolled back by any error."""
-        with Session(self.engine) as session, session.begin():
+        with _failures_named(self.engine.url), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def recording(self) -> Iterator[Session]:
+        """A transaction in which nobody else records an audit; a second one waits until the first has ended."""
+        writer = self.engine.execution_options(**{_WRITES: True})
+        with _failures_named(self.engine.url), Session(writer) as session, session.begin():
+            if self.engine.dialect.name == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _RECORDING})
             yield session
 
     def close(self) -> None:
@@ -48,77 +59,72 @@ def is_there(url: str) -> bool:
 @contextmanager
 def open_ledger(url: str) -> Iterator[Ledger]:
     """Open the ledger and bring its tables up to date."""
+    engine = _engine(url)
+    try:
+        with _failures_named(engine.url):
+            migrate(engine.execution_options(**{_WRITES: True}))
+        yield Ledger(compiled_once(engine))
+    finally:
+        engine.dispose()
+
+
+def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError, OSError) as error:
+        sealed = _only_readable(parsed)
+        engine = create_engine(parsed, creator=lambda: _read_only(sealed)) if sealed else create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise AuditsError(
-            f"The ledger cannot be opened: {error}",
+            "The ledger's URL cannot be read.",
             where="setting AUDITS_LEDGER_URL",
             fix="Write sqlite:////path/to/ledger.sqlite or postgresql://user@host/database.",
         ) from error
+    except OSError as error:
+        raise AuditsError(
+            f"The ledger's folder cannot be made: {error.strerror}.",
+            where=f"setting AUDITS_LEDGER_URL: {parsed.database}",
+            fix="Name a folder that this user may write.",
+        ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _careful_sqlite)
-    try:
-        migrate(engine)
-        yield Ledger(engine)
-    except OperationalError as error:
-        if "database is locked" not in str(error) and not error.connection_invalidated:
-            raise
-        raise AuditsError(
-            f"The ledger does not answer: {str(error.orig).strip().splitlines()[0]}",
-            where=f"setting AUDITS_LEDGER_URL: {parsed.render_as_string(hide_password=True)}",
-            fix="Let the other writer finish, or use PostgreSQL where several processes write.",
-        ) from error
-    finally:
-        engine.dispose()
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
-def migrate(engine: Engine) -> None:
-    """Upgrade to the newest migration; a ledger from a newer version of this service is refused, not touched."""
-    known = sorted(file.stem.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-    try:
-        with engine.connect() as connection:
-            stamped = inspect(connection).has_table("alembic_version")
-            current = connection.scalar(text("SELECT version_num FROM alembic_version")) if stamped else None
-    except OperationalError as error:
-        raise AuditsError(
-            f"The ledger does not answer: {str(error.orig).strip().splitlines()[0]}",
-            where=f"setting AUDITS_LEDGER_URL: {engine.url.render_as_string(hide_password=True)}",
-            fix="Check host, port, database and user.",
-        ) from error
-    if current == known[-1]:
-        return
-    if current is not None and current not in known:
-        raise AuditsError(
-            f"The ledger is at revision {current}, which this version of the service does not know.",
-            where="setting AUDITS_LEDGER_URL",
-            fix="Use the version of usage-audits that last wrote this ledger, or a newer one.",
-        )
-    from alembic import command  # noqa: PLC0415 - a third of the time of a look-up, and seldom needed
-
-    with engine.begin() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+def _only_readable(url: URL) -> Path | None:
+    """The file of a SQLite ledger in a folder that cannot be written: SQLite itself would want to write beside it."""
+    file = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not file.is_file() or os.access(file.parent, os.W_OK):
+        return None
+    ahead = file.with_name(f"{file.name}-wal")
+    return None if ahead.is_file() and ahead.stat().st_size else file
 
 
-def alembic_config() -> Config:
-    """Alembic's configuration, made in code so that no file names a database."""
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
+def _read_only(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
 def _careful_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
+    connection.isolation_level = None  # the driver begins no transaction of its own, and commits none before DDL
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns into a writer fails at once where another one writes; a writer from the start waits.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+
+
+@contextmanager
+def _failures_named(url: URL) -> Iterator[None]:
+    """What the database says of a disk, a lock or a lost server becomes a message that can be acted on."""
+    try:
+        yield
+    except DBAPIError as error:
+        if known := failure(error, url):
+            raise known from error
+        raise

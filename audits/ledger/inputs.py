@@ -1,20 +1,30 @@
-"""What an audit is made from, as digests: a re-audit of unchanged inputs is recognised before any rule is asked."""
+"""What an audit is made from, part by part and item by item, as digests.
+
+A stage counts by what it *produced*: the rollups of each day, the verdict on each day's data, the linked groups with
+their evidence. What has no product of its own counts by its content: reference data, the law in force, and the code
+that judges. The same data gives the same digests on DuckDB and PostgreSQL, and on any machine.
+"""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import date
-from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, func, select
+from sqlalchemy import Connection, Table, case, select
 
+from audits.ledger.causes import ARRIVED, TIERS
 from audits.ledger.record import digest
+from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups, linkage_runs
 from audits.periods import Period
 from audits.policy import Book
+from audits.quality import impossible_rows, not_loaded
 from audits.quality.tables import quality_days
-from audits.rollups.state import VERSION, rollup_days
+from audits.rollups.state import rollup_days
 from audits.rules.base import Rule
+from audits.rules.code import code_digests, rule_digest
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.tables import (
     account_payments,
@@ -49,27 +59,45 @@ _ENDS = {"valid_to", "closed_at", "banned_at", "revoked_at", "retired_at"}
 """Columns that say until when: an end after the period was not known in it and does not count as a change."""
 
 
-def fingerprint(
-    connection: Connection, period: Period, baseline_from: date, book: Book, rules: Mapping[str, Rule], tiers: list[str]
-) -> dict[str, str]:
-    """Part of the inputs -> digest, for all that may change the outcome of the period."""
-    days = connection.execute(
-        select(rollup_days).where(rollup_days.c.day.between(baseline_from, period.last_day)).order_by(rollup_days.c.day)
+def made_from(
+    connection: Connection,
+    period: Period,
+    baseline_from: date,
+    book: Book,
+    rules: Mapping[str, Rule],
+    tiers: list[str],
+) -> dict[str, dict[str, Any]]:
+    """Part -> item -> digest, for all that may change the outcome of the period."""
+    d, q = rollup_days.c, quality_days.c
+    days = connection.execute(select(rollup_days).where(d.day.between(baseline_from, period.last_day)))
+    built = {row.day.isoformat(): row for row in sorted(days, key=lambda row: row.day)}
+    judged = connection.execute(
+        select(q.day, q.source_system, q.verdict, q.reasons).where(q.day.between(baseline_from, period.last_day))
     )
-    verdicts = select(*(quality_days.c[name] for name in ("day", "source_system", "verdict", "reasons")))
-    held = verdicts.where(quality_days.c.day.between(period.first_day, period.last_day))
-    judged = connection.execute(held.order_by(quality_days.c.day, quality_days.c.source_system))
     return {
-        "data": digest([[list(row) for row in days], [list(row) for row in judged]]),
-        "dimensions": digest([_table_digest(connection, table, begins, period) for table, begins in _BEGINS]),
-        "policy": digest(book.in_force(baseline_from, period.last_day)),
-        "rules": digest({rule_id: rule.version for rule_id, rule in rules.items()}),
-        "code": digest([version("usage-audits"), VERSION]),
-        "tiers": digest(tiers),
+        "data": {day: row.digest for day, row in built.items() if row.digest},
+        ARRIVED: {day: digest([row.n_rows, row.watermark]) for day, row in built.items()},
+        "quality": {f"{row.day} {row.source_system}": digest([row.verdict, row.reasons]) for row in judged},
+        "rejected": _rejected(connection, period),
+        "dimensions": {table.name: _known(connection, table, begins, period) for table, begins in _BEGINS},
+        "linkage": _linkage(connection, period),
+        "policy": _policy(book, period, baseline_from),
+        "rules": {rule_id: f"{rule.spec.version}+{rule_digest(rule)[:16]}" for rule_id, rule in rules.items()},
+        "code": code_digests(),
+        TIERS: dict.fromkeys(tiers, ""),
     }
 
 
-def _table_digest(connection: Connection, table: Table, begins: str, period: Period) -> list[Any]:
+def _rejected(connection: Connection, period: Period) -> dict[str, int]:
+    """Source -> the rows that no audit of the period counts."""
+    return dict(
+        Counter(impossible_rows(connection, period.first_day, period.last_day))
+        + Counter(not_loaded(connection, period.start))
+    )
+
+
+def _known(connection: Connection, table: Table, begins: str, period: Period) -> str:
+    """The digest of a reference table's rows, as far as they were known in the period."""
     at = table.c[begins]
     columns = [
         case((column < period.end, column), else_=None).label(column.name) if column.name in _ENDS else column
@@ -77,4 +105,39 @@ def _table_digest(connection: Connection, table: Table, begins: str, period: Per
     ]
     end = period.end_day if begins == "usage_day" else period.end
     rows = select(*columns).where(at < end).subquery("known")
-    return [table.name, *connection.execute(select(func.count(), row_digest(*rows.c)).select_from(rows)).one()]
+    return str(connection.scalar(select(row_digest(*rows.c)).select_from(rows)))
+
+
+def _linkage(connection: Connection, period: Period) -> dict[str, Any]:
+    """The groups by name, each with its accounts and the digest of its evidence; and what linking reported."""
+    m = group_members.c
+    members: dict[str, list[str]] = defaultdict(list)
+    for group, account in connection.execute(select(m.group_id, m.account_id).where(m.period == period.id)):
+        members[group].append(account)
+    evidence: dict[str, list[str]] = defaultdict(list)
+    for table in (linkage_groups, group_edges, linkage_against):
+        columns = [column for column in table.c if column.name not in ("period", "group_id")]
+        by_group = select(table.c.group_id, row_digest(*columns)).where(table.c.period == period.id)
+        for group, found in connection.execute(by_group.group_by(table.c.group_id)):
+            evidence[group].append(f"{table.name} {found}")
+    report = connection.scalar(select(linkage_runs.c.report).where(linkage_runs.c.period == period.id))
+    return {
+        "groups": {
+            group: {"accounts": sorted(accounts), "evidence": digest(evidence[group])}
+            for group, accounts in sorted(members.items())
+        },
+        "report": digest(report),
+    }
+
+
+def _policy(book: Book, period: Period, baseline_from: date) -> dict[str, str]:
+    """The law in force on the days that the audit reads, and the exceptions that hold for all of the period."""
+    exceptions = [
+        astuple(one) for one in book.exceptions if one.from_day <= period.first_day and period.end_day <= one.to_day
+    ]
+    return {
+        "from": baseline_from.isoformat(),
+        "to": period.last_day.isoformat(),
+        "law": digest(book.in_force(baseline_from, period.last_day)),
+        "exceptions": digest(sorted(exceptions, key=str)),
+    }

@@ -40,7 +40,7 @@ class PolicyVersion(Base):
     """A policy book as it was applied, whole, by its digest."""
 
     __tablename__ = "policy_versions"
-    digest: Mapped[str] = mapped_column(String(80), primary_key=True)
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
     content: Mapped[dict[str, Any]]
 
 
@@ -48,8 +48,8 @@ class RuleVersion(Base):
     """A rule as it was applied: its description, by id and version."""
 
     __tablename__ = "rule_versions"
-    rule_id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    version: Mapped[str] = mapped_column(String(40), primary_key=True)
+    rule_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[str] = mapped_column(Text, primary_key=True)
     content: Mapped[dict[str, Any]]
 
 
@@ -71,9 +71,32 @@ class Run(Base):
     rules: Mapped[dict[str, Any]]  # rule id -> version
     watermark: Mapped[datetime | None]  # newest arrival among the rows that were read
     inputs: Mapped[dict[str, Any]]  # part -> digest; what a later run compares itself with
-    results_digest: Mapped[str] = mapped_column(String(80))
+    results_digest: Mapped[str] = mapped_column(Text)
+    recorded_digest: Mapped[str] = mapped_column(Text, default="")  # of all that was recorded: audits.ledger.seal
+    chain_digest: Mapped[str] = mapped_column(Text, default="")  # of it and the chain of the run recorded before
     causes: Mapped[list[Any]]  # why this revision was made, in words
     notes: Mapped[list[Any]]  # what a reader must know: partial work, usage without a tier, ...
+    linkage: Mapped[dict[str, Any] | None]  # a :class:`audits.linkage.LinkReport`: what linking accounts came to
+
+
+class RunInput(Base):
+    """A part of what a run was made from, item by item, so that the next revision can say what differs."""
+
+    __tablename__ = "run_inputs"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    part: Mapped[str] = mapped_column(Text, primary_key=True)  # data, quality, linkage, ...
+    items: Mapped[dict[str, Any]]  # day, table, group, ... -> its digest
+
+
+class RecordedPart(Base):
+    """How many rows of a table a run recorded, and their digest: what the ledger holds is compared with it."""
+
+    __tablename__ = "recorded_parts"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    part: Mapped[str] = mapped_column(Text, primary_key=True)  # a table of the ledger
+    n_rows: Mapped[int]
+    digest: Mapped[str] = mapped_column(Text)
+    items: Mapped[dict[str, Any]]  # of findings: finding -> its digest, so that a difference can be named
 
 
 class TierFigures(Base):
@@ -81,7 +104,7 @@ class TierFigures(Base):
 
     __tablename__ = "tier_figures"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    tier: Mapped[str] = mapped_column(String(80), primary_key=True)
+    tier: Mapped[str] = mapped_column(Text, primary_key=True)
     figures: Mapped[dict[str, Any]]
 
 
@@ -90,7 +113,7 @@ class AuditedCustomer(Base):
 
     __tablename__ = "audited_customers"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    tier: Mapped[str] = mapped_column(String(80), primary_key=True)
+    tier: Mapped[str] = mapped_column(Text, primary_key=True)
     customer_id: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     account_manager: Mapped[str] = mapped_column(Text)
@@ -104,9 +127,10 @@ class QualityDay(Base):
     __tablename__ = "quality_days"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-    source_system: Mapped[str] = mapped_column(String(200), primary_key=True)
+    source_system: Mapped[str] = mapped_column(Text, primary_key=True)
     verdict: Mapped[str] = mapped_column(String(12))  # good, degraded, blocked
     reasons: Mapped[list[Any]]
+    figures: Mapped[dict[str, Any] | None]  # check -> the figure held against its limit; None: not recorded then
 
 
 class EvaluationRow(Base):
@@ -114,15 +138,15 @@ class EvaluationRow(Base):
 
     __tablename__ = "evaluations"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    tier: Mapped[str] = mapped_column(String(80), primary_key=True)
-    rule_id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    version: Mapped[str] = mapped_column(String(40))
+    tier: Mapped[str] = mapped_column(Text, primary_key=True)
+    rule_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(12))  # active, shadow, stopped (by the circuit breaker)
     planned: Mapped[int]
     compliant: Mapped[int]
     violating: Mapped[int]
     not_applicable: Mapped[int]
-    indeterminate: Mapped[int]
+    not_evaluated: Mapped[int]
     errored: Mapped[int]
     error: Mapped[str] = mapped_column(Text, default="")
 
@@ -132,8 +156,8 @@ class CellGroup(Base):
 
     __tablename__ = "cell_groups"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    tier: Mapped[str] = mapped_column(String(80), primary_key=True)
-    rule_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tier: Mapped[str] = mapped_column(Text, primary_key=True)
+    rule_id: Mapped[str] = mapped_column(Text, primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     verdict: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(Text)
@@ -145,14 +169,14 @@ class FindingRow(Base):
 
     __tablename__ = "findings"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    finding_id: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
-    rule_id: Mapped[str] = mapped_column(String(40))
-    rule_version: Mapped[str] = mapped_column(String(40))
+    finding_id: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    rule_id: Mapped[str] = mapped_column(Text)
+    rule_version: Mapped[str] = mapped_column(Text)
     subject_type: Mapped[str] = mapped_column(String(12))
     subject_id: Mapped[str] = mapped_column(Text)
     account_ids: Mapped[list[Any]]
     customer_ids: Mapped[list[Any]]
-    tier: Mapped[str] = mapped_column(String(80))
+    tier: Mapped[str] = mapped_column(Text)
     severity: Mapped[str] = mapped_column(String(12))
     published: Mapped[bool]  # False: recorded in shadow, or held back by the circuit breaker
     clauses: Mapped[list[Any]]
@@ -162,6 +186,7 @@ class FindingRow(Base):
     evidence_sql: Mapped[str] = mapped_column(Text)
     first_seen: Mapped[datetime]
     chart: Mapped[dict[str, Any]]  # the daily series behind the finding
+    kind: Mapped[str | None] = mapped_column(Text)  # which kind of the rule's findings, where it tells them apart
 
 
 class FindingCustomer(Base):
@@ -169,7 +194,7 @@ class FindingCustomer(Base):
 
     __tablename__ = "finding_subjects"
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    finding_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(Text, primary_key=True)
     customer_id: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
 
 
@@ -187,11 +212,11 @@ class Decision(Base):
 
     __tablename__ = "decisions"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    finding_id: Mapped[str] = mapped_column(String(40), index=True)
+    finding_id: Mapped[str] = mapped_column(Text, index=True)
     decided_as: Mapped[str] = mapped_column(String(20))  # acknowledged, confirmed, false_positive, remediated, excepted
     why: Mapped[str] = mapped_column(Text)
     who: Mapped[str] = mapped_column(Text)
     decided_at: Mapped[datetime]
     until: Mapped[date | None]
-    previous_digest: Mapped[str] = mapped_column(String(80))
-    digest: Mapped[str] = mapped_column(String(80))
+    previous_digest: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(Text)

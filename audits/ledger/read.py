@@ -15,6 +15,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, defer
 
 from audits.ledger.models import AuditedCustomer, Decision, FindingRow, PolicyVersion, Run
+from audits.ledger.seal import require_intact
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, PolicyException
 
@@ -77,6 +78,12 @@ def governing_runs(session: Session, period: str | None = None) -> dict[tuple[st
     return {(run.period, tier): run for run in session.scalars(_in_order(period)) for tier in run.tiers}
 
 
+def results_before(session: Session, period: Period) -> dict[str, str]:
+    """Period before and tier -> digest of what its newest audit came to; empty where it was not audited."""
+    governing = governing_runs(session, period.previous.id)
+    return {f"{before} {tier}": run.results_digest for (before, tier), run in sorted(governing.items())}
+
+
 def _in_order(period: str | None) -> Select[Run]:
     statement = select(Run).order_by(Run.period, Run.revision)
     return statement.where(Run.period == period) if period else statement
@@ -119,6 +126,12 @@ def book_of(session: Session, digest: str) -> Book | None:
         except (KeyError, TypeError, ValueError, AttributeError):
             books[digest] = None
     return books[digest]
+
+
+def words_for(rule: Mapping[str, Any], kind: str | None) -> Mapping[str, Any]:
+    """A rule's description as it is true of one kind of its findings."""
+    own = rule.get("kinds", {}).get(kind, {}) if kind is not None else {}
+    return {**rule, **{name: value for name, value in own.items() if value is not None}}
 
 
 # ---------------------------------------------------------------- findings and decisions
@@ -196,6 +209,8 @@ def findings_of(session: Session, *, period: str, tiers: Sequence[str] = ()) -> 
     Each tier is taken from the newest revision that audited it.
     """
     governing = {tier: run for (_, tier), run in governing_runs(session, period).items() if not tiers or tier in tiers}
+    for run in governing.values():
+        require_intact(session, run, (FindingRow.__tablename__,))
     lines = [
         as_line(run, found)
         for run in {run.id: run for run in governing.values()}.values()

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
+from audits.ledger.causes import ARRIVED, TIERS, causes_of_change, differing
+from audits.ledger.foreign import kept
 from audits.ledger.models import (
     AuditedCustomer,
     CellGroup,
@@ -24,8 +26,10 @@ from audits.ledger.models import (
     QualityDay,
     RuleVersion,
     Run,
+    RunInput,
     TierFigures,
 )
+from audits.ledger.seal import seal_run
 from audits.periods import Period
 
 
@@ -49,6 +53,7 @@ class Finding:
     limits: Mapping[str, Any]
     evidence_sql: str
     chart: Mapping[str, Any]
+    kind: str | None = None  # which of the rule's kinds of findings, where its description tells them apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Audit:
     policy: Mapping[str, Any]
     rules: Mapping[str, tuple[str, Mapping[str, Any]]]  # id -> (version, description)
     watermark: datetime | None
-    inputs: Mapping[str, str]
+    made_from: Mapping[str, Mapping[str, Any]]  # part -> item -> digest: audits.ledger.inputs
     status: str
     notes: tuple[str, ...]
     figures: Mapping[str, Mapping[str, Any]]
@@ -83,7 +88,13 @@ class Audit:
     quality: Sequence[Mapping[str, Any]]  # day, source_system, verdict, reasons
     tallies: Sequence[CellTally]
     findings: Sequence[Finding]
+    linkage: Mapping[str, Any] | None = None  # what linking accounts came to, as data
     dossiers: Sequence[Mapping[str, Any]] = ()  # group_id, content: of the groups that findings speak of
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Part of what it was made from -> digest."""
+        return {part: digest(items) for part, items in self.made_from.items()}
 
 
 def finding_id(rule_id: str, subject_type: str, subject_id: str, period: str, discriminator: str = "") -> str:
@@ -120,54 +131,31 @@ def _revisions(period: Period) -> Select[Run]:
     return select(Run).where(Run.period == period.id).order_by(Run.revision.desc())
 
 
-def unchanged_run(session: Session, period: Period, tiers: Iterable[str], inputs: Mapping[str, str]) -> Run | None:
-    """The newest run of the period, if it covered these tiers and was made from these very inputs.
+def unchanged_run(
+    session: Session, period: Period, tiers: Iterable[str], made_from: Mapping[str, Mapping[str, Any]]
+) -> Run | None:
+    """The newest run of the period, if it covered these tiers and was made from the same.
 
-    A run in which a rule failed is not taken for done: what made it fail may be gone.
+    A run in which a rule failed is evaluated again: what made it fail may be gone.
     """
     run = latest_run(session, period)
-    if run is None or not set(tiers) <= set(run.tiers) or dict(run.inputs) != dict(inputs):
+    inputs = {part: digest(items) for part, items in made_from.items()}
+    if run is None or not set(tiers) <= set(run.tiers) or differing(run.inputs, inputs) - {TIERS}:
         return None
     failed = select(func.count()).where(EvaluationRow.run_id == run.id, EvaluationRow.errored > 0)
     return None if session.scalar(failed) else run
 
 
-def causes_of_change(before: Run | None, audit: Audit) -> list[str]:
-    """Why the period is audited again, in words: data, policy, code or tiers."""
-    if before is None:
-        return []
-    words = {
-        "data": "the usage data of the period or its baseline changed",
-        "dimensions": "customers, accounts, tiers, contracts or other reference data changed",
-        "policy": "the policy book changed",
-        "rules": "rules changed",
-        "code": "the service's own code changed",
-        "tiers": "other tiers were asked for",
-    }
-    changed = [part for part in words if before.inputs.get(part) != audit.inputs.get(part)]
-    causes = [words[part] for part in changed]
-    if "rules" in changed:
-        now = {rule: version for rule, (version, _) in audit.rules.items()}
-        differing = sorted({r for r in now.keys() | before.rules.keys() if now.get(r) != before.rules.get(r)})
-        causes[causes.index(words["rules"])] = f"rules changed: {', '.join(differing)}"
-    if before.status != "complete":
-        causes.append("the revision before was partial")
-    return causes
-
-
 def record(session: Session, audit: Audit) -> Run:
     """Write the audit as the period's next revision and return its run.
 
-    The same inputs that led to the same results again (a rule failed and fails still) are no new revision.
+    What was made from the same and came to the same is no new revision: rows were only delivered again, or a rule that
+    failed fails still.
     """
     before = latest_run(session, audit.period)
-    results = digest(
-        {
-            "tallies": [[t.tier, t.rule_id, dict(t.counts), sorted(map(str, t.groups.items()))] for t in audit.tallies],
-            "findings": [[f.finding_id, f.severity, f.summary, dict(f.observed)] for f in audit.findings],
-        }
-    )
-    if before and dict(before.inputs) == dict(audit.inputs) and before.results_digest == results:
+    rows = _rows(audit)
+    results = digest([audit.status, audit.notes, {model.__tablename__: of for model, of in rows.items()}])
+    if before and before.results_digest == results and differing(before.inputs, audit.inputs) <= {ARRIVED}:
         return before
     if session.get(PolicyVersion, audit.policy_version) is None:
         session.add(PolicyVersion(digest=audit.policy_version, content=dict(audit.policy)))
@@ -182,25 +170,34 @@ def record(session: Session, audit: Audit) -> Run:
         first_day=audit.period.first_day,
         end_day=audit.period.end_day,
         revision=before.revision + 1 if before else 1,
-        tiers=list(audit.tiers),
+        tiers=kept(audit.tiers, "tiers"),
         status=audit.status,
         audited_at=audit.audited_at,
         policy_version=audit.policy_version,
         rules={rule_id: version for rule_id, (version, _) in audit.rules.items()},
         watermark=audit.watermark,
-        inputs=dict(audit.inputs),
+        inputs=audit.inputs,
         results_digest=results,
-        causes=causes_of_change(before, audit),
-        notes=list(audit.notes),
+        causes=kept(causes_of_change(session, before, audit.made_from, audit.policy)) if before else [],
+        notes=kept(audit.notes),
+        linkage=dict(audit.linkage) if audit.linkage else None,
     )
     session.add(run)
     session.flush()
-    _write_parts(session, run, audit)
+    seen = _first_sightings(session, [finding.finding_id for finding in audit.findings])
+    for row in rows.get(FindingRow, ()):
+        row["first_seen"] = seen.get(row["finding_id"], audit.audited_at)
+    rows[RunInput] = [{"part": part, "items": kept(items)} for part, items in audit.made_from.items()]
+    for model, its in rows.items():
+        if its:
+            session.connection().execute(insert(model.__table__), [{"run_id": run.id, **row} for row in its])
+    seal_run(session.connection(), run.id)
+    session.refresh(run)
     return run
 
 
-def _write_parts(session: Session, run: Run, audit: Audit) -> None:
-    first_seen = _first_sightings(session, [finding.finding_id for finding in audit.findings])
+def _rows(audit: Audit) -> dict[type[Any], list[dict[str, Any]]]:
+    """The rows of every table as they are kept, but for the run and the first sightings."""
     parts: dict[type[Any], list[dict[str, Any]]] = defaultdict(list)
     parts[TierFigures] = [{"tier": tier, "figures": dict(figures)} for tier, figures in audit.figures.items()]
     parts[AuditedCustomer] = [dict(customer) for customer in audit.customers]
@@ -226,14 +223,11 @@ def _write_parts(session: Session, run: Run, audit: Audit) -> None:
             row[name] = list(row[name])
         for name in ("observed", "limits", "chart"):
             row[name] = dict(row[name])
-        row["first_seen"] = first_seen.get(finding.finding_id, audit.audited_at)
         parts[FindingRow].append(row)
         parts[FindingCustomer] += [
             {"finding_id": finding.finding_id, "customer_id": customer} for customer in finding.customer_ids
         ]
-    for model, rows in parts.items():
-        if rows:
-            session.execute(insert(model), [{"run_id": run.id, **row} for row in rows])
+    return {model: [kept(row) for row in rows] for model, rows in parts.items()}
 
 
 _CHUNK = 500  # ids in one IN list: below every engine's limit on parameters

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from audits.ledger.models import AuditedCustomer, EvaluationRow, FindingCustomer, FindingRow
+from audits.ledger.coverage import Checks, checks_of
+from audits.ledger.models import AuditedCustomer, FindingCustomer, FindingRow
 from audits.rules.base import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
 class TierSummary:
-    """A tier of a run in figures. ``judged`` + ``indeterminate`` + errored cells make ``planned``."""
+    """A tier of a run in figures."""
 
     tier: str
     customers: int
-    planned: int
-    judged: int
-    indeterminate: int
+    checks: Checks
     severities: Counter[str] = field(default_factory=Counter)
 
 
@@ -39,21 +38,10 @@ def summarise(session: Session, run_id: int) -> list[TierSummary]:
         select(FindingRow.tier, FindingRow.severity).where(FindingRow.run_id == run_id, FindingRow.published)
     ):
         severities[tier][severity] += 1
-    e = EvaluationRow
-    rows = session.execute(
-        select(
-            e.tier,
-            func.sum(e.planned),
-            func.sum(e.compliant + e.violating + e.not_applicable),
-            func.sum(e.indeterminate + e.errored),
-        )
-        .where(e.run_id == run_id)
-        .group_by(e.tier)
-        .order_by(e.tier)
-    )
+    checks = checks_of(session, [run_id])
     return [
-        TierSummary(tier, customers.get(tier, 0), int(planned), int(judged), int(rest), severities[tier])
-        for tier, planned, judged, rest in rows
+        TierSummary(tier, customers.get(tier, 0), checks.get((run_id, tier), Checks()), severities[tier])
+        for tier in sorted(customers.keys() | {tier for _, tier in checks})
     ]
 
 

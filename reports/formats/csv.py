@@ -15,6 +15,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from audits.display import short_id, visible
+
 COLUMNS = (
     "finding_id",
     "severity",
@@ -48,7 +50,7 @@ def guarded(value: object) -> object:
     """The value as a cell that cannot run; numbers stay numbers."""
     if not isinstance(value, str) or not value:
         return value
-    text = value if len(value) <= CELL else f"{value[:CELL]} ..."
+    text = visible(value if len(value) <= CELL else f"{value[:CELL]} ...", keep="\n\t")
     first = next((char for char in text if unicodedata.category(char) not in _SKIPPED), "")
     return f"'{text}" if text[0] in _STARTS or first in _STARTS else text
 
@@ -60,6 +62,7 @@ def row_of(line: Mapping[str, Any], names: Mapping[str, str] | None = None) -> l
     """
     cells = {
         **line,
+        "subject_id": short_id(line["subject_type"], line["subject_id"]),
         "customer_ids": " ".join(line["customer_ids"]),
         "customer_names": "; ".join((names or {}).get(customer, "") for customer in line["customer_ids"]),
         "accounts": len(line["account_ids"]),

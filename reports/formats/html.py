@@ -10,11 +10,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from audits.display import short_id, visible
+from audits.ledger.coverage import Checks
 from audits.periods import Kind
 from reports import charts, graphs, text
 from reports.dossier import Dossier
 from reports.model import SEVERITIES, Finding, Subject, TierReport
-from reports.overview import PeriodLine, RunPage
+from reports.overview import PeriodLine, RunPage, TierLine
+from reports.quality import QualityPage
 from reports.wording import DECISIONS, subject_of
 
 DECISIONS_FIRST = 12
@@ -29,7 +32,7 @@ ROWS_OPEN = 20
 LONGEST_QUERY = 2000
 """Characters of a query that a page shows: a group of thousands of accounts has a query of hundreds of thousands."""
 
-FATES = {"resolved": "Resolved", "not_judged": "Could not be judged again", "left": "Left the tier"}
+FATES = {"resolved": "Resolved", "not_evaluated": "Could not be evaluated again", "left": "Left the tier"}
 KINDS = {"group": "Linked group", "account": "Account", "key": "Key", "customer": "Customer", "network": "Network"}
 HELD = {"shadow": "in shadow", "stopped": "stopped by the circuit breaker"}
 
@@ -47,6 +50,7 @@ def tier_page(report: TierReport) -> str:
             since=since,
             before=since.period.title if since else "",
             first=DECISIONS_FIRST,
+            nothing_found=_nothing_found(report.checks, report.figures.customers),
             rows_open=ROWS_OPEN,
             longest_query=LONGEST_QUERY,
         )
@@ -76,6 +80,11 @@ def dossier_page(dossier: Dossier) -> str:
 def run_page(run: RunPage) -> str:
     """The page of one revision."""
     return environment().get_template("run.html.j2").render(run=run)
+
+
+def quality_page(page: QualityPage) -> str:
+    """The page of the quality of a revision's data."""
+    return environment().get_template("quality.html.j2").render(page=page)
 
 
 @cache
@@ -120,20 +129,38 @@ def environment() -> Environment:
         "fate": FATES.__getitem__,
         "sentence": lambda words: words[:1].upper() + words[1:],
         "subject": lambda finding: subject_of(finding.subject_type, finding.subject_id, finding.customers),
+        "ident": lambda finding: short_id(finding.subject_type, finding.subject_id),
         "held": lambda status: HELD.get(status, status),
+        "nothing_open": _nothing_open,
         "decided": lambda word: DECISIONS.get(word, word),
     }
     made.tests["drawn_before"] = _drawn_before
     return made
 
 
+def _nothing_found(checks: Checks, customers: int) -> str:
+    """What is said where there is no finding: not that nothing was found where nothing was evaluated."""
+    if not customers:
+        return "No customer was audited."
+    if checks.none_evaluated:
+        return "Nothing was evaluated."
+    partly = checks.not_evaluated or checks.errored
+    return "Nothing was found in what was evaluated." if partly else "Nothing was found."
+
+
+def _nothing_open(line: TierLine) -> str:
+    """The same in a cell of a table."""
+    idle = not line.findings and (line.checks.none_evaluated or not line.customers)
+    return _nothing_found(line.checks, line.customers).removesuffix(".").lower() if idle else "none"
+
+
 def _finalize(value: Any) -> Any:
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _lines(value: str) -> Markup:
     """Text whose line ends mean something, such as a query."""
-    return Markup("\n").join(escape(text.visible(line)) for line in value.split("\n"))
+    return Markup("\n").join(escape(visible(line)) for line in value.split("\n"))
 
 
 def _severities(findings: Iterable[Finding]) -> Counter[str]:

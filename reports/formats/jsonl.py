@@ -12,10 +12,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from audits.display import json_text
+
 
 def line_of(finding: Mapping[str, Any]) -> str:
     """One finding as one line, without its end; keys in order of name."""
-    return json.dumps(finding, ensure_ascii=True, sort_keys=True, allow_nan=False)
+    return json_text(finding, sort_keys=True, allow_nan=False)
 
 
 def lines(findings: Iterable[Mapping[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from audits.ledger.assemble import publication_status
 from audits.policy import load_book
 from audits.rules.base import Found, Severity
 from audits.rules.catalogue import HERE, load_rule
-from audits.rules.evaluate import Cell, Evaluation
+from audits.rules.evaluate import Cells, Evaluation
 
 DAY = date(2026, 10, 31)
 BOOK = load_book()
@@ -21,7 +21,7 @@ JUDGED = int(4 * LEAST / SHARE)
 
 def outcome(found: int, judged: int = JUDGED, severity: Severity = "medium") -> Evaluation:
     """R01 with findings on the first of its customers, all of them compliant or violating."""
-    cells = tuple(Cell(f"c{n}", "free", "violating" if n < found else "compliant") for n in range(judged))
+    cells = (Cells("free", "violating", "", found), Cells("free", "compliant", "", judged - found))
     subjects = tuple(
         Found("account", f"a{n}", "free", severity, "", (f"a{n}",), (f"c{n}",), {}, {}) for n in range(found)
     )

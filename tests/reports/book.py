@@ -43,6 +43,7 @@ RULES = (
             "requests_a_day": {"type": "count", "meaning": "Successful requests on one UTC day"},
             "output_tokens_a_week": {"type": "count", "meaning": "Output tokens in any seven days in a row"},
         },
+        against={"peak_requests_a_day": "requests_a_day"},
         observed={"peak_requests_a_day": "Successful requests on the busiest day", "days_over": "Days over the limit"},
     ),
     _rule(
@@ -52,6 +53,7 @@ RULES = (
             "factor_min": {"type": "factor", "meaning": "Times the usual number of requests a day"},
             "days_min": {"type": "days", "meaning": "Days over the limit"},
         },
+        against={"peak_factor": "factor_min", "days_over": "days_min"},
         observed={"peak_factor": "Busiest day against the usual day", "days_over": "Days over the limit"},
     ),
     _rule(
@@ -63,6 +65,10 @@ RULES = (
             "requests_a_day": {"type": "count", "meaning": "Successful requests of the group on one UTC day"},
             "accounts_min": {"type": "count", "meaning": "Accounts in the group"},
             "under_limit_share": {"type": "share", "meaning": "Share of members below their own limit"},
+        },
+        against={
+            "peak_requests_a_day": "requests_a_day", "accounts": "accounts_min",
+            "under_limit_share": "under_limit_share",
         },
         observed={
             "peak_requests_a_day": "Successful requests of the group on the busiest day",
@@ -78,11 +84,13 @@ RULES = (
             "share_min": {"type": "share", "meaning": "Share of requests from there"},
             "requests_min": {"type": "count", "meaning": "Requests from there"},
         },
+        against={"share": "share_min", "requests": "requests_min"},
         observed={"share": "Share of requests from there", "requests": "Requests from there", "countries": "Countries"},
     ),
     _rule(
         "R17", "Key sharing", "Is one API key used by many unrelated clients?", ["KEYS"], "key", "medium",
         signal="clients", parameters={"networks_min": {"type": "count", "meaning": "Distinct networks on one day"}},
+        against={"peak_networks": "networks_min"},
         observed={"peak_networks": "Most networks of the key on one day"},
         may_say="One of your keys is used from many places at once. Would separate keys suit you better?",
     ),
@@ -90,18 +98,21 @@ RULES = (
         "R20", "Capability entitlement", "Was something used that the tier does not include?", ["ENTITLEMENT"],
         "account", "medium", signal="entitlement", basis="record",
         parameters={"requests_min": {"type": "count", "meaning": "Successful requests outside of the tier"}},
+        against={"requests": "requests_min"},
         observed={"requests": "Successful requests outside of the tier", "what": "What was used"},
     ),
     _rule(
         "R24", "Authentication probing", "Are keys being tried out from one network?", ["KEYS"], "network", "high",
         signal="authentication",
         parameters={"invalid_keys": {"type": "count", "meaning": "Distinct invalid keys a day"}},
+        against={"peak_invalid_keys": "invalid_keys"},
         observed={"peak_invalid_keys": "Distinct invalid keys on the busiest day"},
     ),
     _rule(
         "R25", "Quota and commitment", "Did a customer use more in a month than it committed to?", ["LIMITS"],
         "customer", "low", signal="commitment", basis="record",
         parameters={"low_over_factor": {"type": "factor", "meaning": "Times the month's commitment"}},
+        against={"factor": "low_over_factor"},
         observed={"factor": "Use as a multiple of the commitment", "cost_usd": "Cost of the month"},
         may_say="You used more than your monthly commitment. Shall we look at a larger one together?",
     ),
@@ -114,12 +125,14 @@ RULES = (
     _rule(
         "R05", "Template repetition", "Is one prompt varied thousands of times?", ["COMPETE"], "account", "medium",
         signal="content", parameters={"share_min": {"type": "share", "meaning": "Share of the top template"}},
+        against={"share": "share_min"},
         observed={"share": "Share of the top template"},
     ),
     _rule(
         "R11", "Round-the-clock regularity", "Is an account in use around the clock without a pause?", ["EXTRACT"],
         "account", "low", signal="time",
         parameters={"days_min": {"type": "days", "meaning": "Days with 24 active hours"}},
+        against={"days": "days_min"},
         observed={"days": "Days with 24 active hours"},
     ),
 )  # fmt: skip
@@ -153,7 +166,7 @@ def small_book(*, tighter: bool = False) -> Book:
             "book": {
                 "title": "Example terms, autumn edition" if tighter else "Example terms",
                 "settings": [
-                    {"packs": ["house"], "grace_days": 3, "evaluable_share": 0.8, "baseline_days": 28,
+                    {"packs": ["house"], "grace_days": 3, "baseline_days": 28,
                      "breaker_share": 0.25, "breaker_findings_min": 20, **SINCE},
                 ],
                 "standing": [

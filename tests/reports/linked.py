@@ -5,8 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from audits.linkage.report import HeldBack, Hub, LinkReport
 from audits.periods import Period
 from tests.reports.people import HOSTILE
+
+
+def linked(period: Period) -> LinkReport:
+    """What linking came to: some of it could not be seen, some was shared too widely, some held back."""
+    return LinkReport(
+        period=period.id, as_of=period.end_day, changed=True, accounts=412, parties=340, groups=3, members=71,
+        hubs=(Hub("client_network", "sha256:5f0e9a77c1d2e3f4", 96, 90), Hub("email_domain", HOSTILE[0], 41, 41)),
+        held_back=(
+            HeldBack(133, "system_prompt", "sha256:0b1c2d3e4f5a6b7c", 120, 2),
+            HeldBack(44, "signup_network", "sha256:aa00bb11cc22dd33", 44, 0),
+        ),
+        without=("payment_instrument", "signup_device", "phone"),
+    )  # fmt: skip
 
 
 def dossier(period: Period, account_ids: tuple[str, ...]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from audits.errors import AuditsError
 from audits.ledger.models import CellGroup, Decision, FindingRow
 from audits.ledger.record import record
+from audits.rules.verdicts import VERDICTS
 from reports.build import build_tier_report
-from reports.model import VERDICTS, TierReport
+from reports.model import TierReport
 from tests.reports.conftest import runs_of
 from tests.reports.world import FIRST, GROUP, LAST, Month, audit_of
 
@@ -25,13 +26,13 @@ def report(session: Session) -> TierReport:
 def test_every_check_is_in_exactly_one_column(report: TierReport) -> None:
     for checks in (report.checks, *(rule.checks for rule in report.coverage)):
         assert checks.planned == sum(getattr(checks, verdict) for verdict in VERDICTS)
-        assert checks.planned == checks.judged + checks.indeterminate + checks.errored
+        assert checks.planned == checks.evaluated + checks.not_applicable + checks.not_evaluated + checks.errored
     assert report.checks.planned == 120 * len(report.coverage)
 
 
 def test_every_check_that_is_neither_compliant_nor_violating_has_a_reason(report: TierReport) -> None:
     for rule in report.coverage:
-        for verdict in ("not_applicable", "indeterminate", "errored"):
+        for verdict in ("not_applicable", "not_evaluated", "errored"):
             explained = sum(len(group.customers) for group in rule.reasons if group.verdict == verdict)
             assert explained == getattr(rule.checks, verdict)
 
@@ -108,12 +109,12 @@ def test_changes_since_the_period_before(report: TierReport) -> None:
     assert sum(since.counts.values()) == len(report.findings)
 
 
-def test_an_earlier_finding_is_resolved_only_if_it_could_be_judged_again(report: TierReport) -> None:
+def test_an_earlier_finding_is_resolved_only_if_it_could_be_evaluated_again(report: TierReport) -> None:
     assert report.since_period is not None
     became = {one.rule_id + " " + one.subject: (one.became, one.reason) for one in report.since_period.gone}
     assert became["R01 Willow Labs Ltd"] == ("resolved", "")
     fate, reason = became["R02 Atlas Health SA"]
-    assert fate == "not_judged"
+    assert fate == "not_evaluated"
     assert "one hour missing" in reason
 
 
@@ -125,7 +126,7 @@ def test_an_earlier_finding_of_a_rule_that_is_held_back_is_not_resolved(session:
     report = build_tier_report(session, last, "build")
     assert report.since_period is not None
     fate = next(one for one in report.since_period.gone if one.rule_id == "R05")
-    assert fate.became == "not_judged"
+    assert fate.became == "not_evaluated"
     assert "circuit breaker" in fate.reason
 
 

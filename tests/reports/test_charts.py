@@ -86,13 +86,13 @@ def test_foreign_words_are_escaped() -> None:
     hostile = Chart('<script>&"', DAYS, VALUES, None, 28, None)
     svg = charts.daily(hostile, '"><script>')
     assert "<script>" not in svg
-    assert ElementTree.fromstring(svg)[0].text == 'Daily <script>&"'
+    assert ElementTree.fromstring(svg)[0].text == '<script>&"'
 
 
 def test_the_trend_says_where_nothing_was_audited() -> None:
     points = [
         TrendPoint(Period.parse("2026-08"), Counter(critical=1, medium=2)),
-        TrendPoint(Period.parse("2026-09"), None),
+        TrendPoint(Period.parse("2026-09"), None, "not audited"),
         TrendPoint(Period.parse("2026-10"), Counter()),
     ]
     svg = charts.trend(points, "t")

@@ -41,7 +41,7 @@ def test_a_revision_of_one_tier_leaves_the_others_as_they_were(session: Session,
 
 def test_an_empty_ledger_has_an_index_too(session: Session, tmp_path: Path) -> None:
     for table in ("finding_subjects", "findings", "cell_groups", "evaluations", "quality_days", "audited_customers",
-                  "tier_figures", "group_dossiers", "runs"):  # fmt: skip
+                  "tier_figures", "group_dossiers", "run_inputs", "recorded_parts", "runs"):  # fmt: skip
         session.connection().exec_driver_sql(f"DELETE FROM {table}")
     assert "Nothing has been audited yet" in render_index(session, tmp_path).read_text()
 

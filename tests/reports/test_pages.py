@@ -133,7 +133,7 @@ def test_the_page_of_a_quiet_tier_says_so(session: Session) -> None:
     session.connection().exec_driver_sql(f"DELETE FROM findings WHERE run_id = {run.id}")
     text = html.tier_page(build_tier_report(session, run, "build"))
     assert "Nothing needs a decision" in text
-    assert "Nothing was found." in text
+    assert "Nothing was found in what was evaluated." in text
     assert "There is no earlier report of this tier" in text
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from audits.errors import AuditsError
+from audits.errors import AuditsError, PartialError
 from audits.ledger.models import Decision
 from audits.ledger.record import Audit, record
 from reports import render_index, render_tier, seal, verify
@@ -47,7 +47,7 @@ def test_the_manifest_names_what_it_was_made_from(sealed: Path) -> None:
     assert manifest["known"]["decisions"] == [1, 2, 3]
     paths = [one["path"] for one in manifest["files"]]
     assert paths == sorted(paths)
-    assert len(paths) == 4 * 3 + 1 + 1  # three files a tier, Build's linked group, the index
+    assert len(paths) == 4 * 5 + 1 + 1 + 1  # five files a tier, Build's linked group, the index, data quality
 
 
 def test_a_changed_byte_is_found(sealed: Path) -> None:
@@ -186,20 +186,20 @@ def test_no_half_written_file_is_left_when_writing_fails(
 ) -> None:
     run = runs_of(session)[-1]
     render_tier(session, run.id, "build", tmp_path)
-    before = (tmp_path / "2026-10/r2/build/report.html").read_bytes()
 
-    def full_disk(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:10])
+    def full_disk(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    (tmp_path / "2026-10/r2/build/report.html").write_bytes(b"changed, so that it is written again")
+    before = (tmp_path / "2026-10/r2/build/report.html").read_bytes()
+    monkeypatch.setattr("reports.files.os.fsync", full_disk)
+    with pytest.raises(PartialError, match="No space left") as caught:
         render_tier(session, run.id, "build", tmp_path)
+    assert "run the same command again" in caught.value.fix
     monkeypatch.undo()
     assert (tmp_path / "2026-10/r2/build/report.html").read_bytes() == before
     assert sorted(path.name for path in (tmp_path / "2026-10/r2/build").iterdir()) == [
-        "findings.csv", "findings.jsonl", "group-G-7K2.html", "report.html",
+        "coverage.csv", "coverage.json", "findings.csv", "findings.jsonl", "group-G-7K2.html", "report.html",
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from sqlalchemy.orm import Session
 
+from audits.display import visible
 from audits.ledger.read import findings_of
 from reports.formats import csv as tables
 from reports.formats import jsonl
@@ -59,15 +60,20 @@ def test_the_table_holds_every_finding_and_no_formula(rendered: Path) -> None:
             assert not cell.lstrip().startswith(("=", "+", "-", "@"))
 
 
-RUN_BY_SPREADSHEETS = (
-    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\u00a0=1", "\u200b=1", "\ufeff@x", "＝1", "\x00=1",
-    "\tx",
-)  # fmt: skip
+RUN_BY_SPREADSHEETS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", "  =1", "\u00a0=1", "＝1", "\tx")
 
 
 @pytest.mark.parametrize("text", RUN_BY_SPREADSHEETS)
 def test_a_text_that_a_spreadsheet_would_run_is_made_plain(text: str) -> None:
     assert tables.guarded(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("\r=1", "↵=1"), ("\u200b=1", "⟨U+200B⟩=1"), ("\ufeff@x", "⟨U+FEFF⟩@x"), ("\x00=1", "⟨U+0000⟩=1")],
+)
+def test_a_mark_that_a_spreadsheet_would_skip_is_shown_so_that_nothing_runs(text: str, shown: str) -> None:
+    assert tables.guarded(text) == shown
 
 
 @pytest.mark.parametrize("value", ["Northwind", "", "a=b", "3-4", "'quoted", 12, -12, 1.5, None])
@@ -81,7 +87,7 @@ def test_no_guarded_cell_begins_like_a_formula(text: str) -> None:
     skipped = {"Cc", "Cf", "Zs", "Zl", "Zp"}
     first = next((char for char in cell if unicodedata.category(char) not in skipped), "")
     assert first not in set("=+-@＝＋－＠")
-    assert cell.endswith(text)
+    assert cell.endswith(visible(text, keep="\n\t"))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
@@ -92,7 +98,8 @@ def test_a_name_survives_the_table(name: str) -> None:
     }  # fmt: skip
     (_, row) = csv.reader(io.StringIO(tables.table([line], {"c-1": name}), newline=""))
     cell = row[tables.COLUMNS.index("customer_names")]
-    assert cell in {name, f"'{name}"}
+    shown = visible(name, keep="\n\t")
+    assert cell in {shown, f"'{shown}"}
 
 
 def test_a_cell_is_no_longer_than_a_spreadsheet_takes() -> None:
@@ -102,7 +109,7 @@ def test_a_cell_is_no_longer_than_a_spreadsheet_takes() -> None:
 def test_hostile_names_are_in_the_table_whole(rendered: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((rendered / BUILD / "findings.csv").read_text("utf-8"), newline="")))
     names = {row["customer_names"].removeprefix("'") for row in rows}
-    assert {HOSTILE[0], HOSTILE[3], HOSTILE[6]} <= names
+    assert {visible(HOSTILE[number], keep="\n\t") for number in (0, 3, 6)} <= names
 
 
 def test_tables_and_lines_are_as_they_were_looked_at(rendered: Path, golden: Callable[[str, str], None]) -> None:

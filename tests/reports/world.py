@@ -5,6 +5,7 @@ Written with the ledger's own writer. The same ledger comes out every time.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from audits.ledger.models import Decision, Run
 from audits.ledger.record import Audit, CellTally, Finding, finding_id, record
 from audits.periods import Period, between
 from tests.reports.book import RULES, TIERS, VERSIONS, small_book
-from tests.reports.linked import dossier
+from tests.reports.linked import dossier, linked
 from tests.reports.people import Customer, people
 
 GROUP = "G-7K2"
@@ -54,9 +55,15 @@ def audit_of(month: Month) -> Audit:
         policy=book.snapshot(),
         rules={rule.id: (VERSIONS[rule.id], rule.model_dump(mode="json")) for rule in RULES},
         watermark=month.audited_at - timedelta(hours=7),
-        inputs={
-            "data": f"sha256:{month.period}{'late' if month.late_rows else ''}", "dimensions": "sha256:d1",
-            "policy": book.digest, "rules": "sha256:r1", "code": "sha256:c1", "tiers": ",".join(month.tiers),
+        made_from={
+            "data": {month.period.last_day.isoformat(): "late" if month.late_rows else "d1"},
+            "dimensions": {"accounts": "d1"},
+            "policy": {
+                "from": month.period.first_day.isoformat(), "to": month.period.last_day.isoformat(), "law": book.digest,
+            },
+            "rules": {"R01": "1"},
+            "code": {"rules engine": "c1"},
+            "tiers": dict.fromkeys(month.tiers, ""),
         },
         status="partial" if month.period == LAST else "complete",
         notes=("R05 Template repetition: stopped, it found 31 % of the population; its findings wait for a release",)
@@ -74,6 +81,7 @@ def audit_of(month: Month) -> Audit:
         quality=_quality(month.period),
         tallies=_tallies(month, customers, findings, held),
         findings=findings,
+        linkage=json.loads(linked(month.period).to_json()) if month.period == LAST else None,
         dossiers=[
             {"group_id": one.subject_id, "content": dossier(month.period, one.account_ids)}
             for one in findings if one.subject_type == "group"
@@ -358,15 +366,15 @@ def _tallies(month: Month, customers: list[Customer], findings: list[Finding], h
                 elif number % 41 == 7:
                     verdicts[customer] = ("not_applicable", "no usage in the period")
                 elif month.period == LAST and rule.id in {"R01", "R02"} and number % 14 == 12:
-                    verdicts[customer] = ("indeterminate", DOUBT)
+                    verdicts[customer] = ("not_evaluated", DOUBT)
                 elif rule.id == "R17" and number % 30 == 5:
-                    verdicts[customer] = ("indeterminate", "not recorded: client_net_hash, ip_asn")
+                    verdicts[customer] = ("not_evaluated", "not recorded: client_net_hash, ip_asn")
                 elif month.period == LAST and rule.id == "R11" and tier == "scale":
                     verdicts[customer] = ("errored", "the rule failed: OutOfMemoryException: could not allocate block")
             groups: dict[tuple[str, str], list[str]] = defaultdict(list)
             for customer, verdict in verdicts.items():
                 groups[verdict].append(customer)
-            counts = dict.fromkeys(("compliant", "violating", "not_applicable", "indeterminate", "errored"), 0)
+            counts = dict.fromkeys(("compliant", "violating", "not_applicable", "not_evaluated", "errored"), 0)
             for verdict, _ in verdicts.values():
                 counts[verdict] += 1
             counts["compliant"] = len(ours) - len(verdicts)

@@ -1,0 +1,73 @@
+"""Whose a report folder is: sealed reports are never replaced by those of another ledger, or of other content."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from audits.errors import AuditsError
+from audits.ledger.models import Run
+from audits.ledger.read import revisions
+from reports import files, manifest
+from reports.manifest import Problem
+
+_REVISION = re.compile(r"r([1-9][0-9]*)")
+
+
+def require_own(session: Session, period: str, out: Path) -> None:
+    """Refuse a folder in which a revision of the period is sealed that is not the one this ledger recorded."""
+    recorded = {run.revision: run for run in revisions(session, period)}
+    for folder in sorted((out / period).glob("r*")):
+        found = _REVISION.fullmatch(folder.name)
+        if found is None or not (folder / files.MANIFEST).is_file():
+            continue  # never sealed: an audit that was killed may finish it
+        content = manifest.read(folder)
+        run = recorded.get(int(found[1]))
+        if content is None:
+            what = "has a seal that cannot be read"
+        elif run is None:
+            what = "was sealed by an audit that this ledger does not know"
+        elif not is_seal_of(content, run):
+            what = "was sealed from other content than this ledger has recorded for it"
+        else:
+            continue
+        url = session.get_bind().engine.url.render_as_string(hide_password=True)
+        raise AuditsError(
+            f"Revision {found[1]} of {period} {what}; sealed reports are never replaced.",
+            where=f"{folder}, ledger {url}",
+            fix="Set AUDITS_LEDGER_URL to the ledger that it was sealed from, or AUDITS_OUT to another folder.",
+        )
+
+
+def sealed_folders(out: Path) -> list[Path]:
+    """The folders below ``out`` in which a revision is sealed: a run that the ledger lost is known by its report."""
+    return sorted(
+        found.parent for found in out.glob(f"*/r*/{files.MANIFEST}") if _REVISION.fullmatch(found.parent.name)
+    )
+
+
+def seal_problems(session: Session, folder: Path) -> list[Problem]:
+    """What keeps a sealed folder from being the report of a run in this ledger; a folder without a seal has none."""
+    content = manifest.read(folder)
+    if content is None:
+        return []
+    name = f"{content.get('period')} r{content.get('revision')}"
+    known = {run.revision: run for run in revisions(session, str(content.get("period")))}
+    run = known.get(content["revision"]) if isinstance(content.get("revision"), int) else None
+    if run is None:
+        return [Problem(files.MANIFEST, f"the ledger has no {name}")]
+    if not is_seal_of(content, run):
+        return [Problem(files.MANIFEST, f"was sealed from other content than the ledger has for {name}")]
+    return []
+
+
+def is_seal_of(content: dict[str, object], run: Run) -> bool:
+    """Whether a manifest seals this very run; one that was written before runs had seals is known by its results."""
+    if "recorded" in content:
+        return content["recorded"] == run.recorded_digest
+    return (content.get("results_digest"), content.get("audited_at")) == (
+        run.results_digest,
+        run.audited_at.isoformat(),
+    )
