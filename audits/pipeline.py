@@ -6,17 +6,21 @@ Every stage is told the time; none reads a clock. ``prepare`` writes only the au
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection
+
+import reports
 from audits import ledger, linkage, quality, rollups, rules
-from audits.errors import AuditsError
+from audits.errors import AuditsError, unknown
 from audits.ledger import Run
 from audits.ledger.assemble import assemble
-from audits.ledger.inputs import fingerprint
+from audits.ledger.causes import BEFORE
+from audits.ledger.inputs import made_from
+from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
 from audits.policy import Book
@@ -24,7 +28,9 @@ from audits.rules.base import Rule
 from audits.rules.catalogue import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
-from reports import render_index, render_tier, seal, verify
+from audits.warehouse.own import has_own_tables
+from audits.warehouse.rollups_file import RollupsSetAsideError
+from reports import require_own
 
 Tell = Callable[[str], None]
 
@@ -48,26 +54,49 @@ class Outcome:
 
 
 def audit(
-    settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
+    settings: Settings,
+    period: Period,
+    *,
+    now: datetime,
+    tiers: Sequence[str] = (),
+    recheck: bool = False,
+    tell: Tell = _quietly,
 ) -> Outcome:
-    """Audit one period, end to end: every stage in order."""
+    """Audit one period, end to end: every stage in order.
+
+    ``recheck`` reads all rows again, for those that were corrected in place: neither their number nor their arrival
+    tells of it.
+    """
     _tiers(load_law(settings.policy)[0], tiers)  # a slip of the pen must not cost the work before it is noticed
-    prepare(settings, period, now=now, tell=tell)
-    outcome = evaluate(settings, period, now=now, tiers=tiers, tell=tell)
-    if outcome.changed or verify(outcome.folder):  # reports that are whole as they were sealed need no rendering
-        tell("Rendering reports")
-        for tier in outcome.tiers:
-            render(settings, outcome.run_id, tier)
-        publish(settings, outcome.run_id)
+    _require_own_reports(settings, period)
+    try:
+        prepare(settings, period, now=now, recheck=recheck, tell=tell)
+        outcome = evaluate(settings, period, now=now, tiers=tiers, recheck=recheck, tell=tell)
+    except RollupsSetAsideError as damaged:
+        tell(damaged.what)
+        prepare(settings, period, now=now, tell=tell)
+        outcome = evaluate(settings, period, now=now, tiers=tiers, recheck=recheck, tell=tell)
+    tell("Rendering reports")
+    publish(settings, outcome.run_id)
     return outcome
 
 
-def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _quietly) -> None:
+def compared_with(settings: Settings, period: Period) -> Period | None:
+    """The period after this one if it was audited already: its report says what changed since this one."""
+    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+        return period.next if latest_run(session, period.next) else None
+
+
+def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool = False, tell: Tell = _quietly) -> None:
     """Quality, rollups and linkage of a period and its baseline; what is fresh already is left alone."""
     book, catalogue = load_law(settings.policy)
     _require_closed(period, book, now)
     first = baseline_from(period, book, catalogue)
-    with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
+    with warehouse(settings.warehouse_url, settings.rollups_url, write=True, tell=tell) as source:
+        if recheck:
+            with source.begin() as connection:
+                quality.forget(connection, first, period.last_day)
+                rollups.forget(connection, first, period.last_day)
         tell("Checking the quality of the data")
         verdicts = quality.judge(source, period.first_day, period.last_day, book.quality, since=first)
         tell("Rolling up usage")
@@ -77,7 +106,13 @@ def prepare(settings: Settings, period: Period, *, now: datetime, tell: Tell = _
 
 
 def evaluate(
-    settings: Settings, period: Period, *, now: datetime, tiers: Sequence[str] = (), tell: Tell = _quietly
+    settings: Settings,
+    period: Period,
+    *,
+    now: datetime,
+    tiers: Sequence[str] = (),
+    recheck: bool = False,
+    tell: Tell = _quietly,
 ) -> Outcome:
     """Ask every rule about the prepared period and record the answers; unchanged inputs are recorded once."""
     book, catalogue = load_law(settings.policy)
@@ -85,40 +120,50 @@ def evaluate(
     wanted = _tiers(book, tiers)
     asked = {rule_id: rule for rule_id, rule in catalogue.items() if rules.is_asked(rule, book, period)}
     with (
-        warehouse(settings.warehouse_url, settings.rollups_url) as source,
+        warehouse(settings.warehouse_url, settings.rollups_url, tell=tell) as source,
         ledger.open_ledger(settings.ledger_url) as books,
         source.begin() as connection,
     ):
-        inputs = fingerprint(connection, period, baseline_from(period, book, catalogue), book, asked, sorted(wanted))
+        _require_prepared(connection, period)
+        first = baseline_from(period, book, catalogue)
         with books.session() as session:
-            if run := unchanged_run(session, period, wanted, inputs):
+            require_own(session, period.id, settings.out)  # before anything is recorded
+        parts = made_from(connection, period, first, book, asked, sorted(wanted))
+        with books.session() as session:
+            parts[BEFORE] = results_before(session, period)
+        with books.session() as session:
+            if not recheck and (run := unchanged_run(session, period, wanted, parts)):
                 return _outcome(settings, run, changed=False)
-        tell(f"Asking {len(asked)} rules")
-        audited = assemble(source, connection, period, book, asked, inputs=inputs, tiers=wanted, now=now)
+        tell(f"Evaluating {len(asked)} rules")
+        audited = assemble(source, connection, period, book, asked, made_from=parts, tiers=wanted, now=now)
         tell("Recording the outcome")
-        with books.session() as session:
-            return _outcome(settings, record(session, audited), changed=True)
+        with books.recording() as session:
+            before = latest_run(session, period)
+            run = record(session, audited)
+            return _outcome(settings, run, changed=run is not before)
 
 
 def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
-    """Write one tier's report from the ledger alone."""
-    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-        return render_tier(session, run_id, tier, settings.out)
+    """Write one tier's report from the ledger alone, ahead of :func:`publish`: tiers may be rendered side by side."""
+    with (
+        reports.publishing(settings.out),
+        ledger.open_ledger(settings.ledger_url) as books,
+        books.session() as session,
+    ):
+        return reports.render_tier(session, run_id, tier, settings.out)
 
 
 def publish(settings: Settings, run_id: int) -> Path:
-    """Seal the run's folder with its manifest and write the index over all periods."""
+    """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods."""
     with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-        manifest = seal(session, run_id, settings.out)
-        render_index(session, settings.out)  # after the seal: it links to what is there
-        return manifest
+        return reports.publish(session, run_id, settings.out)
 
 
 def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None:
     """The daily work: judge and roll up one day, and every earlier day of its baseline that late rows touched."""
     book, _ = load_law(settings.policy)
     first = day - timedelta(days=book.settings(day).baseline_days)
-    with warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source:
+    with warehouse(settings.warehouse_url, settings.rollups_url, write=True, tell=tell) as source:
         verdicts = quality.judge(source, first, day, book.quality)
         rollups.refresh(source, first, day, blocked=quality.blocked(verdicts))
     tell(f"{day} is rolled up")
@@ -176,6 +221,22 @@ def _require_closed(period: Period, book: Book, now: datetime) -> None:
         )
 
 
+def _require_prepared(connection: Connection, period: Period) -> None:
+    if not has_own_tables(connection):
+        raise AuditsError(
+            f"{period} has not been prepared: the warehouse has no rollups.",
+            where="setting AUDITS_WAREHOUSE_URL, schema audit",
+            fix=f"Run: audits run --period {period}",
+        )
+
+
+def _require_own_reports(settings: Settings, period: Period) -> None:
+    """Before any work: reports that another ledger's audit sealed are not to be replaced."""
+    if (settings.out / period.id).is_dir():
+        with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+            require_own(session, period.id, settings.out)
+
+
 def _closes(period: Period, book: Book) -> datetime:
     """The instant from which a period may be audited."""
     return period.end + timedelta(days=book.settings(period.last_day).grace_days)
@@ -185,12 +246,7 @@ def _tiers(book: Book, tiers: Sequence[str]) -> tuple[str, ...]:
     known = [tier.id for tier in book.tiers]
     for tier in tiers:
         if tier not in known:
-            near = difflib.get_close_matches(tier, known, n=1)
-            raise AuditsError(
-                f"There is no tier {tier!r}.",
-                where="--tier",
-                fix=f"{f'Did you mean {near[0]!r}? ' if near else ''}The policy book has: {', '.join(known)}.",
-            )
+            raise unknown("tier", tier, known, where=f"--tier {tier}")
     return tuple(tier for tier in known if not tiers or tier in tiers)
 
 

@@ -117,3 +117,13 @@ def run_sql(url: str, *statements: str) -> None:
         for statement in statements:
             connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def loud_world() -> dict[str, list[Row]]:
+    """A quiet account, and one over R01's limit for its tier, in October 2026."""
+    return together(
+        account("quiet"),
+        account("loud", "free"),
+        REFERENCE,
+        {"usage_events": [*events("quiet", "2026-10-05", 20), *events("loud", "2026-10-05", 501)]},
+    )

@@ -109,7 +109,7 @@ def test_every_cell_is_accounted_for(settings):
         rows = session.scalars(select(EvaluationRow)).all()
         assert rows
         for row in rows:
-            verdicts = (row.compliant, row.violating, row.not_applicable, row.indeterminate, row.errored)
+            verdicts = (row.compliant, row.violating, row.not_applicable, row.not_evaluated, row.errored)
             assert row.planned == sum(verdicts)
             groups = session.scalars(
                 select(CellGroup).where(CellGroup.rule_id == row.rule_id, CellGroup.tier == row.tier)
@@ -145,7 +145,7 @@ def test_late_rows_make_the_next_revision_and_it_says_why(settings):
     put(settings.warehouse_url, {"usage_events": events("quiet", "2026-10-08", 9, ingested_ts=at("2026-11-11"))})
     outcome = audit(settings)
     assert (outcome.revision, outcome.changed) == (2, True)
-    assert run_of(settings, 2).causes == ["the usage data of the period or its baseline changed"]
+    assert run_of(settings, 2).causes[0] == "the usage data changed on 2026-10-08"
     assert {one["revision"] for one in findings(settings)} == {2}
 
 
@@ -180,7 +180,7 @@ def test_a_changed_limit_makes_the_next_revision_under_the_new_policy(duckdb_set
     outcome = audit(replace(duckdb_settings, policy=folder))
     assert outcome.revision == 2
     run = run_of(duckdb_settings, 2)
-    assert run.causes == ["the policy book changed"]
+    assert run.causes == ["the policy book changed: R01 free requests_a_day 500 -> 501 from 2020-01-01"]
     assert run.policy_version != book.digest
     assert [o["subject_id"] for o in findings(duckdb_settings) if o["rule_id"] == "R01"] == [
         "a'; DROP TABLE usage_events; --"
@@ -209,7 +209,7 @@ def test_a_month_may_be_audited_from_the_end_of_its_grace_and_not_a_moment_earli
 def test_an_unknown_tier_is_refused_with_the_nearest_one(duckdb_settings):
     with pytest.raises(AuditsError) as caught:
         audit(duckdb_settings, tiers=["biuld"])
-    assert "Did you mean 'build'?" in caught.value.fix
+    assert "Did you mean build?" in caught.value.fix
 
 
 def test_usage_without_a_tier_or_under_one_that_the_book_does_not_know_is_named_and_never_compliant(duckdb_settings):
@@ -274,3 +274,18 @@ def test_a_plan_says_what_a_back_fill_would_do_and_does_nothing(duckdb_settings)
     assert august.period.first_day == date(2026, 8, 1)
     assert "not audited yet" in august.what
     assert not duckdb_settings.out.exists()
+
+
+def test_a_month_audited_after_the_next_one_gives_that_one_a_revision(duckdb_settings):
+    assert pipeline.compared_with(duckdb_settings, OCTOBER.previous) is None
+    audit(duckdb_settings)
+    audit(duckdb_settings, OCTOBER.previous)
+    assert pipeline.compared_with(duckdb_settings, OCTOBER.previous) == OCTOBER
+    again = audit(duckdb_settings)
+    assert (again.revision, again.changed) == (2, True)
+    with open_ledger(duckdb_settings.ledger_url) as books, books.session() as session:
+        run = session.scalar(select(Run).where(Run.period == OCTOBER.id, Run.revision == 2))
+        assert run.causes == ["the month before was audited, with which it is compared"]
+    assert audit(duckdb_settings).changed is False
+    audit(duckdb_settings, OCTOBER.previous)
+    assert audit(duckdb_settings).changed is False

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from audits.cli.backtest import backtest
+from audits.cli.console import err
+from audits.cli.coverage import coverage
 from audits.cli.demo import demo
 from audits.cli.doctor import doctor
 from audits.cli.evaluate import evaluate
@@ -24,7 +28,6 @@ from audits.errors import AuditsError
 
 app = typer.Typer(
     name="audits",
-    help="Audits the use of an AI-model API against its terms, period by period.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -35,6 +38,7 @@ app.command("run")(run)
 app.command("backfill")(backfill)
 app.command("backtest")(backtest)
 app.command("findings")(findings)
+app.command("coverage")(coverage)
 app.command("standing")(standing)
 app.command("report")(report)
 app.command("verify")(verify)
@@ -46,18 +50,54 @@ app.command("features")(features)
 app.add_typer(sources, name="source", help="Load usage from LiteLLM, OpenTelemetry or files.")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"usage-audits {version('usage-audits')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _audits(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Audits the use of an AI-model API against its terms, period by period."""
+
+
 def main() -> None:
     """Run the command line; errors that a user can put right end it with their own exit code, never a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # or the library would print arguments as they are
+    except TyperException as error:
+        _fail(_of_usage(error))
     except AuditsError as error:
-        say = Console(stderr=True, soft_wrap=True)
-        say.print(f"[bold red]Error[/] {escape(error.what)}")
-        if error.where:
-            say.print(f"  [dim]where[/] {escape(error.where)}")
-        if error.fix:
-            say.print(f"  [dim]do[/]    {escape(error.fix)}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped. What was finished is kept; the same command goes on from there.")
+        _fail(error)
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("Stopped. What was finished is kept; the same command goes on from there.")
         sys.exit(130)
+    except Exception as error:
+        from audits.warehouse.failures import unnamed  # noqa: PLC0415 - seldom needed
+
+        if (told := unnamed(error)) is None:
+            raise  # a fault of the service itself
+        _fail(told)
+
+
+def _of_usage(error: TyperException) -> AuditsError:
+    """What is wrong with the arguments, as our own errors say it. Help that was printed for want of any has no text."""
+    what = str(getattr(error, "format_message", error.__str__)())
+    if not what:
+        sys.exit(2)
+    context = getattr(error, "ctx", None)
+    command = " ".join(["audits", *(context.command_path.split()[1:] if context else ())])
+    return AuditsError(what, where=command, fix=f"Run `{command} -h`: it says what there is.")
+
+
+def _fail(error: AuditsError) -> NoReturn:
+    err.print(f"[bold red]Error[/] {escape(error.what)}", soft_wrap=True)
+    if error.where:
+        err.print(f"  [dim]where[/] {escape(error.where)}", soft_wrap=True)
+    if error.fix:
+        err.print(f"  [dim]do[/]    {escape(error.fix)}", soft_wrap=True)
+    sys.exit(error.exit_code)

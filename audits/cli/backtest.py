@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from audits.cli.console import COLOURS, MARKS, err, out, progress
+from audits.cli.console import COLOURS, MARKS, Format, err, format_option, out, progress
+from audits.display import json_text, visible
 from audits.errors import AuditsError
 from audits.periods import Period, between
 from audits.settings import Settings
@@ -28,13 +27,6 @@ _DIFFERENCES = 12  # between two books
 _HEADINGS = {"gained": "Would gain", "lost": "Would lose", "raised": "Would be graver", "lowered": "Would be lighter"}
 
 
-class Form(StrEnum):
-    """How the back-test is printed."""
-
-    table = "table"
-    json = "json"
-
-
 def backtest(
     first: Annotated[str, typer.Option("--from", help="The first period, such as 2026-08.")],
     last: Annotated[str, typer.Option("--to", help="The last period, such as 2026-10.")],
@@ -47,7 +39,7 @@ def backtest(
     ] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="Folder of the proposed policy book.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Write backtest.html and backtest.json there.")] = None,
-    form: Annotated[Form, typer.Option("--format", "-f")] = Form.table,
+    form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Say who would gain or lose findings, or see another severity, under other limits or another policy book.
 
@@ -77,8 +69,8 @@ def backtest(
     with progress() as tell, warehouse(where.warehouse_url, where.rollups_url) as source:
         result = run_backtest(source, proposal, periods, tell)
     files = write_backtest(result, folder) if folder else ()
-    if form is Form.json:
-        sys.stdout.write(json.dumps(result.as_json(), indent=2) + "\n")
+    if form is Format.json:
+        sys.stdout.write(json_text(result.as_json(), indent=2) + "\n")
     else:
         _print(result)
         for file in files:
@@ -107,6 +99,8 @@ def _print(result: BackTest) -> None:
     if len(result.tiers) > 1:
         table.add_row("all", *_figures(result.counts, result.concerned, graver), style="bold")
     out.print(table)
+    if not result.judged:
+        err.print("[yellow]note[/] nobody could be judged in these periods: `audits coverage` says what is missing")
     for kind, heading in _HEADINGS.items():
         _examples([one for one in result.changes if one.kind == kind], heading)
     out.print()
@@ -137,7 +131,6 @@ def _figures(counts: Counts, people: Concerned, graver: bool) -> list[str]:
 def _examples(changes: Sequence[Change], heading: str) -> None:
     if not changes:
         return
-    from reports.text import visible  # noqa: PLC0415
     from reports.wording import subject_of  # noqa: PLC0415
 
     out.print(f"\n[bold]{heading}[/]")

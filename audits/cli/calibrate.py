@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,19 +11,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import err, out, progress
-from audits.errors import AuditsError
+from audits.cli.console import Format, err, format_option, out, progress
+from audits.display import json_text
+from audits.errors import AuditsError, unknown
 from audits.settings import Settings
 
 if TYPE_CHECKING:
     from audits.calibration import Calibration, LimitFigure
-
-
-class Form(StrEnum):
-    """How the calibration is printed."""
-
-    table = "table"
-    json = "json"
 
 
 def calibrate(
@@ -40,7 +32,7 @@ def calibrate(
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Rules to measure; without it, all.")
     ] = None,
-    form: Annotated[Form, typer.Option("--format", "-f")] = Form.table,
+    form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Propose each limit as max(what the book says, the tier's 99.5th percentile of benign accounts or groups).
 
@@ -58,8 +50,9 @@ def calibrate(
 
     settings, last = Settings.from_env(), _day(until)
     law, rules = load_law(book)
-    if unknown := set(rule or ()) - rules.keys():
-        raise AuditsError(f"There is no rule {min(unknown)}.", where="--rule", fix=f"Name one of {', '.join(rules)}.")
+    for one in rule or ():
+        if one not in rules:
+            raise unknown("rule", one, list(rules), where=f"--rule {one}")
     rules = {key: one for key, one in rules.items() if not rule or key in rule}
     suspects: frozenset[str] = frozenset()
     if is_there(settings.ledger_url):
@@ -69,8 +62,8 @@ def calibrate(
         err.print("[yellow]note[/] There is no ledger yet, so that nobody is left out: findings are not known.")
     with progress() as tell, warehouse(settings.warehouse_url, settings.rollups_url) as source:
         result = measure(source, law, rules, suspects, weeks=weeks, until=last, tell=tell)
-    if form is Form.json:
-        sys.stdout.write(json.dumps(result.as_json(), indent=2) + "\n")
+    if form is Format.json:
+        sys.stdout.write(json_text(result.as_json(), indent=2) + "\n")
     else:
         _print(result)
     if result.failures:

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 
-from audits.errors import AuditsError
+from audits.display import visible, without_passwords
+from audits.errors import AuditsError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from audits.periods import Period
     from audits.pipeline import Outcome
     from audits.settings import Settings
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class SafeConsole(Console):
+    """A console on which no foreign text can move the cursor, change colours, turn text around or show a password.
+
+    Layout is done before: text that is known to be foreign is better passed through :func:`audits.display.visible`
+    where it is put together, so that its width is right.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed, those of text made safe."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(visible(without_passwords(text), keep="\n"), style)
+
+
+out = SafeConsole(highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 
 MARKS = {"low": "○", "medium": "▲", "high": "■", "critical": "◆"}
 COLOURS = {"low": "dim", "medium": "yellow", "high": "red", "critical": "bold red"}
@@ -37,15 +54,44 @@ class Format(StrEnum):
     csv = "csv"
 
 
-def clock(text: str | None = None) -> datetime:
-    """The instant that the stages are told is now; the command line is where the clock is read."""
+PERIOD_HELP = "2026-10-05, 2026-W41, 2026-10 or 2026-Q4"
+
+
+def one_of(kind: str, names: Sequence[str], option: str) -> Callable[[str], str]:
+    """A parser for an option that takes one of some names; another name is refused with the one most likely meant."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise unknown(kind, text, names, where=f"{option} {text}")
+        return text
+
+    return parse
+
+
+def format_option(*allowed: Format, note: str = "") -> Any:
+    """The ``--format`` option of a command that can print in these formats."""
+    names = [form.value for form in allowed]
+    parse = one_of("format", names, "--format")
+    return typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        parser=lambda text: Format(parse(str(text))),
+        help=f"{', '.join(names)}.{f' {note}' if note else ''}",
+    )
+
+
+def clock(text: str | None = None, option: str = "--now") -> datetime:
+    """The instant that the stages take as now: that of an option, or the clock's, which only the command line reads."""
     if not text:
         return datetime.now(UTC)
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise AuditsError(
-            f"{text!r} is not an instant.", where="--now", fix="Write 2026-11-04 or 2026-11-04T06:00+00:00."
+            f"{text!r} is not an instant.",
+            where=f"{option} {text}",
+            fix="Write 2026-11-04 or 2026-11-04T06:00+00:00.",
         ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
@@ -66,6 +112,11 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+def nothing_evaluated(period: Period, tier: str) -> str:
+    """What is said of a tier in which no rule judged anybody, and how to learn why."""
+    return f"Nothing was evaluated for tier {tier} in {period}. Why: audits coverage --period {period}"
+
+
 def print_outcomes(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     """A summary of audited periods: what was audited, what was found, what to open."""
     from audits.ledger import open_ledger  # noqa: PLC0415
@@ -74,23 +125,29 @@ def print_outcomes(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Period", no_wrap=True)
     table.add_column("Tier")
-    for name in ("Customers", "Checks", "Unjudged"):
+    for name in ("Customers", "Checks", "Not evaluated"):
         table.add_column(name, justify="right", no_wrap=True)
     for severity, mark in reversed(MARKS.items()):
         table.add_column(mark, justify="right", style=COLOURS[severity], no_wrap=True)
+    unevaluated: list[str] = []
     with open_ledger(settings.ledger_url) as books, books.session() as session:
         for outcome in outcomes:
             for number, row in enumerate(summarise(session, outcome.run_id)):
+                nothing = row.checks.none_evaluated and not row.severities
+                if nothing:
+                    unevaluated.append(nothing_evaluated(outcome.period, row.tier))
                 table.add_row(
                     f"{outcome.period} r{outcome.revision}" if number == 0 else "",
-                    escape(row.tier),
+                    escape(visible(row.tier)),
                     f"{row.customers:,}",
-                    f"{row.planned:,}",
-                    f"{row.indeterminate:,}",
-                    *(str(row.severities.get(severity, 0)) for severity in reversed(MARKS)),
+                    f"{row.checks.planned:,}",
+                    f"{row.checks.not_evaluated + row.checks.errored:,}",
+                    *("–" if nothing else str(row.severities.get(severity, 0)) for severity in reversed(MARKS)),
                 )
     out.print(table)
     out.print("   ".join(f"[{COLOURS[name]}]{mark}[/] {name}" for name, mark in reversed(MARKS.items())), style="dim")
+    for words in unevaluated:
+        out.print(words, markup=False)
     for outcome in outcomes:
         for note in outcome.notes:
             err.print(f"[yellow]note[/] {escape(f'{outcome.period}: {note}')}")

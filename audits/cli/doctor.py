@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy import func, select
 
 from audits.cli.console import clock, err, out
+from audits.display import plain, visible
 from audits.settings import Settings
 
 if TYPE_CHECKING:
     from audits.warehouse.fit import Problem
 
 STYLES = {"error": ("■", "red"), "not recorded": ("○", "dim"), "advice": ("▲", "yellow")}
+MOST_TIERS = 5  # printed by name
 
 
 def doctor(
@@ -32,6 +36,8 @@ def doctor(
 
     settings = Settings.from_env()
     problems = check(settings.warehouse_url, settings.rollups_url, now=clock(now))
+    if not any(problem.severity == "error" for problem in problems):
+        problems += _tiers(settings)
     if problems:
         out.print(_table(problems))
     errors = sum(problem.severity == "error" for problem in problems)
@@ -43,6 +49,34 @@ def doctor(
     out.print("Next   audits run --period 2026-10 (a day, an ISO week, a month or a quarter)", markup=False)
 
 
+def _tiers(settings: Settings) -> tuple[Problem, ...]:
+    """Tiers of accounts that the policy book does not have, so that no rule can be evaluated for them."""
+    from audits.policy import load_book  # noqa: PLC0415
+    from audits.warehouse import open_warehouse  # noqa: PLC0415
+    from audits.warehouse.fit import Problem  # noqa: PLC0415
+    from audits.warehouse.tables import account_tiers  # noqa: PLC0415
+
+    known = [tier.id for tier in load_book(settings.policy).tiers]
+    counted = select(account_tiers.c.tier, func.count(account_tiers.c.account_id.distinct()))
+    opened = open_warehouse(settings.warehouse_url, settings.rollups_url)
+    with closing(opened) as warehouse, warehouse.begin() as connection:
+        found = connection.execute(counted.group_by(account_tiers.c.tier).order_by(account_tiers.c.tier)).all()
+    foreign = [f"'{visible(tier[:60])}' ({accounts:,} accounts)" for tier, accounts in found if tier not in known]
+    if not foreign:
+        return ()
+    names = ", ".join(foreign[:MOST_TIERS]) + (f" and {len(foreign) - MOST_TIERS} more" if foreign[MOST_TIERS:] else "")
+    return (
+        Problem(
+            "advice",
+            "account_tiers.tier",
+            f"the policy book has no tier {names}; it has {', '.join(known)}. No rule can be evaluated for them.",
+            "Load tiers again with a table of values in the mapping (tier: {column: plan, values: {Gold: scale}}): "
+            "audits source load file tiers.csv --mapping tiers.yaml; or add the tier to a book of your own: "
+            "audits policy init DIR",
+        ),
+    )
+
+
 def _table(problems: tuple[Problem, ...]) -> Table:
     waiting = _rules_that_need()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 1, 0))
@@ -51,11 +85,11 @@ def _table(problems: tuple[Problem, ...]) -> Table:
     table.add_column("What, and what to do", overflow="fold", ratio=1)
     for problem in problems:
         mark, colour = STYLES[problem.severity]
-        lines = [escape(_sentence(problem.what))]
+        lines = [escape(_sentence(plain(problem.what)))]
         if problem.severity == "not recorded" and (rules := waiting[problem.where]):
-            lines[0] += f" Not judgeable without it: {', '.join(sorted(rules))}."
-        lines.append(f"[dim]{escape(_sentence(problem.fix))}[/]")
-        table.add_row(f"[{colour}]{mark} {problem.severity}[/]", escape(problem.where), "\n".join(lines))
+            lines[0] += f" Not evaluated without it: {', '.join(sorted(rules))}."
+        lines.append(f"[dim]{escape(_sentence(plain(problem.fix)))}[/]")
+        table.add_row(f"[{colour}]{mark} {problem.severity}[/]", escape(plain(problem.where)), "\n".join(lines))
     return table
 
 

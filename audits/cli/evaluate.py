@@ -11,8 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import COLOURS, MARKS, Format, err, out, progress
-from audits.errors import AuditsError
+from audits.cli.console import COLOURS, MARKS, Format, err, format_option, out, progress
 from audits.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Draw the worlds from another seed.")] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where worlds, page and JSON go.")] = Path("audits-evaluation"),
-    form: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
+    form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Audit worlds whose campaigns and look-alikes are known, and measure what was found. Takes some minutes a world.
 
@@ -35,8 +34,6 @@ def evaluate(
 
     Worlds to evaluate on differ in seeds and parameters from those that limits were tuned on; the page says which.
     """
-    if form not in (Format.table, Format.json):
-        raise AuditsError(f"An evaluation is not printed as {form.value}.", where="--format", fix="Use table or json.")
     from audits.proving.evaluation import as_json, audit_world  # noqa: PLC0415
     from audits.proving.evaluation import evaluate as score  # noqa: PLC0415
     from audits.proving.evaluation.page import page  # noqa: PLC0415

@@ -21,7 +21,7 @@ def report(
     """Render a period's reports again, from the ledger alone."""
     from audits.ledger import open_ledger  # noqa: PLC0415
     from audits.ledger.record import revision_of  # noqa: PLC0415
-    from audits.pipeline import publish, render  # noqa: PLC0415
+    from audits.pipeline import publish  # noqa: PLC0415
 
     settings, wanted = Settings.from_env(), Period.parse(period)
     with open_ledger(settings.ledger_url) as books, books.session() as session:
@@ -32,21 +32,62 @@ def report(
                 where=f"ledger {settings.ledger_url}",
                 fix=f"Run: audits run --period {wanted}",
             )
-        run_id, tiers = run.id, list(run.tiers)
-    for tier in tiers:
-        render(settings, run_id, tier)
+        run_id = run.id
     manifest = publish(settings, run_id)
     out.print(f"Open   {manifest.parent / 'index.html'}", markup=False, soft_wrap=True)
     out.print(f"Next   audits verify {manifest.parent}", markup=False, soft_wrap=True)
 
 
-def verify(directory: Annotated[Path, typer.Argument(help="A folder <out>/<period>/r<revision>.")]) -> None:
-    """Check offline that a report folder is whole and unchanged: every file against the manifest."""
-    from reports import verify as verify_folder  # noqa: PLC0415
+def verify(
+    directory: Annotated[
+        Path | None, typer.Argument(help="A folder <out>/<period>/r<revision>.", show_default="none")
+    ] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Check the ledger of AUDITS_LEDGER_URL.")] = False,
+) -> None:
+    """Check offline that reports, the ledger or both are as they were sealed.
 
-    problems = verify_folder(directory)
+    A folder is compared with its manifest, file by file; the ledger with the digests of every run, row by row. With
+    both, the folder must have been sealed from what the ledger holds; with the ledger alone, every folder of
+    AUDITS_OUT.
+    """
+    problems: list[str] = []
+    if directory is None and not ledger:
+        raise AuditsError(
+            "Nothing was named to verify.",
+            where="audits verify",
+            fix="Name a folder such as audits-out/2026-10/r1, or give --ledger, or both.",
+        )
+    if directory is not None:
+        from reports import verify as verify_folder  # noqa: PLC0415
+
+        problems += [str(problem) for problem in verify_folder(directory)]
+    if ledger:
+        problems += _ledger_problems(Settings.from_env(), directory)
     for problem in problems:
-        err.print(f"[red]✗[/] {escape(str(problem))}", soft_wrap=True)
+        err.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    out.print(f"[green]✓[/] {escape(str(directory))}: every file is as it was sealed.", soft_wrap=True)
+    if directory is not None:
+        out.print(f"[green]✓[/] {escape(str(directory))}: every file is as it was sealed.", soft_wrap=True)
+    if ledger:
+        out.print("[green]✓[/] The ledger: every run is as it was recorded.")
+
+
+def _ledger_problems(settings: Settings, directory: Path | None) -> list[str]:
+    from audits.ledger.engine import is_there, open_ledger  # noqa: PLC0415
+    from audits.ledger.seal import ledger_differences  # noqa: PLC0415
+    from reports import seal_problems, sealed_folders  # noqa: PLC0415
+
+    if not is_there(settings.ledger_url):
+        raise AuditsError(
+            "There is no ledger to verify.",
+            where=f"setting AUDITS_LEDGER_URL: {settings.ledger_url}",
+            fix="Name the ledger, or the folder in which it lies as ledger.sqlite with AUDITS_OUT.",
+        )
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        found = [str(one) for one in ledger_differences(session.connection())]
+        if directory:
+            return found + [str(one) for one in seal_problems(session, directory)]
+        return found + [
+            f"{folder}: {one}" for folder in sealed_folders(settings.out) for one in seal_problems(session, folder)
+        ]

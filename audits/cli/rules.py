@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -13,8 +12,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import COLOURS, MARKS, Format, clock, err, out
-from audits.errors import AuditsError
+from audits.cli.console import COLOURS, MARKS, Format, clock, err, format_option, out, progress
+from audits.display import json_text
+from audits.errors import AuditsError, unknown
 
 if TYPE_CHECKING:
     from audits.policy import Book
@@ -31,20 +31,20 @@ _At = Annotated[str, typer.Option(help="The UTC day, such as 2026-10-01; without
 
 @app.command("list")
 def list_(
-    form: Annotated[Format, typer.Option("--format", "-f", help="table, json, jsonl or csv.")] = Format.table,
+    form: Annotated[Format, format_option(*Format)] = Format.table,
     at: _At = "",
     book: _BookFolder = None,
 ) -> None:
     """List the rules with their status in the policy book."""
     law, rules = _law(book)
-    day = clock(at).date()
+    day = clock(at, "--at").date()
     rows = [_row(rule, law, day) for rule in rules.values()]
     match form:
         case Format.json:
-            sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_text(rows, indent=2) + "\n")
         case Format.jsonl:
             for row in rows:
-                sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+                sys.stdout.write(json_text(row) + "\n")
         case Format.csv:
             writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -70,15 +70,15 @@ def show(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="A rule, such as R01.")],
     at: _At = "",
     book: _BookFolder = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.table,
+    form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Say what a rule asks, of whom, with which limits, and what else can explain what it finds."""
     from audits.rules.wording import explained_of, needs_of, value_of  # noqa: PLC0415
 
     law, rules = _law(book)
-    rule, day = _one(rule_id, rules), clock(at).date()
+    rule, day = _one(rule_id, rules), clock(at, "--at").date()
     if form is not Format.table:
-        sys.stdout.write(json.dumps(_described(rule, law, day), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(_described(rule, law, day), indent=2) + "\n")
         return
     spec = rule.spec
     out.print(f"[bold]{rule.id} {escape(spec.title)}[/]  version {spec.version}, {law.rule_status(rule.id, day)}")
@@ -93,6 +93,7 @@ def show(
         ("Clauses", ", ".join(clause.id for clause in law.clauses(spec.families, day)) or "none in force"),
         ("Needs", needs_of(rule)),
         ("May say", spec.may_say),
+        *((f"May say ({name})", kind.may_say) for name, kind in spec.kinds.items() if kind.may_say),
         ("Next step", spec.next_step),
         ("Not it", "; ".join(spec.benign)),
         ("Files", str(rule.folder)),
@@ -118,16 +119,15 @@ def check(
     ] = None,
     book: _BookFolder = None,
 ) -> None:
-    """Lint rules and play their cases on an embedded database. Exit code 1 where anything fails."""
-    from audits.rules.cases import DuckStage  # noqa: PLC0415
-    from audits.rules.proof import prove  # noqa: PLC0415
+    """Lint rules and run their test cases on an embedded database. Exit code 1 where anything fails."""
+    from audits.rules.proof import prove_all  # noqa: PLC0415
 
-    law, rules = _chosen(which, book)
+    _, rules = _chosen(which, book)
     cases = failures = 0
-    with tempfile.TemporaryDirectory() as folder:
-        stage = DuckStage(Path(folder))
-        for rule in rules:
-            proof = prove(rule, law, stage)
+    with progress() as tell:
+        tell(f"Running the test cases of {len(rules)} {'rule' if len(rules) == 1 else 'rules'}")
+        for number, (rule, proof) in enumerate(prove_all(rules, book), start=1):
+            tell(f"Running test cases: {number} of {len(rules)} rules")
             cases += proof.cases
             failures += len(proof.failures)
             mark = "[red]✗[/]" if proof.failures else "[green]✓[/]"
@@ -138,7 +138,6 @@ def check(
                     out.print("\n".join(f"    {escape(one)}" for one in line.splitlines()), soft_wrap=True)
             if proof.failures:
                 out.print()
-        stage.close()
     out.print(f"\n{len(rules)} rules, {cases} cases, {failures or 'no'} {'failure' if failures == 1 else 'failures'}")
     if failures:
         raise typer.Exit(1)
@@ -193,7 +192,7 @@ def docs(
     from audits.rules.pages import write_pages  # noqa: PLC0415
 
     law, rules = _law(book)
-    files = write_pages(folder, rules, law, clock(at).date())
+    files = write_pages(folder, rules, law, clock(at, "--at").date())
     out.print(f"{len(files)} pages. Open   {folder / 'index.html'}", markup=False, soft_wrap=True)
 
 
@@ -278,16 +277,9 @@ def _chosen(which: list[str] | None, book: Path | None) -> tuple[Book, list[Rule
 
 
 def _one(rule_id: str, rules: dict[str, Rule]) -> Rule:
-    from audits.policy.errors import closest  # noqa: PLC0415
-
     if rule := rules.get(rule_id.upper()):
         return rule
-    near = closest(rule_id, list(rules))
-    raise AuditsError(
-        f"There is no rule {rule_id!r}.",
-        where="ID",
-        fix=f"{f'Did you mean {near}? ' if near else ''}`audits rules list` names all of them.",
-    )
+    raise unknown("rule", rule_id, list(rules), where="ID", fix="`audits rules list` names all of them.")
 
 
 def _row(rule: Rule, law: Book, day: Any) -> dict[str, Any]:

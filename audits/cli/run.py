@@ -21,6 +21,9 @@ def run(
     tier: Annotated[
         list[str] | None, typer.Option("--tier", "-t", help="Audit this tier only; may be repeated.")
     ] = None,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Read all rows again, for those that were corrected in place.")
+    ] = False,
     now: Now = None,
 ) -> None:
     """Audit a period: check the data, roll it up, ask every rule, record the answers, render the reports.
@@ -28,15 +31,17 @@ def run(
     Exit code 1 where the audit is partial: a day of data was blocked, or a rule failed. What could be judged is
     recorded and reported all the same.
     """
-    from audits.pipeline import audit  # noqa: PLC0415 - keeps `audits --help` quick
+    from audits.pipeline import audit, compared_with  # noqa: PLC0415 - keeps `audits --help` quick
 
     settings, wanted = Settings.from_env(), Period.parse(period)
     with progress() as tell:
-        outcome = audit(settings, wanted, now=clock(now), tiers=tier or (), tell=tell)
+        outcome = audit(settings, wanted, now=clock(now), tiers=tier or (), recheck=recheck, tell=tell)
     if not outcome.changed:
         out.print(f"Nothing changed since revision {outcome.revision} of {outcome.period}; it still stands.")
     print_outcomes(settings, [outcome])
     out.print(f"\nOpen   {outcome.folder / 'index.html'}", markup=False, soft_wrap=True)
+    if later := compared_with(settings, wanted):
+        out.print(f"Next   audits run --period {later}   (its report compares it with {wanted})", markup=False)
     out.print(f"Next   audits findings --period {outcome.period}", markup=False)
     if outcome.status != "complete":
         err.print("[yellow]The audit is partial; the notes above say what is missing.[/]")
@@ -49,11 +54,17 @@ def backfill(
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done and do nothing.")] = False,
     now: Now = None,
 ) -> None:
-    """Audit every period from one to another, oldest first, each under the policy that was in force in it."""
-    from audits.pipeline import Outcome, audit, planned_work  # noqa: PLC0415
+    """Audit every period from one to another, oldest first, each under the policy that was in force in it.
+
+    Where the period after the last one was audited before, it gets its next revision: its report says what changed
+    since the period before it.
+    """
+    from audits.pipeline import Outcome, audit, compared_with, planned_work  # noqa: PLC0415
 
     settings = Settings.from_env()
     periods = between(Period.parse(first), Period.parse(last))
+    if later := compared_with(settings, periods[-1]):
+        periods = (*periods, later)
     if plan:
         for work in planned_work(settings, periods, now=clock(now)):
             out.print(f"{work.period.id:<10} {work.what}", markup=False)
@@ -72,6 +83,6 @@ def backfill(
         print_outcomes(settings, outcomes)
         out.print(f"\nOpen   {settings.out / 'index.html'}", markup=False, soft_wrap=True)
     for period, problem in failed:
-        err.print(f"[red]{period} was not audited.[/] {escape(str(problem))}")
+        err.print(f"[red]{period} was not finished.[/] {escape(str(problem))}", soft_wrap=True)
     if failed or any(outcome.status != "complete" for outcome in outcomes):
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import Format, clock, out, progress
+from audits.cli.console import Format, clock, format_option, out, progress
+from audits.display import json_text, plain
 from audits.errors import AuditsError
 from audits.settings import Settings, geo_folder, hashing_salt
 
@@ -44,7 +45,10 @@ columns:
 
 Kind = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(KINDS)}.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, or the URL of LiteLLM's database.")]
-MappingFile = Annotated[Path | None, typer.Option("--mapping", "-m", help="file: the YAML that maps its columns.")]
+MappingFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--mapping", "-m", help="file: the YAML that maps its columns; several fill several tables."),
+]
 AccountAttribute = Annotated[
     str | None, typer.Option(help="otel: the attribute of the span or its resource that names the account.")
 ]
@@ -55,14 +59,14 @@ Since = Annotated[
     str | None, typer.Option(help="litellm: read from this instant on.", show_default="two days before the newest")
 ]
 System = Annotated[str | None, typer.Option(help="Tell several of a kind apart: what source_system says.")]
-Shape = Annotated[Format, typer.Option("--format", help="table or json.")]
+Shape = Annotated[Format, format_option(Format.table, Format.json)]
 
 
 @app.command("list")
 def list_sources(shape: Shape = Format.table) -> None:
     """List what usage can be loaded from."""
     if shape is not Format.table:
-        typer.echo(json.dumps([{"source": name, "reads": reads} for name, (reads, _) in KINDS.items()], indent=2))
+        typer.echo(json_text([{"source": name, "reads": reads} for name, (reads, _) in KINDS.items()], indent=2))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Source", "Reads", "Input, for example"):
@@ -79,7 +83,7 @@ def list_sources(shape: Shape = Format.table) -> None:
 def check(
     kind: Kind,
     inputs: Inputs,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     account_attribute: AccountAttribute = None,
     trust_sessions: TrustSessions = False,
     since: Since = None,
@@ -90,11 +94,12 @@ def check(
     """Look at the first rows of a source and say what a load would make of them; nothing is written."""
     from audits.sources.load import preview  # noqa: PLC0415 - keeps `audits --help` quick
 
-    report = preview(_source(kind, inputs, mapping, account_attribute, trust_sessions, since, system), rows=rows)
-    _print(report, shape, "Would load")
+    sources = _sources(kind, inputs, mapping, account_attribute, trust_sessions, since, system)
+    reports = [preview(source, rows=rows, now=clock(None)) for source in sources]
+    _print(reports, shape, "Would load")
     if shape is Format.table:
         out.print(f"\nNext   audits source load {kind} ...", markup=False)
-    if report.n_rejected:
+    if any(report.n_rejected for report in reports):
         raise typer.Exit(1)
 
 
@@ -102,7 +107,7 @@ def check(
 def load(
     kind: Kind,
     inputs: Inputs,
-    mapping: MappingFile = None,
+    mapping: MappingFiles = None,
     account_attribute: AccountAttribute = None,
     trust_sessions: TrustSessions = False,
     since: Since = None,
@@ -116,19 +121,38 @@ def load(
     """
     from audits.sources.load import load as load_source  # noqa: PLC0415
 
-    source = _source(kind, inputs, mapping, account_attribute, trust_sessions, since, system)
+    sources = _sources(kind, inputs, mapping, account_attribute, trust_sessions, since, system)
+    url = Settings.from_env().warehouse_url
     with progress() as tell:
-        report = load_source(
-            source,
-            Settings.from_env().warehouse_url,
-            now=clock(now),
-            tell=lambda so_far: tell(f"{so_far.system}: {so_far.read:,} rows read, {so_far.loaded:,} loaded"),
-        )
-    _print(report, shape, "Loaded")
-    if shape is Format.table and report.last:
-        out.print(f"\nNext   audits run --period {report.last:%Y-%m}", markup=False)
-    if report.n_rejected:
+        reports = [
+            load_source(
+                source,
+                url,
+                now=clock(now),
+                tell=lambda so_far: tell(f"{so_far.system}: {so_far.read:,} rows read, {so_far.loaded:,} loaded"),
+            )
+            for source in sources
+        ]
+    _print(reports, shape, "Loaded")
+    if shape is Format.table:
+        last = max((report.last for report in reports if report.last), default=None)
+        out.print(f"\nNext   {f'audits run --period {last:%Y-%m}' if last else 'audits doctor'}", markup=False)
+    if any(report.n_rejected for report in reports):
         raise typer.Exit(1)
+
+
+def _sources(
+    kind: str,
+    inputs: list[str],
+    mappings: list[Path] | None,
+    account_attribute: str | None,
+    trust_sessions: bool,
+    since: str | None,
+    system: str | None,
+) -> list[Source]:
+    """One source, or one for each mapping of a file: all mappings are read before anything is loaded."""
+    each: list[Path | None] = [*mappings] if mappings else [None]
+    return [_source(kind, inputs, one, account_attribute, trust_sessions, since, system) for one in each]
 
 
 def _source(
@@ -154,7 +178,7 @@ def _source(
             return LiteLLM(
                 inputs[0],
                 hasher,
-                clock(since) if since else None,
+                clock(since, "--since") if since else None,
                 trust_sessions,
                 system or kind,
                 Geo(Path(geo)) if geo else None,
@@ -177,12 +201,21 @@ def _source(
     raise AuditsError(f"There is no source {kind!r}.", where="SOURCE", fix=f"Name one of {', '.join(KINDS)}.")
 
 
-def _print(report: LoadReport, shape: Format, loaded: str) -> None:
+def _print(reports: Sequence[LoadReport], shape: Format, loaded: str) -> None:
+    """One object as JSON, or a list of them where several mappings were given."""
     if shape is not Format.table:
-        typer.echo(json.dumps(_as_json(report), indent=2))
+        found = [_as_json(report) for report in reports]
+        typer.echo(json_text(found[0] if len(found) == 1 else found, indent=2))
         return
-    span = f"{report.first:%-d %b %Y %H:%M} to {report.last:%-d %b %Y %H:%M} UTC" if report.first else "no rows"
-    out.print(f"[bold]{escape(report.system)}[/] into {report.table}, {span}\n")
+    for number, report in enumerate(reports):
+        if number:
+            out.print()
+        _print_one(report, loaded)
+
+
+def _print_one(report: LoadReport, loaded: str) -> None:
+    span = f"{report.first:%-d %b %Y %H:%M} to {report.last:%-d %b %Y %H:%M} UTC" if report.first else ""
+    out.print(f"[bold]{escape(plain(report.system))}[/] into {report.table}{span and f', {span}'}\n")
     counts = Table(box=None, pad_edge=False, header_style="bold")
     figures = {
         "Read": report.read,
@@ -211,12 +244,25 @@ def _print_rejects(report: LoadReport) -> None:
     for (column, reason), rows in sorted(report.rejected.items(), key=lambda entry: (-entry[1], entry[0])):
         first = report.examples[column, reason]
         form = "" if first.reject.value is None else redacted(first.reject.value)
-        table.add_row(f"{rows:,}", *(escape(text) for text in (column, reason, first.position, form)))
+        table.add_row(f"{rows:,}", *(escape(plain(text)) for text in (column, reason, first.position, form)))
     out.print(table)
 
 
 def _print_notes(report: LoadReport) -> None:
     notes = []
+    if report.not_requests:
+        kinds = sorted(report.not_requests.items(), key=lambda entry: (-entry[1], entry[0]))
+        notes.append("Not requests to a model: " + ", ".join(f"{kind} ({rows:,})" for kind, rows in kinds))
+    if report.replaced:
+        notes.append(
+            f"{report.replaced:,} rows of earlier loads were replaced or removed: the same ids, read otherwise now. "
+            "If they were other requests, the ids repeat from file to file: leave event_id out of the mapping."
+        )
+    if report.outdated:
+        notes.append(
+            f"{report.outdated:,} buckets hold less than what is there, as an earlier export of the same time does; "
+            "what is there was kept. If they are corrections, delete those rows of bucket_parts first."
+        )
     if report.unmapped:
         notes.append(f"{report.unmapped:,} rows name no account; they count as UNMAPPED.")
     if report.unknown_accounts:
@@ -225,11 +271,11 @@ def _print_notes(report: LoadReport) -> None:
         more = ", ..." if len(report.unknown_accounts) > len(most) else ""
         notes.append(f"Accounts that the table accounts lacks, with their rows: {shown}{more}")
     if report.not_recorded:
-        notes.append(f"Not recorded, so that rules that need them are not judged: {', '.join(report.not_recorded)}")
+        notes.append(f"Not recorded, so that rules that need them are not evaluated: {', '.join(report.not_recorded)}")
     if notes:
         out.print()
     for note in notes:
-        out.print(f"[yellow]note[/] {escape(note)}")
+        out.print(f"[yellow]note[/] {escape(plain(note))}")
 
 
 def _as_json(report: LoadReport) -> dict[str, Any]:
@@ -238,8 +284,11 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "table": report.table,
         "read": report.read,
         "loaded": report.loaded,
+        "replaced": report.replaced,
+        "outdated": report.outdated,
         "already_there": report.already_there,
         "ignored": report.ignored,
+        "ignored_by_kind": dict(sorted(report.not_requests.items())),
         "rejected": [
             {"column": column, "reason": reason, "rows": rows, "first_at": report.examples[column, reason].position}
             for (column, reason), rows in sorted(report.rejected.items())

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import date
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.padding import Padding
 
-from audits.cli.console import COLOURS, MARKS, clock, out
+from audits.cli.console import COLOURS, MARKS, Format, clock, format_option, out
+from audits.display import json_text, visible
 from audits.errors import AuditsError
 from audits.settings import Settings
 
 if TYPE_CHECKING:
     from audits.standing import Standing
 
-_STATES = {"good": "good", "watch": "medium", "restricted": "high", "suspended-recommended": "critical"}
+_STATES = {
+    "not_evaluated": "low",
+    "good": "good",
+    "watch": "medium",
+    "restricted": "high",
+    "suspended-recommended": "critical",
+}
 
-
-class Form(StrEnum):
-    """How the standing is printed."""
-
-    table = "table"
-    json = "json"
+_REASONS_SHOWN = 3  # why nothing was evaluated; `audits coverage --customer` lists every reason
 
 
 def standing(
-    who: Annotated[str, typer.Argument(metavar="CUSTOMER|ACCOUNT", help="An id, or a customer's name.")],
+    who: Annotated[str, typer.Argument(metavar="CUSTOMER|ACCOUNT", help="An id, or a customer's name or part of it.")],
     at: Annotated[str | None, typer.Option(help="The day, such as 2026-10-31.", show_default="today")] = None,
-    form: Annotated[Form, typer.Option("--format", "-f")] = Form.table,
+    form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Say how a customer stands, why, since when, and what an account manager may say."""
     from audits.ledger import open_ledger  # noqa: PLC0415
@@ -48,8 +48,8 @@ def standing(
             fix="Check the id, or audit a period first: audits run --period P. "
             "Every customer is in findings.csv and in the reports by id.",
         )
-    if form is Form.json:
-        sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
+    if form is Format.json:
+        sys.stdout.write(json_text(found.as_json(), indent=2) + "\n")
     else:
         _print(found)
 
@@ -60,11 +60,11 @@ def _day(text: str | None) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise AuditsError(f"{text!r} is not a day.", where="--at", fix="Write it as 2026-10-31.") from error
+        raise AuditsError(f"{text!r} is not a day.", where=f"--at {text}", fix="Write it as 2026-10-31.") from error
 
 
 def _print(found: Standing) -> None:
-    from reports.text import day, visible  # noqa: PLC0415
+    from reports.text import day  # noqa: PLC0415
 
     def plain(words: str) -> str:
         return escape(visible(words))
@@ -76,7 +76,7 @@ def _print(found: Standing) -> None:
     colour = COLOURS.get(_STATES[found.state], "green")
     since = f" since {day(found.since)}" if found.since else ""
     as_of = f"on {day(found.as_of)}, audited to {day(found.audited_to)}"
-    out.print(f"[{colour}]{mark} {found.state.upper()}[/]{since} [dim]({as_of})[/]\n")
+    out.print(f"[{colour}]{mark} {found.state.replace('_', ' ').upper()}[/]{since} [dim]({as_of})[/]\n")
     if found.reasons:
         out.print("Because")
         for one in found.reasons:
@@ -91,7 +91,14 @@ def _print(found: Standing) -> None:
             out.print("\nYou may say")
             for words in sayings:
                 out.print(Padding(f'"{plain(words)}"', (0, 0, 0, 2)))
+    if found.state == "not_evaluated":
+        out.print("Nothing about this customer's usage was evaluated, so it is not known to be in good standing.")
+        if found.not_evaluated:
+            out.print("\nBecause")
+        for why in found.not_evaluated[:_REASONS_SHOWN]:
+            out.print(Padding(plain(why), (0, 0, 0, 2)))
+    if found.would_change:
         out.print("\nWhat would change it")
         out.print(Padding(plain(found.would_change), (0, 0, 0, 2)))
-    line = " → ".join(f"{one.state} [dim]{day(one.since)}[/]" for one in found.history[-8:])
+    line = " → ".join(f"{one.state.replace('_', ' ')} [dim]{day(one.since)}[/]" for one in found.history[-8:])
     out.print(f"\nHistory\n  {'… → ' if len(found.history) > 8 else ''}{line}")

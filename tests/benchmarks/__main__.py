@@ -19,11 +19,11 @@ from audits.quality.quarantine import find_duplicates
 from audits.rollups import refresh
 from audits.settings import Settings
 from audits.warehouse import warehouse
-from audits.warehouse.days import arrivals
 from audits.warehouse.tables import usage_events
 from tests.benchmarks.linkage import linkage
 from tests.benchmarks.rules import rules
 from tests.benchmarks.volume import build
+from tests.benchmarks.weekly import weekly
 
 OCTOBER = Period.parse("2026-10")
 E = usage_events.c
@@ -58,7 +58,7 @@ def rollups(folder: Path, events: int) -> None:
 
         def search() -> None:
             with opened.begin() as connection:
-                find_duplicates(connection, arrivals(connection, date(2026, 10, 1), date(2026, 10, 31)))
+                find_duplicates(connection, date(2026, 10, 1), date(2026, 10, 31))
 
         base = min(timed(simple) for _ in range(3))
         searched = timed(search)
@@ -101,13 +101,15 @@ def backtest(folder: Path, events: int) -> None:
 
 
 def main() -> None:
-    """Run all, or those that are named: rollups, month, rules, backtest, linkage."""
-    wanted = sys.argv[1:] or ["rollups", "month", "rules", "backtest", "linkage"]
+    """Run all, or those that are named: rollups, month, weekly, rules, backtest, linkage."""
+    wanted = sys.argv[1:] or ["rollups", "month", "weekly", "rules", "backtest", "linkage"]
     with tempfile.TemporaryDirectory() as name:
         if "rollups" in wanted:
             rollups(Path(name), 10_000_000)
         if "month" in wanted:
             month(Path(name), 2_000_000)
+        if "weekly" in wanted:
+            weekly(Path(name), 3_000_000, peak_gib)
         if "backtest" in wanted:
             backtest(Path(name), 500_000)
         if "linkage" in wanted:

@@ -79,8 +79,8 @@ def _rollups(of: str, campaign: str) -> list[str]:
             CASE WHEN d = 2 THEN 'home' || i ELSE {net} END AS client_net_hash, 'L' || i % 11 AS ip_country,
             30 AS n_requests, 30 AS n_ok {of}, range(6) s(d)""",
         f"""INSERT INTO audit.account_prompt_day BY NAME SELECT {a_day} AS day, {own}, {prompt} AS system_prompt_hash,
-            'tpl-' || {prompt} AS prompt_template_hash, 30 AS n_requests, 0 AS n_refused, 900 AS output_tokens
-            {of}, range(4) s(d)""",
+            'tpl-' || {prompt} AS prompt_template_hash, 30 AS n_requests, 30 AS n_ok, 0 AS n_refused,
+            0 AS n_perhaps_several, 900 AS output_tokens {of}, range(4) s(d)""",
         f"""INSERT INTO audit.account_hour BY NAME SELECT {FIRST} + CAST(d AS INTEGER) AS day, {own},
             CAST(h AS SMALLINT) AS hour, {rate} AS n_requests, 3 AS n_ok, 900 AS output_tokens
             {of}, range(35) s(d), range(24) r(h)

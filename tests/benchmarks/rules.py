@@ -36,7 +36,7 @@ def rules(folder: Path, events: int, timed: Timed, peak_gib: Callable[[], float]
         for rule in catalogue.values():
             scope = asking.scope(rule)
             start = time.perf_counter()
-            evaluate(connection, rule, scope, asking.population)
+            evaluate(connection, rule, scope, asking.facts)
             asked[rule.id] = time.perf_counter() - start
             if "usage_events" in str(rule.violations(scope)):
                 raw.add(rule.id)

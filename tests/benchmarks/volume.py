@@ -27,13 +27,13 @@ def build(file: Path, events: int, accounts: int) -> None:
 
 
 def _people(accounts: int) -> list[str]:
-    since = "TIMESTAMPTZ '2024-01-01 00:00:00+00'"
+    since, verified = "TIMESTAMPTZ '2024-01-01 00:00:00+00'", "TIMESTAMPTZ '2026-06-01 00:00:00+00'"
     tier = "list_extract(['free', 'free', 'free', 'free', 'build', 'build', 'build', 'scale', 'scale', 'enterprise'], "
     tier += "i % 10 + 1)"
     of = f"FROM range({accounts}) t(i)"
     return [
         f"INSERT INTO customers BY NAME SELECT 'c' || i AS customer_id, 'Customer ' || i AS name, 'US' AS country, "
-        f"'US' AS parent_country, 'verified' AS kyc_status, {since} AS kyc_verified_at, {since} AS valid_from {of}",
+        f"'US' AS parent_country, 'verified' AS kyc_status, {verified} AS kyc_verified_at, {since} AS valid_from {of}",
         f"INSERT INTO accounts BY NAME SELECT 'a' || i AS account_id, 'c' || i AS customer_id, {since} AS opened_at, "
         f"'ip' || i AS signup_ip_hash, 'net' || (i // 2) AS signup_net_hash, 'dev' || i AS signup_device_hash, "
         f"'mail' || (i % 900) AS email_domain, false AS zero_retention {of}",

@@ -49,6 +49,7 @@ def test_a_book_that_cannot_be_read_is_said_and_no_crash(text: str, tmp_path: Pa
 def test_show_as_table_and_json() -> None:
     table = said("show", "--tier", "build", "--at", "2026-10-01", "--rule", "R05")
     assert "In force on 2026-10-01 for tier build" in table
+    assert "R05 Template repetition" in table
     assert "share_min" in table
     rows = json.loads(said("show", "--tier", "build", "--at", "2026-10-01", "--rule", "R05", "--format", "json"))
     assert {"subject": "R05", "name": "share_min", "value": "0.60"}.items() <= next(
@@ -73,3 +74,28 @@ def test_a_book_with_limits_that_no_rule_of_the_catalogue_has(tmp_path: Path) ->
 
 def test_schema() -> None:
     assert json.loads(said("schema")) == json_schema()
+
+
+def test_show_only_a_part_and_reasons_on_request() -> None:
+    whole = said("show", "--tier", "build", "--at", "2026-10-01")
+    limits = said("show", "--tier", "build", "--at", "2026-10-01", "--only", "limits")
+    assert "requests_a_day" in limits
+    assert "grace_days" in whole
+    assert "grace_days" not in limits
+    assert "The terms bind every" not in whole
+    assert "The terms bind every" in said("show", "--tier", "build", "--at", "2026-10-01", "--why")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("--tier", "Build"), "build"),
+        (("--tier", "build", "--only", "limit"), "limits"),
+        (("--tier", "build", "--format", "jsn"), "json"),
+        (("--tier", "build", "--rule", "R5"), "R05"),
+    ],
+)
+def test_a_misspelt_option_is_refused_with_what_was_meant(words: tuple[str, ...], meant: str) -> None:
+    with pytest.raises(AuditsError) as caught:
+        said("show", "--at", "2026-10-01", *words)
+    assert f"Did you mean {meant}?" in caught.value.fix
