@@ -62,7 +62,7 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
     dossiers = set(session.scalars(select(GroupDossier.group_id).where(GroupDossier.run_id == run.id)))
     shared, by_customer = list_with_groups(*_grouped(findings, audited, dossiers))
     everyone = {customer.customer_id for customer in audited}
-    weighed = burdened(everything, everyone, book, period.last_day)
+    weighed = burdened(everything, everyone, words, period.last_day)
     unevaluated = unevaluated_customers(session, run.id, tier) - weighed
     checks = cells.checks()
     return TierReport(
@@ -81,7 +81,7 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
         figures=_figures(session, run, tier),
         good_standing=len(everyone - weighed - unevaluated),
         not_evaluated=len(unevaluated),
-        elsewhere=len(weighed - burdened(recorded, everyone, book, period.last_day)),
+        elsewhere=len(weighed - burdened(recorded, everyone, words, period.last_day)),
         checks=checks,
         since_period=since_period(session, tier, earlier, pasts, words, cells.fate_of, horizon),
         since_revision=since_revision(session, run, tier, rows, words, cells.fate_of),

@@ -93,12 +93,12 @@ def _trend_point(period: str, counts: Counter[str], checks: Checks | None) -> Tr
     return TrendPoint(Period.parse(period), counts)
 
 
-def burdened(found: Iterable[Recorded], customers: set[str], book: Book | None, day: date) -> set[str]:
+def burdened(found: Iterable[Recorded], customers: set[str], words: Words, day: date) -> set[str]:
     """Which of the customers are not in good standing for these findings."""
     return customers & {
         customer
         for one in found
-        if weighs(one.row.severity, one.status.word, book, day)
+        if weighs(one.row.severity, one.status.word, words.of(one.row), words.book, day)
         for customer in one.row.customer_ids
     }
 
@@ -122,7 +122,7 @@ def since_period(
             select(AuditedCustomer.customer_id).where(AuditedCustomer.run_id == before.id, AuditedCustomer.tier == tier)
         )
     )
-    weighed = burdened(theirs, customers, words.book, Period.parse(period).last_day)
+    weighed = burdened(theirs, customers, words, Period.parse(period).last_day)
     return SincePeriod(
         period=Period.parse(period),
         revision=before.revision,

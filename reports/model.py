@@ -104,6 +104,7 @@ class Finding:
     question: str
     families: tuple[str, ...]
     basis: str  # behaviour, record
+    marks_standing: bool  # whether it counts against its customers
     subject_type: str
     subject_id: str
     severity: str

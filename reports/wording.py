@@ -93,6 +93,7 @@ def finding_of(found: Recorded, words: Words, past: Past) -> Finding:
         question=str(rule.get("question", "")),
         families=tuple(rule.get("families", ())),
         basis=str(rule.get("basis", "behaviour")),
+        marks_standing=bool(rule.get("marks_standing", True)),
         subject_type=row.subject_type,
         subject_id=row.subject_id,
         severity=row.severity,

@@ -9,9 +9,10 @@ looked at are not quiet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -164,7 +165,7 @@ def _weights(session: Session, person: Person, audits: Sequence[_Audit], coverin
     for finding_id, row in found.items():
         audit = by_run[row.run_id]
         book = book_of(session, audit.policy)
-        effect = effect_of(row.severity, book, audit.end_day - _DAY)
+        effect = effect_of(row.severity, _described(session, row), book, audit.end_day - _DAY)
         judged = [other for other in covering if (other.run_id, row.rule_id) not in doubts]
         weights.append(
             _Weight(
@@ -179,6 +180,12 @@ def _weights(session: Session, person: Person, audits: Sequence[_Audit], coverin
             )
         )
     return weights
+
+
+def _described(session: Session, row: FindingRow) -> Mapping[str, Any]:
+    """The description of a finding's rule, as it was recorded."""
+    version = session.get(RuleVersion, (row.rule_id, row.rule_version))
+    return version.content if version else {}
 
 
 def _doubts(session: Session, person: Person, covering: Iterable[_Audit], rules: set[str]) -> set[tuple[int, str]]:
@@ -263,8 +270,7 @@ def _reasons(session: Session, weights: Iterable[_Weight], at: date) -> tuple[Re
     reasons = []
     for weight in weights:
         row = weight.row
-        version = session.get(RuleVersion, (row.rule_id, row.rule_version))
-        words = words_for(version.content if version else {}, row.kind)
+        words = words_for(_described(session, row), row.kind)
         reasons.append(
             Reason(
                 finding_id=row.finding_id,

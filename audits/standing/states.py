@@ -1,10 +1,10 @@
-"""What a finding does to a customer's standing: by severity and status, as the policy book says."""
+"""What a finding does to a customer's standing: by severity and status, as the policy book and the rule say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from audits.errors import AuditsError
 from audits.policy import Book, StandingRule
@@ -25,15 +25,19 @@ DECIDED_AWAY = frozenset({"false_positive", "remediated", "excepted"})
 """Statuses that take a finding's weight away; it stays in every report, marked."""
 
 
-def effect_of(severity: str, book: Book | None, day: date) -> StandingRule:
-    """The standing that an undecided finding of a severity leads to, and the quiet days that end it."""
+def effect_of(severity: str, rule: Mapping[str, Any], book: Book | None, day: date) -> StandingRule:
+    """The standing that an undecided finding leads to, and the quiet days that end it.
+
+    ``rule`` is the rule's description as it was recorded. What it finds may be no fault of a customer, however severe.
+    """
     try:
         rules = book.settings(day).standing if book else DEFAULT
     except AuditsError:  # the book begins later
         rules = DEFAULT
-    return rules.get(severity, DEFAULT[severity])
+    effect = rules.get(severity, DEFAULT[severity])
+    return effect if rule.get("marks_standing", True) else StandingRule("good", effect.quiet_days)
 
 
-def weighs(severity: str, status: str, book: Book | None, day: date) -> bool:
+def weighs(severity: str, status: str, rule: Mapping[str, Any], book: Book | None, day: date) -> bool:
     """Whether a finding takes its customers out of good standing."""
-    return status not in DECIDED_AWAY and effect_of(severity, book, day).standing != "good"
+    return status not in DECIDED_AWAY and effect_of(severity, rule, book, day).standing != "good"

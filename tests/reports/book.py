@@ -110,7 +110,7 @@ RULES = (
     ),
     _rule(
         "R25", "Quota and commitment", "Did a customer use more in a month than it committed to?", ["LIMITS"],
-        "customer", "low", signal="commitment", basis="record",
+        "customer", "low", signal="commitment", basis="record", marks_standing=False,
         parameters={"low_over_factor": {"type": "factor", "meaning": "Times the month's commitment"}},
         against={"factor": "low_over_factor"},
         observed={"factor": "Use as a multiple of the commitment", "cost_usd": "Cost of the month"},

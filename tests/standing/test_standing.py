@@ -131,6 +131,14 @@ def test_the_gravest_finding_decides(session: Session, severity: str, state: str
     assert [reason.severity for reason in answer.reasons] == ([] if state == "good" else [severity])
 
 
+@pytest.mark.parametrize("severity", ["medium", "high", "critical"])
+def test_a_commercial_fact_marks_nobody(session: Session, severity: str) -> None:
+    audited(session, "2026-10", found("2026-10", "R25", severity), found("2026-10", severity="medium"))
+    assert [reason.rule_id for reason in standing(session).reasons] == ["R01"]
+    audited(session, "2026-10", found("2026-10", "R25", severity), late=True)
+    assert (standing(session).state, standing(session).reasons) == ("good", ())
+
+
 def test_reasons_come_gravest_first_with_what_may_be_said(session: Session) -> None:
     audited(session, "2026-10", found("2026-10"), found("2026-10", "R14", "high"))
     answer = standing(session)
