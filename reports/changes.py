@@ -15,7 +15,6 @@ from audits.ledger.coverage import Checks, checks_of, unevaluated_customers
 from audits.ledger.models import AuditedCustomer, FindingRow, Run
 from audits.ledger.read import SEVERITY_RANK, Horizon, Recorded, earlier_periods, findings_in, previous_revision
 from audits.periods import Period
-from audits.policy import Book
 from audits.standing.states import weighs
 from reports.model import TrendPoint
 from reports.since import Gone, SincePeriod, SinceRevision

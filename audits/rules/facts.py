@@ -63,6 +63,16 @@ account_gaps = Table(
 """Which accounts a :class:`Gap` concerns, by its number."""
 
 
+key_uses = Table(
+    "key_uses",
+    _temporary,
+    Column("api_key_hash", String, nullable=False),
+    Column("account_id", String, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""The accounts of each key that more than one account uses, blocked days included; filled where there is a gap."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A gap in the period's data: why, and which rules cannot be evaluated for its accounts."""

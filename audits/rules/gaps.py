@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, Select, insert, literal, select, union
+from sqlalchemy import Connection, Select, func, insert, literal, select, union
 
 from audits.periods import Period
 from audits.quality import SIGN_INS, DayVerdict
+from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rules.base import Rule
-from audits.rules.facts import Gap, account_facts, account_gaps, put_gaps
+from audits.rules.facts import Gap, account_facts, account_gaps, key_uses, put_gaps
 from audits.rules.population import blocked_uses
+from audits.warehouse.own import fill
 
 AROUND = timedelta(days=1)
 """An account seen the day before or after counts as served on the day: what is missing may be its use of that day."""
@@ -27,8 +29,14 @@ def record_gaps(
     they are judged with the period.
     """
     gaps: list[Gap] = []
+    of_keys = frozenset(rule_id for rule_id, rule in rules.items() if "key" in rule.spec.units)
 
     def add(reason: str, concerned: frozenset[str] | None, accounts: Select[tuple[str]] | Sequence[str]) -> None:
+        name(reason, concerned, accounts)
+        if keyed := (concerned or frozenset()) & of_keys:
+            name(reason, keyed, _sharing_keys(accounts))
+
+    def name(reason: str, concerned: frozenset[str] | None, accounts: Select[tuple[str]] | Sequence[str]) -> None:
         gap = Gap(len(gaps), reason, concerned)
         gaps.append(gap)
         if isinstance(accounts, Select):
@@ -38,6 +46,8 @@ def record_gaps(
         else:
             put_gaps(connection, {gap.number: accounts})
 
+    if verdicts and of_keys:
+        fill(connection, key_uses, _shared_keys())
     held = [one for one in verdicts if one.day >= period.first_day and one.source_system != SIGN_INS]
     if held and all(one.verdict == "blocked" for one in held):
         f = account_facts.c
@@ -90,3 +100,25 @@ def _served(verdict: DayVerdict) -> Select[tuple[str]]:
     raw = select(b.account_id).where(b.source_system == source, b.day == day)
     every = union(around, raw).subquery("served").c
     return select(every.account_id)
+
+
+def _shared_keys() -> Select[tuple[str, str]]:
+    """The rows of ``key_uses``: what one account did with such a key decides about the others as well."""
+    c, b = account_client_day.c, blocked_uses.c
+    uses = union(
+        select(c.api_key_hash, c.account_id).where(c.api_key_hash.is_not(None)),
+        select(b.api_key_hash, b.account_id).where(b.api_key_hash.is_not(None)),
+    ).subquery("uses")
+    u = uses.c
+    shared = select(u.api_key_hash).group_by(u.api_key_hash).having(func.count() > 1)
+    return select(u.api_key_hash, u.account_id).where(u.api_key_hash.in_(shared))
+
+
+def _sharing_keys(accounts: Select[tuple[str]] | Sequence[str]) -> Select[tuple[str]]:
+    """All accounts of the keys that any of these accounts shares with others."""
+    k, theirs = key_uses.c, key_uses.alias("theirs").c
+    return (
+        select(k.account_id)
+        .where(k.api_key_hash.in_(select(theirs.api_key_hash).where(theirs.account_id.in_(accounts))))
+        .distinct()
+    )

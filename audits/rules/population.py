@@ -80,10 +80,11 @@ blocked_uses = Table(
     Column("day", Date, nullable=False),
     Column("source_system", String, nullable=False),
     Column("account_id", String, nullable=False),
+    Column("api_key_hash", String),
     Column("at", Instant, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""The first and last use of an account on each day of a source that is blocked, and therefore not rolled up."""
+"""First and last use of an account, by key, on each day of a source that is blocked, and therefore not rolled up."""
 
 audited_groups = Table(
     "audited_groups",
@@ -154,10 +155,10 @@ def _uses_of_blocked(day: date, source: str) -> Iterator[Select[Any]]:
             yield (
                 select(
                     literal(day).label("day"), literal(source).label("source_system"), table.c.account_id,
-                    end.label("at"),
+                    table.c.api_key_hash, end.label("at"),
                 )
                 .where(table.c.source_system == source, within(at, day, day))
-                .group_by(table.c.account_id)
+                .group_by(table.c.account_id, table.c.api_key_hash)
             )  # fmt: skip
 
 

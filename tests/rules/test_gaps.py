@@ -45,3 +45,42 @@ def test_a_degraded_day(day: date, open_rules: set[str], whom: set[str], duck_st
         concerned = set(played.connection.scalars(select(account_gaps.c.account_id)))
     assert {rule for gap in gaps for rule in gap.rules or ()} == open_rules
     assert concerned == whom
+
+
+SHARED = """
+cases:
+  - name: one key on two accounts of two sources, and a day of the second source is blocked
+    kind: not_evaluated
+    period: 2026-10
+    blocked: [2026-10-12]
+    accounts: [a1, a2, a3]
+    rows:
+      usage_events:
+        - {account_id: a1, at: 2026-10-20, source_system: other, api_key_hash: shared}
+        - {account_id: a2, at: [2026-10-05, 2026-10-07, 2026-10-12], api_key_hash: shared}
+        - {account_id: a3, at: 2026-10-20, source_system: other}
+"""
+
+
+@pytest.mark.parametrize("day", [date(2026, 10, 6), date(2026, 10, 12)], ids=["all rows lost", "rows set aside"])
+def test_a_blocked_day_of_one_account_leaves_open_whoever_shares_its_keys(
+    day: date, duck_stage: DuckStage, tmp_path: Path
+) -> None:
+    file, rules = tmp_path / "cases.yaml", load_rules()
+    file.write_text(SHARED)
+    [case] = read_cases(file)
+    blocked = DayVerdict(day, "native", "blocked", (Reason("duplicates", "block", "ids twice", 9, (), ()),))
+    verdicts = [blocked, DayVerdict(date(2026, 10, 20), "other", "good", ())]
+    with scene(rules["R17"], case, duck_stage, load_book()) as played:
+        gaps = record_gaps(played.connection, case.period, verdicts, rules)
+        concerned = {
+            rule: set(
+                played.connection.scalars(
+                    select(account_gaps.c.account_id).where(
+                        account_gaps.c.gap.in_([gap.number for gap in gaps if gap.concerns(rule)])
+                    )
+                )
+            )
+            for rule in ("R01", "R16", "R17")
+        }
+    assert concerned == {"R01": {"a2"}, "R16": {"a1", "a2"}, "R17": {"a1", "a2"}}
