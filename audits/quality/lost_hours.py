@@ -6,6 +6,10 @@ negative binomial). And the accounts one by one: each against its own four weeks
 accounts that grew most, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide. A
 customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
 hours: with a sum, one launch in one hour would make every other hour look short of rows.
+
+An hour without any row is told by presence as well. Accounts that work like clockwork make few requests an hour, whose
+number says little; that they come in every hour says much. How often an account was missing where it usually is is
+counted over all its hours, and so is what its silence in this one is worth.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from itertools import accumulate
 from math import log, sqrt
 from statistics import median
 
-from sqlalchemy import Connection, Float, and_, case, cast, func, literal, or_, select
+from sqlalchemy import Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.quality.usual import LEAST_WEEKS, Day, Hours, days_before
 from audits.warehouse.collation import by_bytes
@@ -56,9 +60,17 @@ def suspects(now: Hours, past: Sequence[Hours], odds: float) -> dict[int, Lost]:
     found = {}
     for hour in range(24):
         usual = _expected(today, habit, hour)
-        if usual > today[hour] and evidence(today[hour], usual, today[hour] / usual, spread) >= log(odds):
+        if usual > today[hour] and (
+            _is_silent(hour, now, past) or evidence(today[hour], usual, today[hour] / usual, spread) >= log(odds)
+        ):
             found[hour] = Lost(usual, today[hour])
     return found
+
+
+def _is_silent(hour: int, now: Hours, past: Sequence[Hours]) -> bool:
+    """Whether nothing came in an hour in which enough accounts usually come to tell by their presence."""
+    usual = median(week[hour].n_accounts if hour in week else 0.0 for week in past if week)
+    return hour not in now and usual >= AGREEING
 
 
 def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds: float) -> dict[int, Lost]:
@@ -85,6 +97,7 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     account = (
         select(
             counts.hour,
+            counts.account_id,
             mean.label("mean"),
             (squares - mean * mean).label("variance"),
             func.coalesce(func.sum(n).filter(~before), 0.0).label("n"),
@@ -98,6 +111,7 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     one_by_one = (
         select(
             account.hour,
+            account.account_id,
             (account.mean * level).label("usual"),
             account.n,
             func.greatest((excess * (weeks - 1) + pooled) / weeks, POISSON).label("spread"),
@@ -110,9 +124,50 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     size = 1.0 / a.spread
     told = a.n * func.ln(left) - (a.n + size) * func.ln((size + left * a.usual) / (size + a.usual))
     most = log(odds) / AGREEING
+    absence = _absence(one, hours, weeks)
+    away = absence.c
+    told = func.greatest(told, func.coalesce(away.told, 0.0))
     limited = func.greatest(func.least(told, most), -most)
-    rows = connection.execute(select(a.hour, func.sum(limited).label("told")).group_by(a.hour))
+    whose = one_by_one.outerjoin(absence, and_(away.account_id == a.account_id, away.hour == a.hour))
+    rows = connection.execute(select(a.hour, func.sum(limited).label("told")).select_from(whose).group_by(a.hour))
     return {row.hour: hours[row.hour] for row in rows if row.told >= log(odds) * (1 - POISSON)}
+
+
+def _absence(one: Day, hours: Mapping[int, Lost], weeks: int) -> Subquery:
+    """``account_id``, silent ``hour`` and what is ``told`` by the absence of an account that usually comes in it.
+
+    An hour is usual where the account came in most of the other weeks. Its rate of absence is that over its usual
+    hours, of the weeks and of the day's other hours, by the estimator of Krichevsky and Trofimov (IEEE Trans. Inf.
+    Theory 27, 1981): a half is added to absences and to presences, so that nobody is taken for infallible.
+    """
+    day, source = one
+    e = usage_events.c
+    of_day, of_hour = utc_day(e.event_ts), utc_hour(e.event_ts)
+    came = (
+        select(
+            e.account_id,
+            of_hour.label("hour"),
+            func.count(of_day.distinct()).filter(~within(e.event_ts, day, day)).label("times"),
+            func.count(of_day.distinct()).filter(within(e.event_ts, day, day)).label("now"),
+        )
+        .where(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in (day, *days_before(day)))))
+        .group_by(e.account_id, of_hour)
+        .subquery("came")
+    )
+    c = came.c
+    usually, elsewhere = 2 * c.times > weeks, c.hour.not_in(sorted(hours))
+    there = case((2 * (c.times - 1) > weeks - 1, c.times), else_=0)
+    away = case((2 * c.times > weeks - 1, weeks - c.times), else_=0)
+    today = case((and_(usually, elsewhere), 1), else_=0)
+    absences = func.sum(away + today * (1 - c.now)) + 0.5
+    both = func.sum(away + there + today) + 1.0
+    rate = (select(c.account_id, (absences / both).label("absence")).group_by(c.account_id).subquery("rate")).c
+    silent = sorted(hour for hour, lost in hours.items() if not lost.rows)
+    return (
+        select(c.account_id, c.hour, (-func.ln(rate.absence)).label("told"))
+        .where(rate.account_id == c.account_id, usually, c.hour.in_(silent))
+        .subquery("absence")
+    )
 
 
 def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int]) -> float:

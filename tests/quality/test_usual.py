@@ -1,7 +1,10 @@
 """Hours that were not delivered, told from hours in which there was less to do."""
 
+import random
 from collections.abc import Iterable
 from datetime import timedelta
+
+import pytest
 
 from tests.quality.data import ACCOUNTS, DAY, HOURS, checks, judged, requests, verdict, weeks, world
 from tests.rows import Row, put
@@ -51,6 +54,29 @@ def test_accounts_that_come_back_were_not_delivered(url):
 def test_a_missing_hour_of_a_small_source_is_found(url):
     one = verdict(url, weeks(ACCOUNTS[:4]), requests(accounts=ACCOUNTS[:4], hours=(9, 20)))
     assert checks(one)["missing_hours"].hours == (13,)
+
+
+ROUND = tuple(range(24))
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_a_missing_hour_of_a_few_accounts_that_never_rest_is_found(url, each):
+    clock = {"accounts": ACCOUNTS[:4], "each": each}
+    rest = tuple(hour for hour in ROUND if hour != 13)
+    one = verdict(url, weeks(hours=ROUND, **clock), requests(hours=rest, **clock))
+    assert checks(one)["missing_hours"].hours == (13,)
+
+
+def test_an_hour_is_not_missed_among_accounts_that_come_and_go(url):
+    def seldom(day, part):
+        for number, name in enumerate(ACCOUNTS):
+            chance = random.Random(f"{day} {name}")
+            hours = [hour for hour in part if hour == 9 or chance.random() < 0.6]
+            yield from requests(day, [name], hours, each=1 + number % 2)
+
+    before = [row for week in range(1, 5) for row in seldom(DAY - timedelta(weeks=week), ROUND)]
+    one = verdict(url, before, list(seldom(DAY, [hour for hour in ROUND if hour != 13])))
+    assert one.reasons == ()
 
 
 def test_two_accounts_may_pause_together(url):
