@@ -21,6 +21,7 @@ from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
 from audits.linkage.report import HeldBack, Hub, LinkReport
 from audits.linkage.sightings import linked_accounts, shared_values, sightings
+from audits.linkage.strong_sets import strong_sets
 from audits.linkage.tables import (
     group_edges,
     group_members,
@@ -49,17 +50,19 @@ def record(
     for table in (group_members, linkage_groups, group_edges, linkage_against, linkage_hubs, linkage_runs):
         connection.execute(delete(table).where(table.c.period == period.id))
     key = {"period": period.id}
+    rows = _told(grouping, params)
+    together = _strong_sets(grouping, rows)
     _insert(
         connection,
         group_members,
         (
-            key | {"as_of": period.end_day, "group_id": name, "account_id": evidence.account_ids[account]}
+            key | {"as_of": period.end_day, "group_id": name, "account_id": one, "strong_set": together.get(one)}
             for name, group in zip(names, grouping.groups, strict=True)
-            for account in group
+            for one in (evidence.account_ids[account] for account in group)
         ),
     )
     digests = evidence.digests()
-    edges = _edges(connection, period, since, grouping, names, digests, params)
+    edges = _edges(connection, period, since, grouping, rows, names, digests)
     _insert(connection, group_edges, (key | row for row in edges))
     held = holders(connection, period, since, grouping, params)
     summaries = zip(_summaries(grouping, names), held, strict=True)
@@ -114,20 +117,34 @@ def _first_in_front(evidence: Evidence, group: Ints) -> list[str]:
     return [name for _, name in sorted(zip(opened.tolist(), ids, strict=True))]
 
 
-def _edges(
-    connection: Connection, period: Period, since: date, grouping: Grouping, names: list[str], digests: list[str],
-    params: Params,
-) -> Iterator[Row]:  # fmt: skip
-    """The evidence inside each group: values that two of its customers share and that few others have."""
+def _told(grouping: Grouping, params: Params) -> Ints:
+    """The rows of the evidence inside each group: values that two of its customers share and that few others have."""
     evidence, counted = grouping.evidence, grouping.counted
     group_of = grouping.group_of()
     few = counted.parties <= params.hub_from(grouping.parties)
     told = (group_of[evidence.account] >= 0) & (few[evidence.value] | grouping.joined.joins)
     rows = np.flatnonzero(told)
-    stars = evidence.value[rows] * len(names) + group_of[evidence.account[rows]]
+    stars = evidence.value[rows] * len(grouping.groups) + group_of[evidence.account[rows]]
     pairs = np.unique(np.column_stack([stars, evidence.customer[evidence.account[rows]]]), axis=0)
     shared, customers = np.unique(pairs[:, 0], return_counts=True)
-    rows = rows[np.isin(stars, shared[customers > 1])]
+    return rows[np.isin(stars, shared[customers > 1])]
+
+
+def _strong_sets(grouping: Grouping, rows: Ints) -> dict[str, str]:
+    evidence, group_of = grouping.evidence, grouping.group_of()
+    strong = rows[STRONG[evidence.kind[evidence.value[rows]]]]
+    account, value = evidence.account[strong].tolist(), evidence.value[strong].tolist()
+    in_group = zip(group_of[evidence.account[strong]].tolist(), value, strict=True)
+    return strong_sets([evidence.account_ids[one] for one in account], list(in_group))
+
+
+def _edges(
+    connection: Connection, period: Period, since: date, grouping: Grouping, rows: Ints, names: list[str],
+    digests: list[str],
+) -> Iterator[Row]:  # fmt: skip
+    """The rows as they are recorded."""
+    evidence, counted = grouping.evidence, grouping.counted
+    group_of = grouping.group_of()
     everyone = np.unique(evidence.value * evidence.customers + evidence.customer[evidence.account])
     n_customers = np.bincount(everyone // evidence.customers, minlength=len(evidence.kind))
     seen = _seen(connection, period)

@@ -17,6 +17,7 @@ group_members = Table(
     Column("as_of", Date, nullable=False),  # first day after the period
     Column("group_id", String, primary_key=True),
     Column("account_id", String, primary_key=True),
+    Column("strong_set", String),  # first account of those it hangs together with by cards, devices and keys alone
 )
 
 linkage_groups = Table(

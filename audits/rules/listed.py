@@ -27,3 +27,9 @@ def listed(column: ColumnElement[Any]) -> Function[str]:
 def on_listed_days(found: Found, at: ColumnElement[Any] = usage_events.c.event_ts) -> ColumnElement[bool]:
     """Evidence: whether an instant lies on one of the days that a finding lists."""
     return utc_day(at).in_([date.fromisoformat(day) for day in str(found.observed[ON_DAYS]).split(", ")])
+
+
+def listed_accounts(found: Found, name: str) -> list[str]:
+    """Evidence: the accounts of a finding that one of its figures lists. An id may itself hold a comma."""
+    text = f", {found.observed[name] or ''}, "
+    return [account for account in found.account_ids if f", {account}, " in text]

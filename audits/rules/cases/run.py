@@ -13,6 +13,8 @@ from sqlalchemy import Connection, insert
 
 from audits import rollups
 from audits.errors import AuditsError
+from audits.linkage.kinds import BY_NAME as KINDS
+from audits.linkage.strong_sets import strong_sets
 from audits.linkage.tables import group_edges, group_members
 from audits.policy import Book
 from audits.quality.quarantine import find_duplicates
@@ -128,8 +130,23 @@ def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
 
 def _put_groups(connection: Connection, case: Case) -> None:
     """The groups as linkage would have recorded them, with the values that joined them where the case names any."""
+    strong = [
+        (account, (group, kind))
+        for group, kinds in case.links.items()
+        for kind, accounts in kinds.items()
+        if KINDS[kind].strong
+        for account in accounts
+        if account in case.groups[group]
+    ]
+    together = strong_sets([account for account, _ in strong], [value for _, value in strong])
     members = [
-        {"period": case.period.id, "as_of": case.period.end_day, "group_id": group, "account_id": account}
+        {
+            "period": case.period.id,
+            "as_of": case.period.end_day,
+            "group_id": group,
+            "account_id": account,
+            "strong_set": together.get(account),
+        }
         for group, accounts in case.groups.items()
         for account in accounts
     ]

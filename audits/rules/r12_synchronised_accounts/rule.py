@@ -48,7 +48,7 @@ from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
 from audits.rules.bounds import undecided
 from audits.rules.levels import group_levels, of_level, strictest_limits
-from audits.rules.listed import listed
+from audits.rules.listed import listed, listed_accounts
 from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number
@@ -154,7 +154,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         .group_by(r.account_id)
         .having(func.count(r.event_id.distinct()) >= found.limits["requests_min"])
     )
-    others = str(found.observed["not_following"] or "").split(", ")
+    others = listed_accounts(found, "not_following")
     return scope.events_of(found.account_ids, e.account_id.in_(compared), of_level(scope, found)).add_columns(
         e.account_id.not_in(others).label("follows")
     )

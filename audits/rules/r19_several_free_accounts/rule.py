@@ -1,13 +1,14 @@
 """R19: several free accounts on strong links that together use a multiple of what one of them may.
 
 A class behind one network is linked, too; only a shared instrument, device or the like says that accounts are one
-person's. Accounts count together that were opened within one window of days: of all such windows, each of which begins
-with an opening, the most severe is reported, then the one with most accounts.
+person's. Accounts count together that hang together by such values alone, one after the other, and that were opened
+within one window of days: of all such windows, each of which begins with an opening, the most severe is reported, then
+the one with most accounts.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -29,14 +30,13 @@ from sqlalchemy import (
     select,
 )
 
-from audits.linkage.kinds import KINDS
-from audits.linkage.tables import group_edges
+from audits.linkage.tables import group_members
 from audits.periods import utc_midnight
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.first_use import is_first_use
 from audits.rules.levels import group_levels
-from audits.rules.listed import listed, on_listed_days
+from audits.rules.listed import listed, listed_accounts, on_listed_days
 from audits.rules.scope import Scope
 from audits.rules.worst import worst
 from audits.warehouse.dialects import seconds_between
@@ -44,7 +44,6 @@ from audits.warehouse.tables import accounts, usage_events
 from audits.warehouse.validity import holds
 
 FREE = "free"
-STRONG = tuple(kind.name for kind in KINDS if kind.strong)
 LIMITS = ("accounts_min", "high_accounts_min", "window_days", "quota_factor_min", "quota_requests_a_day")
 DAY = 86_400.0
 EPOCH = literal(utc_midnight(date(1970, 1, 1)))
@@ -70,6 +69,7 @@ def violations(scope: Scope) -> Select[Any]:
         w.tier,
         w.severity,
         w.accounts.label("observed_accounts"),
+        w.which.label("observed_which"),
         w.opened_from.label("observed_opened_from"),
         w.opened_to.label("observed_opened_to"),
         w.n.label("observed_peak_requests_a_day"),
@@ -90,13 +90,12 @@ def inapplicable(scope: Scope) -> Select[Any]:
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests on the days over of the group's free accounts that were opened at that time.
+    """The successful requests on the days over of the accounts that count.
 
     Of each of these accounts the first request of the period is there, too: it counts as one that was used.
     """
-    e, a, t = usage_events.c, accounts.c, scope.tiers(found.account_ids).c
-    first, last = (literal(datetime.fromisoformat(str(found.observed[f"opened_{end}"]))) for end in ("from", "to"))
-    opened = exists(select(a.account_id).where(a.account_id == e.account_id, a.opened_at.between(first, last)))
+    counted = listed_accounts(found, "which")
+    e, t = usage_events.c, scope.tiers(counted).c
 
     def counts(request: Any) -> ColumnElement[bool]:
         held = exists(
@@ -105,22 +104,18 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         return and_(request.status_code < 400, held)
 
     used = or_(on_listed_days(found), is_first_use(scope, counts))
-    return scope.usage_of(found.account_ids, counts(e), used, opened)
+    return scope.usage_of(counted, counts(e), used)
 
 
 def _days(scope: Scope) -> Subquery:
     """Successful requests by day of the group's free accounts on a strong link, while they were free."""
-    u, s = group_levels(scope, account_day).c, group_edges.c
-    strong = exists(
-        select(s.account_id).where(
-            s.period == scope.period.id, s.group_id == u.group_id, s.account_id == u.account_id, s.kind.in_(STRONG)
-        )
-    )  # fmt: skip
-    day = (u.group_id, u.tier, u.account_id, u.day, *(u[f"limit_{name}"] for name in LIMITS))
+    u, m = group_levels(scope, account_day).c, group_members.c
+    day = (u.group_id, m.strong_set, u.tier, u.account_id, u.day, *(u[f"limit_{name}"] for name in LIMITS))
     n = func.sum(func.coalesce(u.n_ok, u.n_requests))
     return (
         select(*day, n.label("n"))
-        .where(u.level == FREE, u.member_tier == FREE, strong)
+        .where(m.period == scope.period.id, m.group_id == u.group_id, m.account_id == u.account_id)
+        .where(u.level == FREE, u.member_tier == FREE, m.strong_set.is_not(None))
         .group_by(*day)
         .having(n > 0)
         .subquery("account_days")
@@ -142,12 +137,12 @@ def _days_over(scope: Scope, opened: CTE) -> Subquery:
     """The days on which the accounts of each group's window use too much together: ``n``, ``severity``, the limits."""
     o, w = opened.c, _windows(scope, opened).c
     limits = [o[f"limit_{name}"] for name in LIMITS]
-    day = (o.group_id, o.tier, w.accounts, w.opened_from, w.opened_to, o.day, *limits)
+    day = (o.group_id, o.strong_set, o.tier, w.accounts, w.which, w.opened_from, w.opened_to, o.day, *limits)
     n = func.sum(o.n)
     high = w.accounts >= o.limit_high_accounts_min
     return (
         select(*day, n.label("n"), case((high, "high"), else_="medium").label("severity"))
-        .where(o.group_id == w.group_id, o.opened.between(w.opened_from, w.opened_to))
+        .where(o.group_id == w.group_id, o.strong_set == w.strong_set, o.opened.between(w.opened_from, w.opened_to))
         .where(w.accounts >= o.limit_accounts_min)
         .where(seconds_between(w.opened_from, w.opened_to) <= o.limit_window_days * DAY)
         .group_by(*day)
@@ -160,16 +155,17 @@ def _windows(scope: Scope, opened: CTE) -> Subquery:
     """The most severe window of each group, then the one with most accounts, of those with a day over.
 
     ``opened_from`` and ``opened_to`` are its first and last opening. A window begins with the opening of an account;
-    the day's use of all that were opened within it is added up. So every account has a row for each of the group's
+    the day's use of all that were opened within it is added up. So every account has a row for each of the set's
     days, with nothing used where it was not used.
     """
     o = opened.c
-    day = (select(o.group_id, o.day, *(o[f"limit_{name}"] for name in LIMITS)).distinct().subquery("days_of_groups")).c
-    once = select(o.group_id, o.account_id, o.opened).distinct().subquery("once")
+    once = select(o.group_id, o.strong_set, o.account_id, o.opened).distinct().subquery("once")
+    on_day = (o.group_id, o.strong_set, o.day, *(o[f"limit_{name}"] for name in LIMITS))
+    day = select(*on_day).distinct().subquery("days_of_sets").c
     same = and_(o.group_id == once.c.group_id, o.account_id == once.c.account_id, o.day == day.day)
     grid = (
         select(once, day.day, *(day[f"limit_{name}"] for name in LIMITS), func.coalesce(o.n, 0).label("n"))
-        .select_from(once.join(day.day.table, day.group_id == once.c.group_id).outerjoin(opened, same))
+        .select_from(once.join(day.day.table, day.strong_set == once.c.strong_set).outerjoin(opened, same))
         .subquery("grid")
     ).c
     days = select(
@@ -181,15 +177,19 @@ def _windows(scope: Scope, opened: CTE) -> Subquery:
     order = (high, days.accounts.desc(), days.together.desc(), days.opened, days.day)
     placed = (
         select(
-            days.group_id, days.accounts, days.opened.label("opened_from"), days.opened_to,
+            days.group_id, days.strong_set, days.accounts, days.opened.label("opened_from"), days.opened_to,
             func.row_number().over(partition_by=days.group_id, order_by=order).label("place"),
         )
         .where(days.together >= _quota(days), days.accounts >= days.limit_accounts_min)
         .subquery("placed")
     ).c  # fmt: skip
+    which = once.alias("which").c
+    window = (placed.group_id, placed.strong_set, placed.accounts, placed.opened_from, placed.opened_to)
     return (
-        select(placed.group_id, placed.accounts, placed.opened_from, placed.opened_to)
-        .where(placed.place == 1)
+        select(*window, listed(which.account_id).label("which"))
+        .where(placed.place == 1, which.strong_set == placed.strong_set)
+        .where(which.opened.between(placed.opened_from, placed.opened_to))
+        .group_by(*window)
         .subquery("windows")
     )
 
@@ -203,7 +203,7 @@ def _within(scope: Scope, figure: FunctionElement[Any], rows: Any) -> ColumnElem
     for days in sorted({float(row.values["window_days"]) for row in scope.limits}):  # type: ignore[arg-type]
         frame = FrameClause(None, literal(days * DAY, Float(53)), FrameClauseType.CURRENT, FrameClauseType.FOLLOWING)
         at = seconds_between(EPOCH, rows.opened)
-        within = figure.over(partition_by=(rows.group_id, rows.day), order_by=at, range_=frame)
+        within = figure.over(partition_by=(rows.strong_set, rows.day), order_by=at, range_=frame)
         figures.append((rows.limit_window_days == days, within))
     return case(*figures) if figures else null()
 

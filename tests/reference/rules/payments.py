@@ -23,13 +23,14 @@ def r19(facts: Facts, group: str) -> Answer:
     used = [a for a in free if facts.events_of(a, "free") or facts.buckets_of(a, "free")]
     quota = limits["quota_factor_min"] * limits["quota_requests_a_day"]
     found: list[tuple[int, int, Answer]] = []
-    for cohort in _cohorts(facts, used, timedelta(days=limits["window_days"])):
+    for cohort in _cohorts(facts, group, used, timedelta(days=limits["window_days"])):
         over = {day: n for day, n in _together(facts, cohort).items() if n >= quota}
         if len(cohort) >= limits["accounts_min"] and over:
             opened = [_opened(facts, account) for account in cohort]
             answer = violating(
                 "high" if len(cohort) >= limits["high_accounts_min"] else "medium", accounts=len(cohort),
-                opened_from=min(opened).isoformat(), opened_to=max(opened).isoformat(),
+                which=", ".join(cohort), opened_from=min(opened).isoformat(),
+                opened_to=max(opened).isoformat(),
                 peak_requests_a_day=max(over.values()), days_over=len(over), on_days=shown(over),
             )  # fmt: skip
             found.append((len(cohort), max(over.values()), answer))
@@ -45,19 +46,24 @@ def _opened(facts: Facts, account: str) -> object:
     return (facts.account_row(account) or {})["opened_at"]
 
 
-def _cohorts(facts: Facts, accounts: list[str], window: timedelta) -> Iterable[list[str]]:
-    """The accounts that share a payment instrument or a sign-up device and were opened within one window."""
+def _cohorts(facts: Facts, group: str, accounts: list[str], window: timedelta) -> Iterable[list[str]]:
+    """The accounts that hang together by payment instruments or sign-up devices and were opened within one window."""
     by_value: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in facts.rows["account_payments"]:
-        if row["account_id"] in accounts:
+        if row["account_id"] in facts.groups[group]:
             by_value["instrument", row["instrument_hash"]].add(row["account_id"])
-    for account in accounts:
+    for account in facts.groups[group]:
         device = (facts.account_row(account) or {}).get("signup_device_hash")
         if device:
             by_value["device", device].add(account)
-    for linked in by_value.values():
-        for first in {_opened(facts, account) for account in linked}:
-            yield sorted(a for a in linked if first <= _opened(facts, a) <= first + window)  # type: ignore[operator]
+    chains: list[set[str]] = []
+    for sharing in by_value.values():
+        touched = [chain for chain in chains if chain & sharing]
+        chains = [chain for chain in chains if not chain & sharing] + [sharing.union(*touched)]
+    for linked in chains:
+        counted = linked & set(accounts)
+        for first in {_opened(facts, account) for account in counted}:
+            yield sorted(a for a in counted if first <= _opened(facts, a) <= first + window)  # type: ignore[operator]
 
 
 def _together(facts: Facts, accounts: list[str]) -> Counter[date]:
