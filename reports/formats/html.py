@@ -18,6 +18,7 @@ from reports.dossier import Dossier
 from reports.model import SEVERITIES, Finding, Subject, TierReport
 from reports.overview import PeriodLine, RunPage, TierLine
 from reports.quality import QualityPage
+from reports.spells import poor_spells
 from reports.wording import DECISIONS, subject_of
 
 DECISIONS_FIRST = 12
@@ -124,6 +125,7 @@ def environment() -> Environment:
         "digest": lambda digest: digest.removeprefix("sha256:")[:12],
         "severities": _severities,
         "lines": _lines,
+        "poor_spells": poor_spells,
         "kind": lambda kind: KINDS.get(kind, kind),
         "plural": lambda kind: f"{kind}s".capitalize(),
         "fate": FATES.__getitem__,
