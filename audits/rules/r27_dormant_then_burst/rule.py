@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -33,14 +34,18 @@ from audits.rules.worst import worst
 from audits.warehouse.dialects import day_number, median, utc_day
 from audits.warehouse.tables import accounts, usage_buckets, usage_events
 
+DORMANT = ("burst_days_min", "burst_factor_min", "idle_days")
+UNRAMPED = ("new_days_min", "new_age_days", "new_share_min", "quota_requests_a_day")
+LIMITS = (*DORMANT, *UNRAMPED)
+
 
 def violations(scope: Scope) -> Select[Any]:
     """Accounts with enough burst days after a long sleep, or enough days near their limits when new.
 
     Each day is held against the limits of that day.
     """
-    dormant = _found(_bursts(scope), "dormant", "burst_days_min", "slept")
-    unramped = _found(_near_limits(scope), "no ramp", "new_days_min", "near")
+    dormant = _found(_bursts(scope), "dormant", DORMANT, "slept")
+    unramped = _found(_near_limits(scope), "no ramp", UNRAMPED, "near")
     return select(union_all(dormant, unramped).subquery("cases"))
 
 
@@ -68,8 +73,8 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     )
 
 
-def _found(days: FromClause, kind: str, least: str, condition: str) -> Select[Any]:
-    """Accounts with enough days of one kind: the busiest of these days, with the limits of that day."""
+def _found(days: FromClause, kind: str, limits: Sequence[str], condition: str) -> Select[Any]:
+    """Accounts with enough days of one kind, the first of its limits: the busiest day, with the kind's limits then."""
     d = days.c
     count = func.count().over(partition_by=(d.account_id, d.tier)).label("days")
     over = select(*d, count).where(d[condition]).subquery(f"{condition}_days")
@@ -77,7 +82,7 @@ def _found(days: FromClause, kind: str, least: str, condition: str) -> Select[An
     on_days = (
         select(o.account_id, o.tier, listed(o.day).label("days")).group_by(o.account_id, o.tier).subquery("on_days").c
     )
-    w = worst(over, ("account_id", "tier"), (o.n.desc(), o.day), o.days >= o[f"limit_{least}"])
+    w = worst(over, ("account_id", "tier"), (o.n.desc(), o.day), o.days >= o[f"limit_{limits[0]}"])
     slept = condition == "slept"
     return select(
         w.account_id.label("subject_id"),
@@ -88,7 +93,10 @@ def _found(days: FromClause, kind: str, least: str, condition: str) -> Select[An
         on_days.days.label("observed_on_days"),
         cast(w.idle if slept else null(), Integer).label("observed_idle_days"),
         cast(w.usual if slept else null(), Float(53)).label("observed_usual_requests_a_day"),
-        *(w[name] for name in d.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
+        *(
+            (w[f"limit_{name}"] if name in limits else cast(null(), Float(53))).label(f"limit_{name}")
+            for name in LIMITS
+        ),
     ).where(on_days.account_id == w.account_id, on_days.tier == w.tier)
 
 
