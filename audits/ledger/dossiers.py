@@ -17,6 +17,7 @@ from audits.linkage.tables import group_edges, group_members, linkage_against, l
 from audits.periods import Period
 from audits.rollups.account_day import account_day
 from audits.rules.population import audited_accounts
+from audits.warehouse.dialects import least_text
 from audits.warehouse.tables import Instant, accounts
 
 HOLDERS = (
@@ -90,7 +91,7 @@ def _members(
         select(
             accounts.c.account_id,
             *(
-                func.min(accounts.c[name]).label(name)
+                (least_text if name == "customer_id" else func.min)(accounts.c[name]).label(name)
                 for name in ("customer_id", "opened_at", "banned_at", "closed_at")
             ),
         )

@@ -38,8 +38,7 @@ from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_prompt_day import account_prompt_day
-from audits.warehouse.collation import by_bytes
-from audits.warehouse.dialects import day_number, midnight, seconds_between
+from audits.warehouse.dialects import day_number, least_text, midnight, seconds_between
 from audits.warehouse.dimensions import instruments_in_force, tiers_in_force
 from audits.warehouse.own import fill, make_temporary_tables
 from audits.warehouse.tables import Instant, accounts, api_keys, models
@@ -138,8 +137,8 @@ def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
     known = (
         select(
             a.account_id,
-            func.min(by_bytes(case((no_customer, a.account_id), else_=a.customer_id))).label("customer_id"),
-            func.min(by_bytes(a.signup_country)).label("country"),
+            least_text(case((no_customer, a.account_id), else_=a.customer_id)).label("customer_id"),
+            least_text(a.signup_country).label("country"),
             func.min(a.opened_at).label("opened_at"),
             func.min(case((a.banned_at < period.end, a.banned_at))).label("banned_at"),
         )

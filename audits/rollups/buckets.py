@@ -12,9 +12,8 @@ from sqlalchemy import String as Text
 from audits.quality.quarantine import is_impossible
 from audits.rollups.account_day import account_day
 from audits.rollups.slices import account_slices
-from audits.warehouse.collation import by_bytes
 from audits.warehouse.days import within
-from audits.warehouse.dialects import midnight, utc_day
+from audits.warehouse.dialects import least_text, midnight, utc_day
 from audits.warehouse.tables import Instant, usage_buckets
 
 
@@ -101,7 +100,7 @@ def _distinct(first: date, last: date, without: Sequence[str]) -> Subquery:
         select(
             day.label("day"),
             *identity[1:],
-            func.min(by_bytes(b.source_system)).label("source_system"),
+            least_text(b.source_system).label("source_system"),
             *(func.max(b[name]).label(name) for name in ("cached_input_tokens", "n_requests", "cost_usd")),
         )
         .where(within(b.bucket_start, first, last), ~is_impossible(usage_buckets))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, literal
+from sqlalchemy import ColumnElement, Text, cast, func, literal
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.functions import Function
 
 from audits.rules.base import Found
+from audits.warehouse.collation import by_bytes
 from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import usage_events
 
@@ -19,7 +20,7 @@ ON_DAYS = "on_days"
 
 def listed(column: ColumnElement[Any]) -> Function[str]:
     """The distinct values of a group in order: ``CN, KP`` or ``2026-10-05, 2026-10-06``; NULL where there is none."""
-    text = cast(column, String)
+    text = by_bytes(cast(column, Text))  # as the function takes it: what is ordered by must be its argument
     joined: Function[str] = func.string_agg(text.distinct(), aggregate_order_by(literal(", "), text))
     return joined
 

@@ -36,7 +36,7 @@ from audits.linkage.tables import group_members
 from audits.periods import Period, utc_midnight
 from audits.rollups.account_day import account_day
 from audits.warehouse.days import within
-from audits.warehouse.dialects import day_start
+from audits.warehouse.dialects import day_start, least_text
 from audits.warehouse.dimensions import customers_in_force, tiers_in_force
 from audits.warehouse.holding import holding_rows
 from audits.warehouse.own import fill, make_temporary_tables
@@ -272,7 +272,7 @@ def _intervals() -> tuple[Select[Any], ...]:
     ).where(held.valid_to < held.next_from)  # fmt: skip
     before = (
         select(
-            g.group_id, g.account_id, func.min(a.customer_id).label("customer_id"), *under_none,
+            g.group_id, g.account_id, least_text(a.customer_id).label("customer_id"), *under_none,
             _BEGINNING.label("valid_from"), func.min(a.valid_from).label("valid_to"),
         )
         .select_from(of_members)

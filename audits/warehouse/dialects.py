@@ -95,6 +95,24 @@ def _(element: text_number, compiler: Any, **kw: Any) -> str:
     return f"hash({compiler.process(element.clauses, **kw)})"
 
 
+class least_text(FunctionElement[Any]):  # noqa: N801
+    """The first of several texts byte by byte, whatever collation the database has; NULL where there is none."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(least_text)
+def _(element: least_text, compiler: Any, **kw: Any) -> str:
+    # Compared with other columns, it must have their collation again.
+    return f'(MIN({compiler.process(element.clauses, **kw)} COLLATE "C") COLLATE "default")'
+
+
+@compiles(least_text, "duckdb")
+def _(element: least_text, compiler: Any, **kw: Any) -> str:
+    return f"MIN({compiler.process(element.clauses, **kw)})"
+
+
 class midnight(FunctionElement[Any]):  # noqa: N801
     """The instant at which a UTC day (DATE) begins."""
 

@@ -19,7 +19,7 @@ from audits.rules.bounds import any_of, undecided
 from audits.rules.intermediate import computed_once
 from audits.rules.levels import group_levels, of_level
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import ratio
+from audits.warehouse.dialects import least_text, ratio
 from audits.warehouse.tables import accounts, usage_events
 
 OWN = ("share_min", "requests_min", *templates.PARAMETERS)
@@ -54,7 +54,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     if found.subject_type == "account":
         held = (template.is_not(None), scope.in_tier(found), limits)
         return scope.events_of(found.account_ids, *held).add_columns(template)
-    owner = select(func.min(a.customer_id)).where(a.account_id == e.account_id).scalar_subquery()
+    owner = select(least_text(a.customer_id)).where(a.account_id == e.account_id).scalar_subquery()
     used = (template == found.observed["template"], of_level(scope, found), limits)
     return scope.events_of(found.account_ids, *used).add_columns(template, owner.label("customer_id"))
 

@@ -37,7 +37,7 @@ from audits.rules.intermediate import computed_once
 from audits.rules.levels import group_levels, of_level
 from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import day_number, ratio, seconds_between, utc_day
+from audits.warehouse.dialects import day_number, least_text, ratio, seconds_between, utc_day
 from audits.warehouse.tables import models, usage_events
 
 LIMITS = ("accounts_min", "before_share_min", "hours_max", "share_min", "spread_hours_max")
@@ -136,7 +136,11 @@ def _releases(scope: Scope) -> CTE:
     """Frontier models whose first hours end in the period, each once, by ``level`` with the limits of the day."""
     m, limits = models.c, scope.limit_rows().c
     once = (
-        select(m.model, func.min(m.predecessor).label("predecessor"), func.min(m.released_at).label("released_at"))
+        select(
+            m.model,
+            least_text(m.predecessor).label("predecessor"),
+            func.min(m.released_at).label("released_at"),
+        )
         .where(m.frontier)
         .group_by(m.model)
         .subquery("once")

@@ -36,7 +36,7 @@ from audits.rules.listed import listed, on_listed_days
 from audits.rules.population import audited_accounts
 from audits.rules.scope import Scope
 from audits.rules.worst import of_worst, worst_first
-from audits.warehouse.dialects import day_number, seconds_between, utc_day
+from audits.warehouse.dialects import day_number, least_text, seconds_between, utc_day
 from audits.warehouse.tables import Instant, auth_events
 
 FAILED = ("invalid_key", "revoked_key", "forbidden")
@@ -215,7 +215,7 @@ def _first(scope: Scope) -> Subquery:
     d = auth_day.c
     who, at = func.coalesce(d.account_id, d.api_key_hash), func.min(d.first_ts)
     return (
-        select(d.client_net_hash, who.label("who"), func.min(d.account_id).label("account_id"), at.label("at"))
+        select(d.client_net_hash, who.label("who"), least_text(d.account_id).label("account_id"), at.label("at"))
         .where(d.outcome == "ok", d.client_net_hash.is_not(None))
         .where(d.day.between(scope.baseline_from, scope.period.last_day))
         .group_by(d.client_net_hash, who)

@@ -35,7 +35,7 @@ from audits.rules.levels import held_levels
 from audits.rules.listed import listed
 from audits.rules.population import audited_groups, first_owners
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import midnight, ratio, utc_day
+from audits.warehouse.dialects import least_text, midnight, ratio, utc_day
 from audits.warehouse.dimensions import instruments_in_force
 from audits.warehouse.tables import Instant, accounts, usage_buckets, usage_events
 from audits.warehouse.validity import holds, overlap
@@ -86,7 +86,7 @@ def holders_of(scope: Scope, found: Found) -> Select[Any]:
     start, end = literal(utc_midnight(first)), literal(utc_midnight(last + timedelta(days=1)))
     closed = case((func.count() == func.count(a.closed_at), func.max(a.closed_at))).label("closed_at")
     owner = (
-        select(a.account_id, func.min(a.customer_id).label("customer_id"), closed)
+        select(a.account_id, least_text(a.customer_id).label("customer_id"), closed)
         .group_by(a.account_id)
         .subquery("owner")
     )
