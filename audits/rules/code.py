@@ -12,7 +12,7 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from audits.rules.base import Rule
@@ -79,6 +79,7 @@ def _add(digest: hashlib._Hash, file: Path, name: str) -> None:
     digest.update(f"{name}\0{len(content)}\0".encode() + content)
 
 
+@lru_cache(maxsize=1_000)
 def meaning(source: str) -> str:
     """Python source without comments, docstrings, blank lines and trailing blanks.
 
