@@ -25,6 +25,15 @@ START_PATIENCE = 60.0  # seconds
 _database_number = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a module makes once for its tests is made once: they stay on one worker."""
+    for item in items:
+        made = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest has no public name for it
+        if any(found[-1].scope == "module" for found in made.values()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture
 def duckdb_warehouse(tmp_path: Path) -> str:
     """The URL of a DuckDB file that has every table of the contract, all empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,8 @@ def test_a_shipped_rule_says_of_each_limit_whether_it_may_be_moved(
 # ---------------------------------------------------------------- groups, limits up to which, and kinds of findings
 
 
-@pytest.fixture
-def linked(duckdb_warehouse: str, tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Two groups of six Build accounts on one card each, 60 and 30 requests on a day; eight accounts by themselves.
 
     p-1 and p-2 grade, in verdicts of 10 and of 20 tokens; p-3 asked for log-probabilities, with bias and in bulk.
@@ -94,8 +95,10 @@ def linked(duckdb_warehouse: str, tmp_path: Path) -> Settings:
         harvest = {"top_logprobs": 5, "logit_bias_n": 9, "output_tokens": 1} if name == "p-3" else {}
         use += events(name, "2026-10-14", 7, **columns, **harvest)
     people = together(*(account(name) for name in (*groups, *alone)), {"account_payments": cards})
-    put(duckdb_warehouse, together(REFERENCE, people, {"usage_events": use}))
-    return prepared(duckdb_warehouse, tmp_path, *WEEKS)
+    folder = tmp_path_factory.mktemp("linked")
+    url = f"duckdb:///{folder / 'usage.duckdb'}"
+    put(url, together(REFERENCE, people, {"usage_events": use}))
+    return prepared(url, folder, *WEEKS)
 
 
 def figures(world: Settings, book: Path, rule: str, suspects: frozenset[str] = frozenset(), weeks: int = 3):
@@ -128,9 +131,12 @@ def test_a_suspected_account_leaves_its_group_out(linked: Settings, tmp_path: Pa
 
 def test_where_nobody_is_linked_groups_are_not_measured_and_it_is_said(linked: Settings, tmp_path: Path) -> None:
     init_book(tmp_path / "book")
-    with warehouse(linked.warehouse_url, write=True) as source, source.begin() as connection:
+    for file in linked.out.parent.glob("usage*.duckdb"):
+        shutil.copy(file, tmp_path)
+    apart = replace(linked, warehouse_url=f"duckdb:///{tmp_path / 'usage.duckdb'}")
+    with warehouse(apart.warehouse_url, write=True) as source, source.begin() as connection:
         connection.execute(delete(group_members))
-    result, found = figures(linked, tmp_path / "book", "R04")
+    result, found = figures(apart, tmp_path / "book", "R04")
     assert (found["requests_a_day"].percentile, found["requests_a_day"].measured) == (None, 0)
     assert "there is no linked group" in result.notes[0]
 
