@@ -14,7 +14,6 @@ from duckdb_sqlalchemy import Dialect
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     String,
     Table,
     and_,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
 )
 
 from audits.warehouse.dialects import matches
@@ -143,14 +143,22 @@ def _read_together(columns: Iterable[str]) -> list[list[str]]:
 
 
 def _suspects(connection: Connection, table: Table, together: Sequence[str], held: ColumnElement[bool]) -> list[str]:
+    """The columns that hold any value which has no place in them.
+
+    Values of columns of one form stand below each other, so that an engine compiles its patterns once.
+    """
     rows = select(*(table.c[name] for name in together)).where(held)
-    values: FromClause = (rows if UNIQUE.issuperset(together) else rows.distinct()).subquery("held")
-    flags = [
-        func.coalesce(func.max(case((is_raw(values.c[name], form_of(name)), 1), else_=0)), 0).label(name)
-        for name in together
-    ]
-    found = connection.execute(select(*flags).select_from(values)).one()
-    return [name for name in together if found._mapping[name]]
+    values = (rows if UNIQUE.issuperset(together) else rows.distinct()).cte("held").c
+    by_form: dict[Form, list[str]] = {}
+    for name in together:
+        by_form.setdefault(form_of(name), []).append(name)
+    found = []
+    for form, names in by_form.items():
+        stack = [select(literal(name).label("name"), values[name].label("value")) for name in names]
+        whole = stack[0].subquery("stack") if UNIQUE.issuperset(together) else union(*stack).subquery("stack")
+        found.append(select(whole.c.name).where(is_raw(whole.c.value, form)))
+    suspects = set(connection.scalars(union(*found)))
+    return [name for name in together if name in suspects]
 
 
 def _count(connection: Connection, table: Table, name: str, held: ColumnElement[bool]) -> list[RawText]:
