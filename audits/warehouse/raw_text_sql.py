@@ -1,12 +1,12 @@
 """The detector of :mod:`audits.warehouse.raw_text` as SQL: which columns hold what they must not, and how often.
 
-Columns are read together, by their distinct values: one pass finds the columns in question, and only those are read
-once more to count rows and kinds. No value leaves the engine.
+Columns are read by their distinct values: one statement finds the columns in question, and only those are read once
+more to count rows and kinds. No value leaves the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from duckdb_sqlalchemy import Dialect
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     String,
     Table,
     and_,
@@ -26,13 +27,11 @@ from sqlalchemy import (
     select,
     true,
     union,
+    union_all,
 )
 
 from audits.warehouse.dialects import matches
 from audits.warehouse.raw_text import RULES, Form, Kind, Rule, form_of, longest, text_columns
-
-ONE_BY_ONE = frozenset({"event_id", "auth_event_id", "session_id", "end_user_hash", "prompt_template_hash"})
-"""Columns with nearly as many values as rows: to read them together with others would spare nothing."""
 
 UNIQUE = frozenset({"event_id", "auth_event_id"})
 """Those that differ from row to row: to look for distinct values takes longer than to look at each."""
@@ -62,11 +61,7 @@ def find_raw_text(
 ) -> tuple[RawText, ...]:
     """What the text columns of a table (``columns``: some of them) hold that they must not, in the contract's order."""
     held = true() if where is None else where
-    suspects = [
-        name
-        for together in _read_together(_in_use(connection, table, columns or text_columns(table), held))
-        for name in _suspects(connection, table, together, held)
-    ]
+    suspects = _suspects(connection, table, _in_use(connection, table, columns or text_columns(table), held), held)
     order = {name: place for place, name in enumerate(text_columns(table))}
     return tuple(
         found for name in sorted(suspects, key=order.__getitem__) for found in _count(connection, table, name, held)
@@ -133,32 +128,22 @@ def _in_use(connection: Connection, table: Table, columns: Sequence[str], held: 
     return [name for name in columns if counts._mapping[name]]
 
 
-def _read_together(columns: Iterable[str]) -> list[list[str]]:
-    """Columns whose values are read in one pass: those of digests, and all others that are not read alone."""
-    groups: dict[str, list[str]] = {}
-    for name in columns:
-        digest = name.endswith("_hash") or name == "account_id"
-        groups.setdefault(name if name in ONE_BY_ONE else "digests" if digest else "names", []).append(name)
-    return list(groups.values())
-
-
-def _suspects(connection: Connection, table: Table, together: Sequence[str], held: ColumnElement[bool]) -> list[str]:
+def _suspects(connection: Connection, table: Table, columns: Sequence[str], held: ColumnElement[bool]) -> set[str]:
     """The columns that hold any value which has no place in them.
 
-    Values of columns of one form stand below each other, so that an engine compiles its patterns once.
+    The distinct values of columns of one form are put together before they are looked at, so that an engine compiles
+    its patterns once; what is asked for is their maximum, because a condition would be tried on every row.
     """
-    rows = select(*(table.c[name] for name in together)).where(held)
-    values = (rows if UNIQUE.issuperset(together) else rows.distinct()).cte("held").c
-    by_form: dict[Form, list[str]] = {}
-    for name in together:
-        by_form.setdefault(form_of(name), []).append(name)
+    stacks: dict[tuple[Form, bool], list[Select[Any]]] = {}
+    for name in columns:
+        values = select(literal(name).label("name"), table.c[name].label("value")).where(held)
+        stacks.setdefault((form_of(name), name in UNIQUE), []).append(values if name in UNIQUE else values.distinct())
     found = []
-    for form, names in by_form.items():
-        stack = [select(literal(name).label("name"), values[name].label("value")) for name in names]
-        whole = stack[0].subquery("stack") if UNIQUE.issuperset(together) else union(*stack).subquery("stack")
-        found.append(select(whole.c.name).where(is_raw(whole.c.value, form)))
-    suspects = set(connection.scalars(union(*found)))
-    return [name for name in together if name in suspects]
+    for (form, unique), stack in stacks.items():
+        v = (union_all(*stack) if unique else union(*stack)).subquery("stack").c
+        raw = func.max(case((is_raw(v.value, form), 1), else_=0))
+        found.append(select(v.name).group_by(v.name).having(raw == 1))
+    return set(connection.scalars(union_all(*found))) if found else set()
 
 
 def _count(connection: Connection, table: Table, name: str, held: ColumnElement[bool]) -> list[RawText]:
