@@ -3,7 +3,9 @@
 What explains a link (a payer, a network, an organisation) says nothing of what the accounts do. People who are set the
 same task still work as much as they like and when they like; a load that is dealt out over accounts comes in even
 portions, runs each account up to its limit, never sleeps, or keeps time. None of these figures depends on anybody
-outside of the group.
+outside of the group. Members that only sit beside the load hide nothing: whether most keep a machine's hours is asked
+of all, and of the largest ones that together make nearly all of the requests, where these would be a group themselves:
+an agency may well have a client or two whose service never sleeps.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from sqlalchemy import (
     column,
     func,
     select,
+    true,
 )
 
 from audits.periods import Period
@@ -37,6 +40,7 @@ from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rules.literal_table import table_of
 from audits.rules.population import audited_accounts, audited_groups
+from audits.warehouse.collation import by_bytes
 from audits.warehouse.dialects import median, ratio
 
 HOURS = 24.0
@@ -48,56 +52,86 @@ LEAST_COUNT, LEAST_HOURS = 3, 24  # below, equal counts an hour are no wonder
 
 
 @dataclass(frozen=True, slots=True)
+class Habits:
+    """How many of some members there are, and of these how many are used like a machine, in each of three ways."""
+
+    members: int
+    near_limit: int  # that came near their tier's daily limit on several days
+    unsleeping: int  # that are used as much in any hour of the day as in any other
+    even: int  # whose requests are spaced more evenly than chance would
+
+    def of_machines(self, least: int = 0) -> bool:
+        """Whether most of them, and so many of them, are used like a machine, in one way."""
+        alike = max(self.near_limit, self.unsleeping, self.even)
+        return alike >= least and 2 * alike > self.members
+
+
+@dataclass(frozen=True, slots=True)
 class Conduct:
     """What is known of a group's members that were used in the period."""
 
-    members: int
     volume_factor: float  # by which a typical member's requests on an active day differ from the group's median
-    near_limit: int  # members that came near their tier's daily limit on several days
-    unsleeping: int  # members that are used as much in any hour of the day as in any other
-    even: int  # members whose requests are spaced more evenly than chance would
+    group_from: int  # accounts from which on some are a group by themselves (R04)
+    everybody: Habits
+    bearing: Habits  # of the largest members, which together make nearly all requests
 
     def one_hand(self, volume_factor_min: float) -> bool:
         """Whether the members behave like accounts of one operator: alike in volume, or most of them like a machine."""
-        return self.volume_factor < volume_factor_min or 2 * max(self.near_limit, self.unsleeping, self.even) > (
-            self.members
-        )
+        alike = self.volume_factor < volume_factor_min
+        return alike or self.everybody.of_machines() or self.bearing.of_machines(self.group_from)
 
 
-def conduct_of(connection: Connection, period: Period, book: Book, groups: Collection[str]) -> dict[str, Conduct]:
-    """group -> how its members behaved in the period; groups that were not used are left out."""
+def conduct_of(
+    connection: Connection, period: Period, book: Book, groups: Collection[str], nearly_all: float
+) -> dict[str, Conduct]:
+    """group -> how its members behaved in the period; groups that were not used are left out.
+
+    ``nearly_all`` is the share of a group's requests that those who bear its load make.
+    """
     if not groups:
         return {}
+    group_from = int(_of_strictest(book, "R04", "accounts_min", period))
     members, hours = _volumes(period, book, groups), _hours(period, groups)
-    rhythm, spacing = _rhythm(hours, _variation_max(period, book)), _spacing(hours)
+    variation_max = _of_strictest(book, "R11", "hourly_variation_max", period)
+    rhythm, spacing = _rhythm(hours, variation_max), _spacing(hours)
     m, r, s = members.c, rhythm.c, spacing.c
     joined = members.outerjoin(rhythm, r.account_id == m.account_id).outerjoin(spacing, s.account_id == m.account_id)
-    every = select(*m, r.account_id.is_not(None).label("unsleeping"), s.account_id.is_not(None).label("even"))
+    largest_first = (m.requests.desc(), by_bytes(m.account_id))
+    larger = func.sum(m.requests).over(partition_by=m.group_id, order_by=largest_first, rows=(None, -1))
+    whole = func.sum(m.requests).over(partition_by=m.group_id)
+    every = select(
+        *m,
+        r.account_id.is_not(None).label("unsleeping"),
+        s.account_id.is_not(None).label("even"),
+        (func.coalesce(larger, 0.0) < nearly_all * whole).label("bears"),
+    )
     e = every.select_from(joined).cte("members_of_groups").c
     middle = select(e.group_id, median(e.volume).label("middle")).group_by(e.group_id).subquery("middle").c
     rows = connection.execute(
         select(
             e.group_id,
-            func.count().label("members"),
             median(func.abs(e.volume - middle.middle)).label("away"),
             func.avg(1.0 / e.requests).label("by_chance"),
-            func.count().filter(e.near).label("near_limit"),
-            func.count().filter(e.unsleeping).label("unsleeping"),
-            func.count().filter(e.even).label("even"),
+            *_habits("everybody", e, true()),
+            *_habits("bearing", e, e.bears),
         )
         .where(middle.group_id == e.group_id)
         .group_by(e.group_id)
     )  # fmt: skip
     return {
         row.group_id: Conduct(
-            row.members,
             math.exp(math.sqrt(max(row.away**2 - MEDIAN_OF_SQUARES * row.by_chance, 0.0))),
-            row.near_limit,
-            row.unsleeping,
-            row.even,
+            group_from,
+            *(Habits(*(getattr(row, f"{of}_{name}") for name in Habits.__slots__)) for of in ("everybody", "bearing")),
         )
         for row in rows
     }
+
+
+def _habits(of: str, e: Any, which: ColumnElement[bool]) -> list[ColumnElement[int]]:
+    """The columns of :class:`Habits`."""
+    ways = {"members": true(), "near_limit": e.near, "unsleeping": e.unsleeping, "even": e.even}
+    return [func.count().filter(which, way).label(f"{of}_{name}") for name, way in ways.items()]
 
 
 def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
@@ -157,10 +191,10 @@ def _quotas(period: Period, book: Book) -> Subquery:
     return table_of(columns, rows, "quotas")
 
 
-def _variation_max(period: Period, book: Book) -> float:
-    """Rule R11's largest variation of the hours of the day, as the strictest tier has it at the period's end."""
-    rows = book.limits("R11", period.last_day, period.last_day)
-    return min((_number(row.values["hourly_variation_max"]) for row in rows), default=0.0)
+def _of_strictest(book: Book, rule: str, limit: str, period: Period) -> float:
+    """A rule's limit as the tier with the least has it at the period's end."""
+    rows = book.limits(rule, period.last_day, period.last_day)
+    return min((_number(row.values[limit]) for row in rows), default=0.0)
 
 
 def _hours(period: Period, groups: Collection[str]) -> CTE:

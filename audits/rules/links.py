@@ -29,7 +29,7 @@ def explanations(connection: Connection, period: Period, book: Book) -> Explaine
     g = linkage_groups.c
     rows = connection.execute(select(linkage_groups).where(g.period == period.id).order_by(g.group_id))
     held = {row.group_id: holder for row in rows if (holder := holder_of(row, terms))}
-    conduct = conduct_of(connection, period, book, held)
+    conduct = conduct_of(connection, period, book, held, terms.holder_share_min)
     return {
         group_id: f"{holder}, and its members behave like different people: {_difference(conduct[group_id])}"
         for group_id, holder in held.items()
@@ -68,6 +68,6 @@ def holder_of(row: Any, terms: OpenLinks) -> str:
 
 def _difference(conduct: Conduct) -> str:
     return (
-        f"half of them differ from the median volume by a factor of {conduct.volume_factor:.1f} or more, and most are "
-        f"neither at their limits nor round the clock nor evenly spaced"
+        f"half of them differ from the median volume by a factor of {conduct.volume_factor:.1f} or more, and most of "
+        f"all and of the largest are neither at their limits nor round the clock nor evenly spaced"
     )

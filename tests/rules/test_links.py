@@ -17,7 +17,7 @@ from audits.policy import load_book
 from audits.policy.rows import OpenLinks
 from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
-from audits.rules.conduct import Conduct, conduct_of
+from audits.rules.conduct import Conduct, Habits, conduct_of
 from audits.rules.links import explanations, holder_of
 from audits.rules.population import prepare
 from audits.warehouse import warehouse
@@ -128,6 +128,21 @@ def clockwork(rng: np.random.Generator, n: int) -> Counts:
     return counts
 
 
+def beside_decoys(rng: np.random.Generator, n: int) -> Counts:
+    """A load without sleep on fewer than half of the accounts; the others are used a little, each as much as it is."""
+    counts = shared_out(rng, np.where(np.arange(n) < 0.45 * n, 480 * rng.uniform(0.4, 1, n), 0.0), tuple(range(24)))
+    decoys = np.arange(n) >= 0.45 * n
+    counts[decoys, 2, 11] = rng.integers(2, 70, n)[decoys]
+    return counts
+
+
+def agency(rng: np.random.Generator, n: int) -> Counts:
+    """People, and a fifth of them with a service that never sleeps and makes as much as all others."""
+    counts, services = people(rng, n), np.arange(n) % 5 == 0
+    counts[services] = rng.poisson(counts.sum() / services.sum() / 7 / 24, (services.sum(), 7, 24))
+    return counts
+
+
 def hackathon(rng: np.random.Generator, n: int) -> Counts:
     """One weekend, the same hours at the same table."""
     counts = np.zeros((n, 7, 24), int)
@@ -174,18 +189,20 @@ def told(url: str, counts: Counts, **shares: float) -> tuple[dict[str, str], Con
     put_group(url, counts, shares)
     with warehouse(url) as opened, opened.begin() as connection:
         prepare(connection, WEEK, WEEK.first_day, tuple(tier.id for tier in BOOK.tiers))
-        return dict(explanations(connection, WEEK, BOOK)), conduct_of(connection, WEEK, BOOK, ["g"])["g"]
+        return dict(explanations(connection, WEEK, BOOK)), conduct_of(
+            connection, WEEK, BOOK, ["g"], SHIPPED.holder_share_min
+        )["g"]
 
 
 @pytest.mark.parametrize("n", [14, 49, 150])
-@pytest.mark.parametrize("kind", [people, hackathon])
+@pytest.mark.parametrize("kind", [people, agency, hackathon])
 def test_people_with_one_payer_are_explained(duckdb_warehouse: str, kind: Kind, n: int) -> None:
     links, conduct = told(duckdb_warehouse, kind(np.random.default_rng(n), n), **ONE_PAYER)
     assert set(links) == {"g"}, conduct
 
 
 @pytest.mark.parametrize("n", [14, 49, 150])
-@pytest.mark.parametrize("kind", [dealt, at_the_limit, unsleeping, clockwork])
+@pytest.mark.parametrize("kind", [dealt, at_the_limit, unsleeping, clockwork, beside_decoys])
 def test_one_payer_does_not_explain_what_a_machine_does(duckdb_warehouse: str, kind: Kind, n: int) -> None:
     links, conduct = told(duckdb_warehouse, kind(np.random.default_rng(n), n), **ONE_PAYER)
     assert links == {}, conduct
@@ -201,10 +218,10 @@ def test_words_give_the_figures_and_both_engines_agree(url: str) -> None:
     links, conduct = told(url, counts, one_network=0.97, several=0.1)
     assert links["g"] == (
         "97% of its accounts work from one network, and its members behave like different people: half of them differ "
-        "from the median volume by a factor of 2.0 or more, and most are neither at their limits nor round the clock "
-        "nor evenly spaced"
+        "from the median volume by a factor of 2.0 or more, and most of all and of the largest are neither at their "
+        "limits nor round the clock nor evenly spaced"
     )
-    assert (conduct.members, conduct.near_limit, conduct.unsleeping, conduct.even) == (5, 0, 0, 0)
+    assert (conduct.everybody, conduct.bearing) == (Habits(5, 0, 0, 0), Habits(3, 0, 0, 0))  # 240 of 310 are too few
 
 
 def test_figures_of_a_machine_on_both_engines(url: str) -> None:
@@ -212,4 +229,4 @@ def test_figures_of_a_machine_on_both_engines(url: str) -> None:
     counts[:3] = 18  # 432 a day, round the clock and evenly spaced
     counts[3, :, 9] = 3
     conduct = told(url, counts, **ONE_PAYER)[1]
-    assert conduct == Conduct(4, 1.0, 3, 3, 3)
+    assert conduct == Conduct(1.0, 5, Habits(4, 3, 3, 3), Habits(3, 3, 3, 3))
