@@ -282,7 +282,11 @@ def _handed(scope: Scope) -> Subquery:
 
 
 def _after(requests: Subquery) -> Subquery:
-    """Each request of a level with its next one; ``handed``: that is another account's, soon and successful."""
+    """Each request of a level with its next one; ``handed``: that is another account's, soon and successful.
+
+    What failed for another reason than a limit is not the next one: a client that cannot work takes over nothing, and
+    hides nothing.
+    """
     r = requests.c
 
     def next_one(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -291,7 +295,7 @@ def _after(requests: Subquery) -> Subquery:
     n = select(
         *r, next_one(r.event_id).label("next_event"), next_one(r.account_id).label("next_account"),
         next_one(r.event_ts).label("next_ts"), next_one(r.status_code).label("next_status"),
-    ).subquery("next_ones").c  # fmt: skip
+    ).where(or_(r.status_code < 400, _is_refusal(r.status_code))).subquery("next_ones").c  # fmt: skip
     soon = seconds_between(n.event_ts, n.next_ts) <= n.limit_handover_seconds
     handed = and_(n.next_account != n.account_id, n.next_status < 400, soon)
     return select(*n, func.coalesce(handed, false()).label("handed")).subquery("after")

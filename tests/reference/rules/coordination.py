@@ -69,11 +69,14 @@ def _fast_minutes(facts: Facts, events: list[Row], law_of: Callable[[datetime], 
 def hand_overs(events: list[Row], law_of: Callable[[datetime], dict]) -> int | None:
     """Refusals after which the next request of the group is another account's, in time and successful.
 
+    A request that fails for another reason is passed over.
+
     None where there are fewer than the law in force at any of them asks for. Whether chance explains them says
     something of who runs the accounts, and nothing of the limit.
     """
     needed = []
-    for event, after in itertools.pairwise(events):
+    telling = [event for event in events if is_ok(event) or event["status_code"] in REFUSALS]
+    for event, after in itertools.pairwise(telling):
         law = law_of(event["event_ts"])
         in_time = after["event_ts"] - event["event_ts"] <= timedelta(seconds=law["handover_seconds"])
         other = after["account_id"] != event["account_id"] and is_ok(after)
