@@ -16,7 +16,7 @@ _JOINERS = {"\u200c", "\u200d", "\ufe0f"}  # they shape emoji and Indic scripts 
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 _PORT = r"\d{1,5}(?:[/?#\s]|$)"
-_PASSWORD = re.compile(rf"(:/{{1,3}}[^\s:@/\[]*:)(?:\S*(?=@)|(?!{_PORT})(?:[^\n]*?(?=@)|[^\s/?#]+))")
+_PASSWORD = re.compile(rf"((?::/{{1,3}}|//)[^\s:@/\[]*:)(?:\S*(?=@)|(?!{_PORT})(?:[^\n]*?(?=@)|[^\s/?#]+))")
 """After the user of a URL: up to the last @ of its word; where there is none, and no port, what there is."""
 _NO_SLASHES = re.compile(r"(?<![\w/])([\w.+-]+:)(?!//)[^\s@/]+(?=@)")
 _PARAMETER = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_?key)=)[^&\s]+")

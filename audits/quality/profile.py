@@ -29,6 +29,8 @@ from audits.warehouse import Warehouse
 from audits.warehouse.days import Arrived, arrivals
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.own import fill
+from audits.warehouse.raw_text import form_of
+from audits.warehouse.raw_text_sql import hidden
 from audits.warehouse.tables import accounts, api_keys, models, usage_buckets, usage_events
 
 VERSION = "2"
@@ -95,8 +97,8 @@ def _profile(
         connection,
         quality_accounts,
         days,
-        sums_of_accounts(first, last, duplicates=duplicates),
-        sums_of_buckets(first, last),
+        _accounts(sums_of_accounts(first, last, duplicates=duplicates), raw[usage_events.name]),
+        _accounts(sums_of_buckets(first, last), raw[usage_buckets.name]),
     )
     connection.execute(delete(quality_profiles).where(quality_profiles.c.day.in_(days)))
     connection.execute(
@@ -113,6 +115,15 @@ def _profile(
             for day, now in arrived.items()
         ],
     )
+
+
+def _accounts(sums: Select[Any], raw: Collection[str]) -> Select[Any]:
+    """The sums by account as they may be kept: what has no place in an account's id is digested."""
+    if "account_id" not in raw:
+        return sums
+    s = sums.subquery("sums").c
+    account = hidden(s.account_id, form_of("account_id")).label("account_id")
+    return select(*(account if column.name == "account_id" else column for column in s))
 
 
 def _replace(connection: Connection, table: Table, days: Collection[date], *rows: Select[Any]) -> None:

@@ -40,6 +40,8 @@ from audits.warehouse.dialects import day_start, least_text
 from audits.warehouse.dimensions import customers_in_force, tiers_in_force
 from audits.warehouse.holding import holding_rows
 from audits.warehouse.own import fill, make_temporary_tables
+from audits.warehouse.raw_text import form_of
+from audits.warehouse.raw_text_sql import hidden
 from audits.warehouse.tables import Instant, accounts, source_metadata, usage_buckets, usage_events
 from audits.warehouse.validity import FAR
 
@@ -149,16 +151,22 @@ def _rows_of(period: Period, baseline_from: date, tiers: tuple[str, ...]) -> tup
 
 
 def _uses_of_blocked(day: date, source: str) -> Iterator[Select[Any]]:
-    """The rows of ``blocked_uses`` for a day, from the source's own rows."""
+    """The rows of ``blocked_uses`` for a day, from the source's own rows.
+
+    What blocks the day may be what stands for the account: then it is known by its digest from here on.
+    """
     for table, at in ((usage_events, usage_events.c.event_ts), (usage_buckets, usage_buckets.c.bucket_start)):
-        for end in (func.min(at), func.max(at)):
-            yield (
-                select(
-                    literal(day).label("day"), literal(source).label("source_system"), table.c.account_id,
-                    table.c.api_key_hash, end.label("at"),
-                )
-                .where(table.c.source_system == source, within(at, day, day))
-                .group_by(table.c.account_id, table.c.api_key_hash)
+        ends = (
+            select(table.c.account_id, table.c.api_key_hash, func.min(at).label("first"), func.max(at).label("last"))
+            .where(table.c.source_system == source, within(at, day, day))
+            .group_by(table.c.account_id, table.c.api_key_hash)
+            .subquery("ends")
+        ).c
+        account = hidden(ends.account_id, form_of("account_id"))
+        for end in (ends.first, ends.last):
+            yield select(
+                literal(day).label("day"), literal(source).label("source_system"), account.label("account_id"),
+                ends.api_key_hash, end.label("at"),
             )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ _WHOLE = r"\s*[-+]?[0-9]+(\.0*)?\s*"  # a plain cast would round 12.7 and take 1
 _AMBIGUOUS = r"\s*[-+]?[1-9][0-9]{0,2}(\.[0-9]{3})+\s*"  # "1.000" is one where the dot is the decimal mark, else 1,000
 _ISO = (
     r"^\s*(\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)"
-    r"\s*(Z|z|UTC|GMT|[-+]\d{2}(?::?\d{2})?|[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+)?\s*$"
+    r"\s*(Z|z|UTC|GMT|[-+](?:0\d|1[0-4])(?::?[0-5]\d)?|[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+)?\s*$"
 )
 _UNIX = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}  # microseconds in the unit
 

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, OperationalError
 
+from audits.display import plain
 from audits.errors import AuditsError
 from audits.features.seal import KEY
 
@@ -98,8 +99,8 @@ def connect(url: str) -> Engine:
     """An engine for the proxy's database; AuditsError where the URL is none of PostgreSQL."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise AuditsError(f"{url!r} is not a database URL.", where="the source", fix=_WRITE_SO) from error
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise AuditsError(f"{plain(url)} is not a database URL.", where="the source", fix=_WRITE_SO) from error
     if parsed.get_backend_name() != "postgresql":
         raise AuditsError(f"LiteLLM keeps its logs in PostgreSQL, not in {parsed.get_backend_name()}.",
                           where="the source", fix=_WRITE_SO)  # fmt: skip

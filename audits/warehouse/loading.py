@@ -31,12 +31,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as lightweight_table
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from audits.errors import AuditsError
 from audits.warehouse.dialects import analyze
-from audits.warehouse.engines import Warehouse
+from audits.warehouse.engines import Warehouse, parse_url
 from audits.warehouse.failures import Part, failure
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA
@@ -56,10 +55,7 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
     A DuckDB file that does not exist yet is made too. Raises AuditsError where the warehouse does not answer, may not
     be written, or has a table that lacks a column.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise _cannot_open(url, "this is not a database URL", error) from error
+    parsed = parse_url(url)
     backend, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
     if backend == "duckdb" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

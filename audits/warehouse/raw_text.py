@@ -47,6 +47,7 @@ from audits.warehouse.raw_text_patterns import (
     NO_PHONE,
     PHONE,
     PHONE_HINT,
+    PROSE,
     VERSIONED_ADDRESS,
     has_words,
 )
@@ -140,7 +141,7 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
         Rule(Kind.text, (has_words(5),)),
         _UNMARKED,
     ),
-    Form.identity: (*_ANYWHERE, _IN_ID),
+    Form.identity: (*_ANYWHERE, _IN_ID, Rule(Kind.text, (PROSE,))),
     Form.label: (*_ANYWHERE, Rule(Kind.text, (has_words(5),)), _UNMARKED),
     Form.prose: _ANYWHERE,
     Form.contact: (_KEY, _ADDRESS),

@@ -83,6 +83,11 @@ def is_raw(value: ColumnElement[Any], form: Form) -> ColumnElement[bool]:
     )
 
 
+def hidden(value: ColumnElement[Any], form: Form) -> ColumnElement[str]:
+    """The value, or its digest where it has no place in a column of this form: what may be kept of a blocked day."""
+    return case((is_raw(value, form), func.concat("md5:", func.md5(value))), else_=value)
+
+
 def kind_in(value: ColumnElement[Any], form: Form) -> ColumnElement[str | None]:
     """The kind of what a value is, or NULL."""
     rules = RULES[form]

@@ -1,5 +1,7 @@
 """What the gate finds in rows, and that it leaves sound rows alone."""
 
+import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -7,12 +9,13 @@ from sqlalchemy import func, select
 
 from audits import quality, rollups
 from audits.errors import AuditsError
+from audits.quality.arrivals import shift_of
 from audits.quality.offending import KEYS_KEPT
 from audits.rollups.account_day import account_day
 from audits.rollups.auth_day import auth_day
 from audits.warehouse import warehouse
 from audits.warehouse.check import check as doctor
-from tests.quality.data import DAY, HOURS, change, checks, judged, limits, requests, verdict, weeks, world
+from tests.quality.data import DAY, HOURS, SHIPPED, change, checks, judged, limits, requests, verdict, weeks, world
 from tests.rows import at, put, run_sql
 
 ROWS = requests()
@@ -212,6 +215,19 @@ def test_a_shift_is_seen_in_data_that_arrives_by_the_hour(url):
 
 def test_a_lag_that_is_usual_is_no_shift(url):
     assert verdict(url, *(arriving(rows, lambda _: timedelta(hours=2)) for rows in (weeks(), ROWS))).reasons == ()
+
+
+@pytest.mark.parametrize("rows", [60, 650])
+def test_few_rows_that_arrive_once_a_day_are_no_shift(rows):
+    chance = random.Random(rows)
+
+    def delays() -> Counter[int]:
+        """Quarter hours until two o'clock in the next night, of requests at any time of the day."""
+        return Counter(int(4 * (26 - 24 * chance.random())) for _ in range(rows))
+
+    for _ in range(100):
+        shift = shift_of(delays(), [delays() for _ in range(4)])
+        assert shift.share < SHIPPED["shifted_share"].limit
 
 
 def test_arrivals_once_a_day_are_no_shift(url):

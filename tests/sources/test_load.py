@@ -36,7 +36,8 @@ def test_a_new_file_gets_the_tables_that_no_audit_can_do_without_and_no_other(tm
     [
         ("postgresql://nobody@127.0.0.1:1/usage", "The warehouse does not answer: .*refused"),
         ("sqlite:///usage.db", "only DuckDB files and PostgreSQL can be loaded"),
-        ("usage.duckdb", "this is not a database URL"),
+        ("usage.duckdb", "is not a database URL"),
+        ("", "No warehouse is configured"),
     ],
 )
 def test_a_warehouse_that_cannot_be_written_is_named(url: str, what: str) -> None:

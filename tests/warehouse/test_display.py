@@ -29,6 +29,7 @@ def test_marks_are_shown_as_what_they_are():
         "postgresql://reader:s3cret@db/usage", "postgresql://reader:s3c@s3cret@db/usage", "postgresql://:s3cret@db",
         "see postgresql://u:s3cret@db:x/y now", "https://db/x?user=a&password=s3cret&ssl=1", "pg+x://u:a/s3cret@h/db",
         "postgresql://u:s3cret", "postgresql:/u:s3cret@db", "pg:u:s3cret@db", "u:s3cret@db/x", "pg://u:my s3cret@db",
+        "postgresql//u:s3cret@db",
     ],
 )  # fmt: skip
 def test_no_password_of_a_url_is_shown(url):
