@@ -98,5 +98,5 @@ _WORD = r"[\"'(]?[A-Za-z\u00c0-\uffff]+[\"').,;:?!]*"
 MANY_WORDS = rf"({_WORD}{_SPACE}+){{5}}[\"'(]?[A-Za-z\u00c0-\uffff]|([A-Z]+{_SPACE}+){{4}}[A-Z]+|[{{][ \t]*[\"']"
 """Six words in whatever case, or five in capitals, where names have fewer; or a JSON object."""
 
-PROSE = rf"{MANY_WORDS}|[\r\n]|[a-z\u00df-\uffff]{{2}}[?!]+$|{_WIDE}{{12,}}"
-"""What no name of a company is, in whatever script: it has six words and more, goes over lines, or asks."""
+PROSE = rf"{MANY_WORDS}|[a-z\u00df-\uffff]{{2}}[?!]+$|{_WIDE}{{12,}}"
+"""What no name of a company is, in whatever script: it has six words and more, or asks."""
