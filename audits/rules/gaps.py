@@ -46,8 +46,9 @@ def record_gaps(
         else:
             put_gaps(connection, {gap.number: accounts})
 
-    if verdicts and of_keys:
-        fill(connection, key_uses, _shared_keys())
+    if of_keys and any(verdict.verdict != "good" for verdict in verdicts):
+        since = period.first_day - timedelta(days=max(rules[rule_id].spec.baseline_days for rule_id in of_keys))
+        fill(connection, key_uses, _shared_keys(since, period.last_day))
     held = [one for one in verdicts if one.day >= period.first_day and one.source_system != SIGN_INS]
     if held and all(one.verdict == "blocked" for one in held):
         f = account_facts.c
@@ -102,14 +103,17 @@ def _served(verdict: DayVerdict) -> Select[tuple[str]]:
     return select(every.account_id)
 
 
-def _shared_keys() -> Select[tuple[str, str]]:
-    """The rows of ``key_uses``: what one account did with such a key decides about the others as well."""
+def _shared_keys(first: date, last: date) -> Select[tuple[str, str]]:
+    """The rows of ``key_uses`` on these days: what one account did with such a key decides about the others as well."""
     c, b = account_client_day.c, blocked_uses.c
-    uses = union(
-        select(c.api_key_hash, c.account_id).where(c.api_key_hash.is_not(None)),
-        select(b.api_key_hash, b.account_id).where(b.api_key_hash.is_not(None)),
-    ).subquery("uses")
-    u = uses.c
+    u = union(
+        *(
+            select(uses.api_key_hash, uses.account_id).where(
+                uses.api_key_hash.is_not(None), uses.day.between(first, last)
+            )
+            for uses in (c, b)
+        )
+    ).subquery("uses").c  # fmt: skip
     shared = select(u.api_key_hash).group_by(u.api_key_hash).having(func.count() > 1)
     return select(u.api_key_hash, u.account_id).where(u.api_key_hash.in_(shared))
 

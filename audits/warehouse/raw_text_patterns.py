@@ -95,8 +95,11 @@ def has_words(number: int, *, together: bool = False) -> str:
 
 _WORD = r"[\"'(]?[A-Za-z\u00c0-\uffff]+[\"').,;:?!]*"
 
-MANY_WORDS = rf"({_WORD}{_SPACE}+){{5}}[\"'(]?[A-Za-z\u00c0-\uffff]|([A-Z]+{_SPACE}+){{4}}[A-Z]+|[{{][ \t]*[\"']"
+_SIX_WORDS = rf"({_WORD}{_SPACE}+){{5}}[\"'(]?[A-Za-z\u00c0-\uffff]"
+_JSON = "[{][ \t]*[\"']"
+
+MANY_WORDS = rf"{_SIX_WORDS}|([A-Z]+{_SPACE}+){{4}}[A-Z]+|{_JSON}"
 """Six words in whatever case, or five in capitals, where names have fewer; or a JSON object."""
 
-PROSE = rf"{MANY_WORDS}|[a-z\u00df-\uffff]{{2}}[?!]+$|{_WIDE}{{12,}}"
-"""What no name of a company is, in whatever script: it has six words and more, or asks."""
+PROSE = rf"{_SIX_WORDS}|{_JSON}|{_SPACE}[^ ]*[a-z\u00df-\uffff]{{2}}[?]+$|{_WIDE}{{12,}}"
+"""What no company's name or id is, in whatever script: six words and more, a question, or a JSON object."""

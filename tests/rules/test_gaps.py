@@ -59,6 +59,7 @@ cases:
         - {account_id: a1, at: 2026-10-20, source_system: other, api_key_hash: shared}
         - {account_id: a2, at: [2026-10-05, 2026-10-07, 2026-10-12], api_key_hash: shared}
         - {account_id: a3, at: 2026-10-20, source_system: other}
+        - {account_id: a3, at: 2026-11-02, source_system: other, api_key_hash: shared}  # after the period
 """
 
 

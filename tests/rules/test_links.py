@@ -218,8 +218,8 @@ def test_words_give_the_figures_and_both_engines_agree(url: str) -> None:
     links, conduct = told(url, counts, one_network=0.97, several=0.1)
     assert links["g"] == (
         "97% of its accounts work from one network, and its members behave like different people: half of them differ "
-        "from the median volume by a factor of 2.0 or more, and most of all and of the largest are neither at their "
-        "limits nor round the clock nor evenly spaced"
+        "from the median volume by a factor of 2.0 or more, and most members, and most of the largest, are neither "
+        "at their limits nor round the clock nor evenly spaced"
     )
     assert (conduct.everybody, conduct.bearing) == (Habits(5, 0, 0, 0), Habits(3, 0, 0, 0))  # 240 of 310 are too few
 

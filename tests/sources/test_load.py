@@ -160,6 +160,11 @@ def test_keys_and_prompts_are_recognised(text: str, found: str | None) -> None:
     assert trouble("model_served", text) == found
 
 
+@pytest.mark.parametrize("name", ["Yahoo!", "BANK OF NEW YORK MELLON", "Bank of America Merrill Lynch", "株式会社三菱"])
+def test_the_name_of_a_company_may_stand_for_a_customer(name: str) -> None:
+    assert trouble("customer_id", name) is None
+
+
 def test_a_digest_is_no_key_where_digests_belong() -> None:
     assert trouble("api_key_hash", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") is None
 
