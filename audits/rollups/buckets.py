@@ -2,126 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, cast, exists, func, literal, or_, select
-from sqlalchemy import String as Text
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
-from audits.quality.quarantine import is_impossible
-from audits.rollups.account_day import account_day
+from audits.quality.quarantine import is_impossible, kept_events
 from audits.rollups.slices import account_slices
 from audits.warehouse.days import within
 from audits.warehouse.dialects import least_text, midnight, utc_day
 from audits.warehouse.tables import Instant, usage_buckets
 
+A_DAY = timedelta(days=1)
+SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
+_IDENTITY = ("account_id", "bucket_start", "bucket_end", "api_key_hash", "model", "input_tokens", "output_tokens")
 
-def from_buckets(first: date, last: date, *, without: Sequence[str] = ()) -> tuple[Select[Any], Select[Any]]:
+
+def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequence[str] = ()) -> Select[Any]:
     """The rows of ``account_day`` that buckets beginning on the days first..last add to those of single requests.
 
     Each bucket counts once, on the day and in the slice in which it begins, although exporters repeat buckets and two
     sources may tell of the same: the source that comes first by name stands for it. Of one that reaches beyond the day
-    or the slice nobody knows how many of its requests belong there, so its number is NULL; known and unknown numbers
-    are apart. ``without`` names sources whose rows are not to be read at all.
-
-    Where single requests of the account are known for the day, a bucket may tell of the same ones or of others: what a
-    source's buckets count beyond all of them is known from buckets alone, and the rest is counted already.
+    or into another tier nobody knows how many of its requests belong there, so its number is NULL; known and unknown
+    numbers are rows of their own. ``deduplicate`` says whether any of the days has duplicate ids; ``without`` names
+    sources whose rows are not to be read at all.
     """
-    d: Any = _distinct(first, last, without).c
-    r = account_day.c
-    requests = (
-        select(
-            r.day, r.account_id, func.sum(r.n_requests).label("n_requests"),
-            *(func.coalesce(func.sum(r[name]), 0).label(name) for name in SUMS),
-        )
-        .where(r.grain == "event", r.day.between(first, last))
-        .group_by(r.day, r.account_id)
-        .subquery("requests")
-    )  # fmt: skip
-    q, uncounted = requests.c, d.n_requests.is_(None)
-    known = exists(select(q.day).where(q.day == d.day, q.account_id == d.account_id))
-    alone = (
-        _rows(d, d.slice_start, func.sum(d.n_requests), {name: func.sum(d[name]) for name in SUMS})
-        .where(~known)
-        .group_by(d.day, d.slice_start, d.account_id, d.source_system, uncounted)
-    )
-    number = func.sum(d.n_requests) - func.min(q.n_requests)
-    beyond = {name: _beyond(func.sum(d[name]), func.min(q[name])) for name in SUMS}
-    # Without a number, only tokens can tell whether the buckets hold more than the requests that are known.
-    more = or_(number > 0, and_(number.is_(None), or_(*(beyond[name] > 0 for name in TOKENS))))
-    beside = (
-        _rows(d, func.min(d.slice_start), number, beyond)
-        .where(q.day == d.day, q.account_id == d.account_id)
-        .group_by(d.day, d.account_id, d.source_system, uncounted)
-        .having(more)
-    )
-    return alone, beside
-
-
-A_DAY = timedelta(days=1)
-SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
-TOKENS = ("input_tokens", "output_tokens")
-
-
-def _beyond(total: ColumnElement[Any], counted: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The part of a total that is not counted yet; NULL where the total is not recorded."""
-    return case((total > counted, total - counted), (total.is_not(None), 0))
-
-
-def _rows(
-    d: Any, slice_start: ColumnElement[Any], number: ColumnElement[Any], sums: Mapping[str, ColumnElement[Any]]
-) -> Select[Any]:
+    requests = kept_events(first, last, deduplicate=deduplicate, without=without)
+    u: Any = beyond_requests(_in_slices(first, last, without), requests, ("day", "slice_start")).c
     return select(
-        d.day,
-        cast(slice_start, Instant).label("slice_start"),
-        d.account_id,
-        d.source_system,
-        cast(literal("bucket"), Text).label("grain"),
-        number.label("n_requests"),
-        *(total.label(name) for name, total in sums.items()),
-        func.count().filter(d.cost_usd.is_(None)).label("n_unpriced"),
-        func.min(d.bucket_start).label("first_event_ts"),
-        func.max(d.bucket_start).label("last_event_ts"),
-    )
+        u.day, u.slice_start, u.account_id, u.source_system, cast(literal("bucket"), String).label("grain"),
+        func.sum(u.n_requests).label("n_requests"),
+        *(func.sum(u[name]).label(name) for name in SUMS),
+        func.sum(u.n_unpriced).label("n_unpriced"),
+        func.min(u.bucket_start).label("first_event_ts"),
+        func.max(u.bucket_start).label("last_event_ts"),
+    ).group_by(u.day, u.slice_start, u.account_id, u.source_system, u.n_requests.is_(None))  # fmt: skip
 
 
-def _distinct(first: date, last: date, without: Sequence[str]) -> Subquery:
-    """The buckets that tell of any use, each once, with ``day`` and ``slice_start``.
-
-    ``n_requests`` is NULL where the bucket reaches beyond them, or has no number of its own.
-    """
-    b, s = usage_buckets.c, account_slices.c
-    day = utc_day(b.bucket_start)
-    identity = (
-        day, b.account_id, b.bucket_start, b.bucket_end, b.api_key_hash, b.model, b.input_tokens, b.output_tokens,
-    )  # fmt: skip
-    told = (
+def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
+    """The rows of ``usage_buckets`` that tell of any use, each once: a copy of another source's is not another."""
+    b = usage_buckets.c
+    identity = [b[name] for name in _IDENTITY]
+    used = or_(b.n_requests > 0, b.input_tokens > 0, b.output_tokens > 0)
+    return (
         select(
-            day.label("day"),
-            *identity[1:],
+            *identity,
             least_text(b.source_system).label("source_system"),
             *(func.max(b[name]).label(name) for name in ("cached_input_tokens", "n_requests", "cost_usd")),
         )
-        .where(within(b.bucket_start, first, last), ~is_impossible(usage_buckets))
-        .where(b.source_system.not_in(sorted(without)))
-        .where(or_(b.n_requests > 0, b.input_tokens > 0, b.output_tokens > 0))
+        .where(used, ~is_impossible(usage_buckets), *where)
         .group_by(*identity)
         .subquery("told")
     )
-    t = told.c
-    cuts = and_(s.account_id == t.account_id, s.day == t.day)
-    begun = (
-        select(*t, func.max(s.slice_start).filter(s.slice_start <= t.bucket_start).label("cut"),
-               func.min(s.slice_start).filter(s.slice_start > t.bucket_start).label("next_cut"))
-        .select_from(told.outerjoin(account_slices, cuts))
-        .group_by(*t)
-        .subquery("begun")
+
+
+def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str]) -> Subquery:
+    """What buckets count beyond the single requests that may be among theirs.
+
+    A request may be in a bucket of its account if it was made in the bucket's time, with its key and its model, as far
+    as the bucket is broken down by them. What the buckets of one source and time count beyond all such requests is
+    known from buckets alone; the rest is counted already. The least is told that may be so: the larger of the sum of
+    what each bucket has beyond its requests, and of what all have beyond all requests. Where the key of a request that
+    succeeded is not recorded, nobody knows whose bucket it is in: then no number is told.
+
+    ``buckets``: rows of ``usage_buckets``, each once, with ``number``, which is NULL where not all that it counts
+    belongs to it, and the columns ``kept``, which buckets of one account and time have in common. ``requests``: rows
+    of ``usage_events``, each once. Returns ``kept``, ``source_system``, ``account_id``, ``bucket_start``,
+    ``bucket_end``, ``api_key_hash``, ``model``, ``n_requests``, the ``SUMS`` and ``n_unpriced``: by key and model where
+    none of the time's requests may be in a bucket, else one row for a source and time, without them.
+    """
+    time = (*kept, "source_system", "account_id", "bucket_start", "bucket_end")
+    c: Any = _with_requests(buckets, requests, time).c
+    beside = func.sum(c.n_same).over(partition_by=(*(c[name] for name in time), c.number.is_(None))) > 0
+    b = select(*c, beside.label("beside")).subquery("bucket_beside").c
+    counted, sums = _beyond(b, "n_requests"), {name: _beyond(b, name) for name in SUMS}
+    unsure = func.sum(b.n_unsure) > 0
+    # Without a number, only tokens can tell whether the buckets hold more than the requests that are known.
+    more_tokens = or_(sums["input_tokens"] > 0, sums["output_tokens"] > 0)
+    uncounted_more = and_(func.count(b.n_requests) < func.count(), more_tokens)
+    key, model = (case((~b.beside, b[name])).label(name) for name in ("api_key_hash", "model"))
+    return (
+        select(
+            *(b[name] for name in time), key, model,
+            case((and_(func.count(b.number) > 0, ~unsure), counted)).label("n_requests"),
+            *(total.label(name) for name, total in sums.items()),
+            func.count().filter(b.cost_usd.is_(None)).label("n_unpriced"),
+        )
+        .group_by(*(b[name] for name in time), b.beside, b.number.is_(None), key, model)
+        .having(or_(~b.beside, counted > 0, uncounted_more, unsure))
+        .subquery("beyond")
+    )  # fmt: skip
+
+
+def _beyond(b: Any, name: str) -> ColumnElement[Any]:
+    """The part of a total that no request accounts for; NULL where the total is not recorded."""
+    n, same = b[name], b[f"same_{name}"]
+    of_each = func.sum(case((n > same, n - same), (n.is_not(None), 0)))
+    return func.greatest(of_each, func.sum(n) - func.sum(b[f"first_{name}"]))
+
+
+def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str]) -> Subquery:
+    """The buckets with the requests that may be in them: ``n_same``, and of these ``n_unsure``.
+
+    ``same_...`` are totals of these requests, ``first_...`` those of the ones that no other bucket of the same time
+    has counted before.
+    """
+    b, e = buckets.c, requests.c
+    unbroken = [b.api_key_hash.is_(None), e.api_key_hash.is_(None), e.api_key_hash == b.api_key_hash]
+    models = [b.model.is_(None), e.model_requested == b.model, e.model_served == b.model]
+    unsure = and_(e.api_key_hash.is_(None), b.api_key_hash.is_not(None), e.status_code < 400)
+    pairs = (
+        select(
+            *b, e.event_id, literal(1).label("of_n_requests"), *(e[name].label(f"of_{name}") for name in SUMS),
+            case((unsure, 1), else_=0).label("unsure"),
+        )
+        .where(e.account_id == b.account_id, utc_day(e.event_ts) == utc_day(b.bucket_start))
+        .where(e.event_ts >= b.bucket_start, e.event_ts < b.bucket_end, or_(*unbroken), or_(*models))
+    )  # fmt: skip
+    nothing = (cast(null(), column.type).label(column.name) for column in list(pairs.selected_columns)[len(b) :])
+    p = union_all(pairs, select(*b, *nothing)).subquery("bucket_request").c
+    first = func.row_number().over(partition_by=(*(p[name] for name in time), p.number.is_(None), p.event_id)) == 1
+    r = select(*p, first.label("first")).subquery("bucket_request_in_order").c
+    return (
+        select(
+            *(r[column.name] for column in b),
+            func.count(r.event_id).label("n_same"),
+            func.coalesce(func.sum(r.unsure), 0).label("n_unsure"),
+            *(func.coalesce(func.sum(r[f"of_{name}"]), 0).label(f"same_{name}") for name in ("n_requests", *SUMS)),
+            *(
+                func.coalesce(func.sum(r[f"of_{name}"]).filter(r.first), 0).label(f"first_{name}")
+                for name in ("n_requests", *SUMS)
+            ),
+        )
+        .group_by(*(r[column.name] for column in b))
+        .subquery("bucket_with_requests")
+    )  # fmt: skip
+
+
+def _in_slices(first: date, last: date, without: Sequence[str]) -> CTE:
+    """The buckets of the days with ``day``, ``slice_start`` and ``number``.
+
+    A bucket that begins before its account has a tier, such as that of the day on which it was opened, is of the slice
+    in which the tier begins: nobody uses an account before.
+    """
+    s, b = account_slices.c, usage_buckets.c
+    buckets = distinct_buckets(within(b.bucket_start, first, last), b.source_system.not_in(sorted(without)))
+    t, day = buckets.c, utc_day(buckets.c.bucket_start)
+    inside = and_(s.slice_start > t.bucket_start, s.slice_start < t.bucket_end)
+    least = func.least(func.min(s.tier_before).filter(inside), func.min(s.tier).filter(inside))
+    greatest = func.greatest(func.max(s.tier_before).filter(inside), func.max(s.tier).filter(inside))
+    first_cut = func.min(s.slice_start).filter(inside)
+    cut = (
+        select(
+            *t, day.label("day"), least.label("least_tier"), greatest.label("greatest_tier"),
+            func.max(s.slice_start).filter(s.slice_start <= t.bucket_start).label("begun"),
+            case((first_cut == func.min(s.slice_start).filter(inside, s.tier_before.is_(None)), True)).label("opens"),
+            func.min(s.slice_start).filter(inside, s.tier.is_not(None)).label("opened"),
+        )
+        .select_from(buckets.outerjoin(account_slices, and_(s.account_id == t.account_id, s.day == day)))
+        .group_by(*t, day)
+        .subquery("cut")
     ).c  # fmt: skip
-    ends = func.coalesce(begun.next_cut, midnight(begun.day) + literal(A_DAY))
-    columns = (column for column in begun if column.name not in ("n_requests", "cut", "next_cut"))
+    begun = func.coalesce(case((cut.opens, cut.opened)), cut.begun, midnight(cut.day))
+    one_tier = func.coalesce(cut.least_tier == cut.greatest_tier, True)
     return select(
-        *columns,
-        func.coalesce(begun.cut, midnight(begun.day)).label("slice_start"),
-        case((begun.bucket_end <= ends, begun.n_requests)).label("n_requests"),
-    ).subquery("bucket")
+        *(cut[column.name] for column in t),
+        cut.day,
+        cast(begun, Instant).label("slice_start"),
+        case((and_(cut.bucket_end <= midnight(cut.day) + literal(A_DAY), one_tier), cut.n_requests)).label("number"),
+    ).cte("bucket")

@@ -31,9 +31,10 @@ from audits.rollups.events import countable_events
 from audits.rollups.slices import account_slices, changed_days, expected_slices
 from audits.rollups.state import VERSION, rollup_days, stale_days
 from audits.warehouse import Warehouse
-from audits.warehouse.days import Arrived, arrivals
+from audits.warehouse.days import Arrived, arrivals, within
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.own import fill
+from audits.warehouse.tables import usage_buckets
 
 ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
     (account_day.account_day, account_day.from_events),
@@ -152,19 +153,24 @@ def roll_up(connection: Connection, first: date, last: date, without: tuple[str,
     connection.execute(delete(account_slices).where(account_slices.c.day.between(first, last)))
     fill(connection, account_slices, select(expected_slices(first, last)))
     slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
-    for table, rows in _rows_of(first, last, duplicates, slices, without):
+    begun = within(usage_buckets.c.bucket_start, first, last)
+    bucketed = _any(connection, select(usage_buckets.c.account_id).where(begun))
+    for table, rows in _rows_of(first, last, duplicates, slices, bucketed, without):
         connection.execute(delete(table).where(table.c.day.between(first, last)))
         fill(connection, table, *rows)
 
 
 @lru_cache(maxsize=16)
 def _rows_of(
-    first: date, last: date, duplicates: bool, slices: bool, without: tuple[str, ...]
+    first: date, last: date, duplicates: bool, slices: bool, bucketed: bool, without: tuple[str, ...]
 ) -> tuple[tuple[Table, tuple[Select[Any], ...]], ...]:
     """Every rollup with the selects that make its rows of the days. Kept, since to write them takes as long as to run
     them on a small day."""
     events = countable_events(first, last, deduplicate=duplicates, slices=slices, without=without)
-    buckets = {account_day.account_day: from_buckets(first, last, without=without)}
+    buckets = {}
+    if bucketed:
+        of_buckets = from_buckets(first, last, deduplicate=duplicates, without=without)
+        buckets = {account_day.account_day: (of_buckets,)}
     sign_ins = () if SIGN_INS in without else (from_auth_events(first, last),)
     return (
         *((table, (from_events(events), *buckets.get(table, ()))) for table, from_events in ROLLUPS),

@@ -3,7 +3,8 @@
 That is a tier, a contract, a territory, or the registration of a key that is declared serverless.
 
 Most changes fall on midnight and need no cut. ``account_slices`` holds the others only: for an account with a change
-at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else).
+at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else). It
+tells the tier on both sides, too: a bucket that reaches across a cut has a number where they are one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from audits.warehouse.tables import (
     contracts,
     territories,
 )
+from audits.warehouse.validity import in_force
 
 account_slices = Table(
     "account_slices",
@@ -42,6 +44,8 @@ account_slices = Table(
     Column("account_id", String, primary_key=True),
     Column("slice_start", Instant, primary_key=True),
     Column("slice_end", Instant),  # NULL: the end of the day
+    Column("tier_before", String),  # NULL: none
+    Column("tier", String),  # from slice_start on; NULL: none
 )
 
 
@@ -75,28 +79,39 @@ def expected_slices(first: date, last: date) -> Subquery:
     """The slices that the dimensions ask for on the days first..last, as rows of ``account_slices``."""
     change = _changes().subquery("change")
     day = utc_day(change.c.changed_at)
-    return (
-        select(
-            day.label("day"),
-            change.c.account_id,
-            change.c.changed_at.label("slice_start"),
-            func.lead(change.c.changed_at)
-            .over(partition_by=(change.c.account_id, day), order_by=change.c.changed_at)
-            .label("slice_end"),
-        )
+    inside = (
+        select(day.label("day"), change)
         .where(and_(change.c.changed_at.is_not(None), change.c.changed_at != midnight(day)))
         .where(day.between(first, last))
+        .cte("inside")
+    )
+    # Which of two tiers that begin together is in force is the policy book's to say: here it only matters whether the
+    # tier changes, and it does either way.
+    changing = account_tiers.c.account_id.in_(select(inside.c.account_id))
+    tiers = in_force(account_tiers, ["account_id"], ["tier"], where=[changing], name="tier_in_force")
+    i, t = inside.c, tiers.c
+    touching = and_(t.account_id == i.account_id, t.valid_from <= i.changed_at, t.valid_to >= i.changed_at)
+    return (
+        select(
+            i.day,
+            i.account_id,
+            i.changed_at.label("slice_start"),
+            func.lead(i.changed_at).over(partition_by=(i.account_id, i.day), order_by=i.changed_at).label("slice_end"),
+            func.min(t.tier).filter(t.valid_from < i.changed_at).label("tier_before"),
+            func.min(t.tier).filter(t.valid_to > i.changed_at).label("tier"),
+        )
+        .select_from(inside.outerjoin(tiers, touching))
+        .group_by(i.day, i.account_id, i.changed_at)
         .subquery("expected")
     )
 
 
 def changed_days(connection: Connection, first: date, last: date) -> set[date]:
     """The days whose stored slices are not what the dimensions ask for today."""
-    expected = expected_slices(first, last)
-    wanted = select(expected.c.day, expected.c.account_id, expected.c.slice_start)
-    stored = select(account_slices.c.day, account_slices.c.account_id, account_slices.c.slice_start).where(
-        account_slices.c.day.between(first, last)
-    )
+    expected, s = expected_slices(first, last).c, account_slices.c
+    names = ("day", "account_id", "slice_start", "tier_before", "tier")
+    wanted = select(*(expected[name] for name in names))
+    stored = select(*(s[name] for name in names)).where(s.day.between(first, last))
     return {
         row.day
         for statement in (wanted.except_(stored), stored.except_(wanted))

@@ -237,11 +237,13 @@ class Scope:
         """Evidence for rules that buckets suffice for: the requests of some accounts and, beside them, their buckets.
 
         ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; where
-        single requests of its account and day are there, a row tells what the source's buckets count beyond them.
+        there are requests that may be in it, a row tells what buckets count beyond them.
         ``n_ok`` of a request is 1 where it succeeded. ``accounts`` may be a select of ids; ``since`` is an earlier
         first day.
         """
-        return usage_of(accounts, utc_midnight(since) if since else self.period.start, self.period.end, more)
+        of = accounts if isinstance(accounts, Select) else sorted(accounts)
+        begins = utc_midnight(since) if since else self.period.start
+        return usage_of(of, self.tiers(of), begins, self.period.end, more)
 
     def parties(self, rollup: FromClause) -> Select[Any]:
         """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.
@@ -270,7 +272,7 @@ class Scope:
         t = self.tiers(found.account_ids).c
         return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, holds(t, at)))
 
-    def tiers(self, of: Iterable[str]) -> Subquery:
+    def tiers(self, of: Iterable[str] | Select[Any]) -> Subquery:
         """Evidence: ``account_id``, ``tier``, ``valid_from`` and ``valid_to`` of some accounts' tiers in force."""
         return tiers_in_force([tier.id for tier in self.book.tiers], of)
 

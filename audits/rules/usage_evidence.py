@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
+    FromClause,
     Select,
     String,
     and_,
@@ -23,76 +25,70 @@ from sqlalchemy import (
 )
 
 from audits.quality.quarantine import is_impossible
+from audits.rollups.buckets import SUMS, beyond_requests, distinct_buckets
 from audits.warehouse.dialects import midnight, seconds_between, utc_day
-from audits.warehouse.tables import usage_buckets, usage_events
+from audits.warehouse.tables import Instant, usage_buckets, usage_events
 
 A_DAY = 86_400.0  # seconds
-SUMS = ("input_tokens", "output_tokens", "cost_usd")
+_SHOWN = ("input_tokens", "output_tokens", "cost_usd")
 
 
 def usage_of(
-    accounts: Iterable[str] | Select[Any], start: datetime, end: datetime, only: Iterable[ColumnElement[bool]] = ()
+    accounts: Sequence[str] | Select[Any],
+    tiers: FromClause,
+    start: datetime,
+    end: datetime,
+    only: Iterable[ColumnElement[bool]] = (),
 ) -> Select[Any]:
     """The requests and buckets of some accounts in [start, end), in order of time: see :meth:`.scope.Scope.usage_of`.
 
-    As in ``account_day``, a bucket counts where no single request of its account and day is known; where some are, a
-    row tells what the buckets of its source count beyond all of them. One that reaches into the next day tells of
-    neither day how many requests it had.
+    As in ``account_day``, a row of buckets tells what they count beyond the requests that may be in them; one that
+    reaches into the next day or another of the account's ``tiers`` tells no number. ``at`` is when a request was made,
+    and from when on a bucket counts.
     """
-    of = accounts if isinstance(accounts, Select) else sorted(accounts)
-
-    def within(at: ColumnElement[Any]) -> ColumnElement[bool]:
-        return and_(at >= literal(start), at < literal(end))
-
     e = usage_events.c
+    counts = (e.account_id.in_(accounts), *_within(e.event_ts, start, end), ~is_impossible(usage_events))
     requests = select(
         e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
         e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"),
-        cast(case((e.status_code < 400, 1), else_=0), BigInteger).label("n_ok"), e.input_tokens, e.output_tokens,
-        e.cost_usd,
-    ).where(e.account_id.in_(of), within(e.event_ts), ~is_impossible(usage_events), *only).distinct()  # fmt: skip
-    buckets = (
-        select(*(column for column in usage_buckets.c if column.name != "ingested_ts"))
-        .where(usage_buckets.c.account_id.in_(of), within(usage_buckets.c.bucket_start), ~is_impossible(usage_buckets))
-        .distinct()
-        .subquery("bucket")
-    )
-    known = (
-        select(e.event_id, e.account_id, utc_day(e.event_ts).label("day"), *(e[name] for name in SUMS))
-        .where(e.account_id.in_(of), within(e.event_ts), ~is_impossible(usage_events))
-        .distinct()
-        .subquery("known")
-    ).c
-    days = (
-        select(
-            known.account_id, known.day, func.count().label("n_requests"),
-            *(func.coalesce(func.sum(known[name]), 0).label(name) for name in SUMS),
-        )
-        .group_by(known.account_id, known.day)
-        .subquery("days")
+        cast(case((e.status_code < 400, 1), else_=0), BigInteger).label("n_ok"), *(e[name] for name in _SHOWN),
+    ).where(*counts, *only).distinct()  # fmt: skip
+    read = ("event_id", "event_ts", "account_id", "api_key_hash", "model_requested", "model_served", "status_code")
+    known = select(*(e[name] for name in (*read, *SUMS))).where(*counts).distinct()
+    b = beyond_requests(_buckets(accounts, tiers, start, end), known.subquery("known"), ("at",)).c
+    number = cast(b.n_requests, BigInteger)
+    buckets = select(
+        b.source_system, b.at, cast(null(), String), b.account_id, b.api_key_hash, b.model, number, number,
+        *(b[name] for name in _SHOWN),
     )  # fmt: skip
-    b, d, nothing = buckets.c, days.c, cast(null(), String)
-    same_day = and_(d.account_id == b.account_id, d.day == utc_day(b.bucket_start))
-    number = case((seconds_between(midnight(utc_day(b.bucket_start)), b.bucket_end) <= A_DAY, b.n_requests))
-    alone = (
-        select(
-            b.source_system, b.bucket_start, nothing, b.account_id, b.api_key_hash, b.model, number, number,
-            *(b[name] for name in SUMS),
-        )
-        .select_from(buckets.outerjoin(days, same_day))
-        .where(d.day.is_(None))
-    )  # fmt: skip
-    beyond = cast(func.sum(number) - func.min(d.n_requests), BigInteger)
-    sums = {name: func.greatest(func.sum(b[name]) - func.min(d[name]), 0) for name in SUMS}
-    more = or_(beyond > 0, and_(beyond.is_(None), or_(sums["input_tokens"] > 0, sums["output_tokens"] > 0)))
-    beside = (
-        select(
-            b.source_system, func.min(b.bucket_start), nothing, b.account_id, nothing, nothing, beyond, beyond,
-            *sums.values(),
-        )
-        .where(same_day)
-        .group_by(b.source_system, b.account_id, d.day, number.is_(None))
-        .having(more)
-    )  # fmt: skip
-    rows = union_all(requests, alone, beside).subquery("usage")
+    rows = union_all(requests, buckets).subquery("usage")
     return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
+
+
+def _within(at: ColumnElement[Any], start: datetime, end: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return at >= literal(start), at < literal(end)
+
+
+def _buckets(accounts: Sequence[str] | Select[Any], tiers: FromClause, start: datetime, end: datetime) -> CTE:
+    """The accounts' buckets, each once, with ``at`` and ``number``."""
+    u, t = usage_buckets.c, tiers.c
+    told = distinct_buckets(u.account_id.in_(accounts), *_within(u.bucket_start, start, end))
+    b = told.c
+    day = utc_day(b.bucket_start)
+    in_time = and_(t.valid_from < b.bucket_end, utc_day(t.valid_from) <= day, t.valid_to > b.bucket_start)
+    then = and_(t.account_id == b.account_id, in_time)
+    tier_begins = func.min(t.valid_from)
+    belongs = and_(
+        seconds_between(midnight(day), b.bucket_end) <= A_DAY,
+        or_(func.count(t.tier) == 0, func.min(t.tier) == func.max(t.tier)),
+    )
+    return (
+        select(
+            *b,
+            cast(func.greatest(b.bucket_start, tier_begins), Instant).label("at"),
+            case((belongs, b.n_requests)).label("number"),
+        )
+        .select_from(told.outerjoin(tiers, then))
+        .group_by(*b)
+        .cte("bucket")
+    )

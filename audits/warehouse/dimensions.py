@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
 
 from audits.warehouse.tables import account_payments, account_tiers, api_keys, contracts, customers, territories
 from audits.warehouse.validity import in_force
@@ -24,11 +24,11 @@ _CUSTOMER = (
 _CONTRACT = ("commit_tokens", "commit_usd", "retention_days_max", "resale_permitted")
 
 
-def tiers_in_force(tiers: Sequence[str], of: Iterable[str] | None = None) -> Subquery:
+def tiers_in_force(tiers: Sequence[str], of: Iterable[str] | Select[Any] | None = None) -> Subquery:
     """``account_id``, ``tier``: an account has one tier at a time; of two that begin together, the higher one.
 
     ``tiers`` are the book's, the lowest first; a tier that it does not know gives way to one that it knows. ``of``
-    names the accounts, if not all are asked for.
+    names or selects the accounts, if not all are asked for.
     """
     t = account_tiers.c
     precedence = [case({tier: -rank for rank, tier in enumerate(tiers)}, value=t.tier, else_=1)] if tiers else []
@@ -92,5 +92,7 @@ def serverless_in_force() -> Subquery:
     return select(r.api_key_hash, r.valid_from, r.valid_to).where(r.serverless).subquery("serverless_in_force")
 
 
-def _among(column: ColumnElement[Any], of: Iterable[str] | None) -> list[ColumnElement[bool]]:
-    return [] if of is None else [column.in_(sorted(of))]
+def _among(column: ColumnElement[Any], of: Iterable[str] | Select[Any] | None) -> list[ColumnElement[bool]]:
+    if of is None:
+        return []
+    return [column.in_(of if isinstance(of, Select) else sorted(of))]

@@ -69,14 +69,17 @@ class Actor:
         self.rows.tables["usage_events"] += made
         return made
 
-    def bucket(self, day: date, n_requests: int | None, output_tokens: int = 5) -> None:
-        """Add a day's usage as one bucket."""
-        start = noon(day) - timedelta(hours=12)
-        self.rows.add(
-            "usage_buckets", source_system=f"{self.source}-b", bucket_start=start,
-            bucket_end=start + timedelta(days=1), ingested_ts=start + timedelta(days=1), account_id=self.account,
-            model="m-1", input_tokens=10, output_tokens=output_tokens, n_requests=n_requests,
-        )  # fmt: skip
+    def bucket(
+        self, day: date, n_requests: int | None, *, first_hour: int = 0, hours: int = 24, **columns: Any
+    ) -> None:
+        """Add usage of a day, or of some of its hours, as one bucket."""
+        start = dawn(day) + timedelta(hours=first_hour)
+        row = {
+            "source_system": f"{self.source}-b", "bucket_start": start, "bucket_end": start + timedelta(hours=hours),
+            "ingested_ts": start + timedelta(days=1), "account_id": self.account, "api_key_hash": None, "model": "m-1",
+            "input_tokens": 10, "output_tokens": 5, "n_requests": n_requests,
+        }  # fmt: skip
+        self.rows.add("usage_buckets", **(row | columns))
 
     def attempts(self, n: int, start: datetime, outcome: str, *, every: float = 20.0, **columns: Any) -> None:
         """Add ``n`` attempts to authenticate with keys of their own, from one network."""

@@ -288,12 +288,19 @@ def signing_in(draw: Draw, actor: Actor, setting: Setting) -> None:
 
 
 def in_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
-    """Usage that comes in buckets, with or without a number of requests, beside an event or alone."""
-    counts = draw(st.sampled_from([1, None, int(setting.limit("R01", "requests_a_day", actor.tier)) + 1]))
-    for day in list(setting.period.days)[: draw(st.integers(1, 3))]:
-        actor.bucket(day, counts)
-    if draw(st.booleans()):
-        actor.requests(1, noon(setting.period.last_day))
+    """Usage in buckets of some days or hours, broken down or not, alone or beside requests that may be in them."""
+    limit = int(setting.limit("R01", "requests_a_day", actor.tier))
+    days = list(setting.period.days)
+    for day in days[: draw(st.integers(1, 5))]:
+        first_hour, hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 12), (12, 24)]))
+        for model in draw(st.sampled_from([("m-1",), (None,), ("m-1", "n-1")])):
+            n = draw(st.sampled_from([1, 2, None, limit - 1, limit, limit + 1]))
+            key = draw(st.sampled_from([None, f"key-{actor.account}", "key-of-the-bucket"]))
+            actor.bucket(day, n, first_hour=first_hour, hours=hours, model=model, api_key_hash=key)
+        if draw(st.booleans()):
+            at = noon(day) + timedelta(minutes=draw(st.sampled_from([-1, 0, 59, 60])))
+            key = draw(st.sampled_from([f"key-{actor.account}", "key-of-the-bucket", None]))
+            actor.requests(draw(st.sampled_from([1, 2, 3])), at, api_key_hash=key, every=1)
 
 
 def quiet(draw: Draw, actor: Actor, setting: Setting) -> None:

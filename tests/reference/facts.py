@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -26,6 +26,18 @@ def midnight(day: date) -> datetime:
 
 def day_of(at: datetime) -> date:
     return at.astimezone(UTC).date()
+
+
+def may_be_in(event: Row, bucket: Row) -> bool:
+    """Whether a bucket may count a request, as far as it is broken down and the request's key is known."""
+    start, end, at = bucket["bucket_start"], bucket["bucket_end"], event["event_ts"]
+    key, model = bucket.get("api_key_hash"), bucket.get("model")
+    return (
+        start <= at < end
+        and day_of(at) == day_of(start)
+        and (key is None or event["api_key_hash"] in (None, key))
+        and (model is None or model in (event["model_requested"], event["model_served"]))
+    )
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,8 @@ class Facts:
         self._territory_rows = self._by("territories", "country")
         self.models = {row["model"]: row for row in self.rows["models"]}
         self.events = self._countable_events()
-        self.buckets = self._countable_buckets()
         self.events_by_account = self._grouped(self.events)
+        self.buckets = self._countable_buckets()
         self.buckets_by_account = self._grouped(self.buckets)
         self.accounts_seen = sorted({row["account_id"] for t in USERS for row in self.rows[t]})
         self._limits: dict[Any, Any] = {}
@@ -81,29 +93,51 @@ class Facts:
         return sorted(kept.values(), key=lambda r: (r["event_ts"], r["event_id"]))
 
     def _countable_buckets(self) -> list[Row]:
-        """Each bucket once, without a number of requests where it reaches into another day.
+        """What buckets count beyond the requests that may be in them, each bucket once.
 
-        Of a day on which single requests of the account are known, what a source's buckets count beyond them.
+        Without a number of requests where a bucket reaches into another day or tier. One that begins before the
+        account has a tier counts from the tier's beginning on.
         """
-        requests = Counter((row["account_id"], day_of(row["event_ts"])) for row in self.events)
         kept: dict[Any, Row] = {}
         for row in self.rows["usage_buckets"]:
             if (day_of(row["bucket_start"]), row["source_system"]) not in self.blocked:
                 kept[tuple(sorted((name, str(value)) for name, value in row.items() if name != "ingested_ts"))] = row
-        alone, beside = [], defaultdict(list)
+        of_one_time: defaultdict[Any, list[Row]] = defaultdict(list)
         for row in kept.values():
-            day = day_of(row["bucket_start"])
-            if day_of(row["bucket_end"] - timedelta(microseconds=1)) > day:
-                row = row | {"n_requests": None}  # noqa: PLW2901
-            if (row["account_id"], day) in requests:
-                beside[row["account_id"], day, row["source_system"]].append(row)
-            else:
-                alone.append(row)
-        for (account, day, _), rows in beside.items():
-            counted = sum(row["n_requests"] or 0 for row in rows)
-            if counted > requests[account, day]:
-                alone.append(rows[0] | {"n_requests": counted - requests[account, day]})
-        return alone
+            start, end = row["bucket_start"], row["bucket_end"]
+            next_day = midnight(day_of(start) + timedelta(days=1))
+            tiers = self._tier_rows[row["account_id"]]
+            held = rows_in_force(tiers, start, min(end, next_day), lambda r: self.ranks.get(r["tier"], -1))
+            belongs = end <= next_day and len({tier["tier"] for _, tier in held}) <= 1
+            one = row | {"belongs": belongs and row["n_requests"] is not None, "from": held[0][0] if held else start}
+            of_one_time[row["account_id"], row["source_system"], start, end, one["belongs"]].append(one)
+        return [row for rows in of_one_time.values() for row in self._beyond_requests(rows)]
+
+    def _beyond_requests(self, buckets: list[Row]) -> list[Row]:
+        """What the buckets of one source and time count beyond all requests that may be in them."""
+        of_account = self.events_by_account[buckets[0]["account_id"]]
+        among = [[event for event in of_account if may_be_in(event, bucket)] for bucket in buckets]
+        distinct = list({event["event_id"]: event for events in among for event in events}.values())
+        unsure = any(
+            event["api_key_hash"] is None and bucket.get("api_key_hash") is not None and event["status_code"] < 400
+            for bucket, events in zip(buckets, among, strict=True)
+            for event in events
+        )
+
+        def beyond(count: Callable[[Row], int], requests: Callable[[list[Row]], int]) -> int:
+            each = (max(count(bucket) - requests(events), 0) for bucket, events in zip(buckets, among, strict=True))
+            return max(sum(each), sum(map(count, buckets)) - requests(distinct))
+
+        n = beyond(lambda bucket: bucket["n_requests"] or 0, len)
+        tokens = {
+            name: beyond(lambda bucket, name=name: bucket[name], lambda rows, name=name: sum(e[name] for e in rows))  # type: ignore[misc]
+            for name in ("input_tokens", "output_tokens")
+        }
+        untold = any(bucket["n_requests"] is None for bucket in buckets) and any(tokens.values())
+        if distinct and not (n > 0 or untold or unsure):
+            return []
+        told = n if buckets[0]["belongs"] and not unsure else None
+        return [buckets[0] | tokens | {"n_requests": told, "bucket_start": buckets[0]["from"]}]
 
     def events_of(self, account: str, tier: str, since: datetime | None = None) -> list[Row]:
         """The account's requests in the period (or since another instant) at times when it was of the tier.

@@ -31,7 +31,7 @@ from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.population import account_owners, audited_accounts
 from audits.rules.scope import Scope
-from audits.warehouse.dialects import day_start, ratio
+from audits.warehouse.dialects import ratio
 from audits.warehouse.dimensions import contracts_in_force
 from audits.warehouse.tables import accounts
 from audits.warehouse.validity import holds
@@ -99,8 +99,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     everyone = select(a.account_id).where(a.customer_id == found.subject_id)
     used = month.usage_of(everyone).subquery("used")
     u = used.c
-    at = case((u.event_id.is_(None), day_start(u.at)), else_=u.at)  # a bucket counts as of its day
-    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, holds(c, at), _commits(c)))
+    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, holds(c, u.at), _commits(c)))
     return select(used).where(bound).order_by(u.at, u.event_id, u.api_key_hash, u.model)
 
 
