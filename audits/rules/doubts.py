@@ -1,7 +1,8 @@
 """Why an account's data does not suffice to call it compliant under a rule, whatever the rule itself would say.
 
 A rule that judges linked groups cannot clear any member of a group of which one member's data is missing: the group
-might have been found with it, and a group is found with all of its members.
+might have been found with it, and a group is found with all of its members. So it is with a customer's accounts, where
+the rule judges their use together.
 """
 
 from __future__ import annotations
@@ -65,17 +66,32 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
 
 def linked_doubts(rule: Rule, facts: Facts) -> Subquery:
     """(account_id, reason): members of groups in which the data of another member is in doubt."""
-    gap, f, g, other = gaps_of(rule, facts), account_facts.c, audited_groups.c, audited_groups.alias("other").c
-    doubts: list[Doubt] = [(gap.c.reason.is_not(None), gap.c.reason), *incomplete_usage(rule)]
-    doubted = (
-        select(f.account_id, case(*doubts).label("reason"))
-        .select_from(account_facts.outerjoin(gap, gap.c.account_id == f.account_id))
-        .where(or_(*(when for when, _ in doubts)))
-        .subquery("doubted")
-    ).c
+    doubted, g, other = _doubted(rule, facts).c, audited_groups.c, audited_groups.alias("other").c
     return (
         select(other.account_id, func.concat(func.min(doubted.reason), OF_A_LINKED_ACCOUNT).label("reason"))
         .where(g.account_id == doubted.account_id, other.group_id == g.group_id, other.account_id != g.account_id)
         .group_by(other.account_id)
         .subquery("linked")
+    )
+
+
+def customer_doubts(rule: Rule, facts: Facts) -> Subquery:
+    """(customer_id, reason): customers of whom the data of any account is in doubt, under whatever tier."""
+    doubted = _doubted(rule, facts).c
+    return (
+        select(doubted.customer_id, func.min(doubted.reason).label("reason"))
+        .group_by(doubted.customer_id)
+        .subquery("of_customer")
+    )
+
+
+def _doubted(rule: Rule, facts: Facts) -> Subquery:
+    """(account_id, customer_id, reason) of the accounts whose data is in doubt."""
+    gap, f = gaps_of(rule, facts), account_facts.c
+    doubts: list[Doubt] = [(gap.c.reason.is_not(None), gap.c.reason), *incomplete_usage(rule)]
+    return (
+        select(f.account_id, f.customer_id, case(*doubts).label("reason"))
+        .select_from(account_facts.outerjoin(gap, gap.c.account_id == f.account_id))
+        .where(or_(*(when for when, _ in doubts)))
+        .subquery("doubted")
     )

@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 
 from audits.rules.base import Found, Rule
-from audits.rules.doubts import gaps_of, incomplete_usage, linked_doubts
+from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts
 from audits.rules.facts import Facts, account_facts
 from audits.rules.population import UNASSIGNED
 from audits.rules.scope import Scope
@@ -192,6 +192,10 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
         in_doubt += [*own, (linked.c.reason.is_not(None), not_evaluated, linked.c.reason)]
         own = []
         idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)  # a group is found with its idle members
+    if "customer" in rule.spec.units and needs.usage:
+        told.append(whole := customer_doubts(rule, facts))
+        in_doubt += [*own, (whole.c.reason.is_not(None), not_evaluated, whole.c.reason)]
+        own = []
     steps: list[Step] = [
         (f.account_id == "UNMAPPED", not_evaluated, "the source names no account"),
         (f.tier == UNASSIGNED, not_evaluated, "no tier is on record for the usage"),

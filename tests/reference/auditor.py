@@ -60,13 +60,14 @@ class Audited:
 def audited_accounts(facts: Facts) -> list[tuple[str, str]]:
     """Accounts with each tier that they had in the period; those in use without a tier are unassigned.
 
-    An account that was closed before the period is audited only where it is in use.
+    An account that was closed before the period is audited only where it is in use. A row that no request can have
+    produced is no use.
     """
     found: set[tuple[str, str]] = set()
     used: set[str] = set()
     for table, column in (("usage_events", "event_ts"), ("usage_buckets", "bucket_start")):
         for row in facts.rows[table]:
-            if facts.start <= row[column] < facts.end:
+            if facts.start <= row[column] < facts.end and min(row["input_tokens"], row["output_tokens"]) >= 0:
                 used.add(row["account_id"])
                 found.add((row["account_id"], facts.tier_at(row["account_id"], row[column])))
     for row in facts.rows["accounts"]:
@@ -162,12 +163,13 @@ def _keys(
 ) -> None:
     by_key = keys.key_events(facts)
     for rule, judge in keys.JUDGES.items():
-        found: dict[tuple[str, str], Answer] = {}
+        found: dict[tuple[str, str, str], Answer] = {}
         for key, events in by_key.items():
-            tier = keys.highest_tier_of(facts, events)
-            if tier and (answer := judge(facts, last_limits(facts, rule, tier), events)):
-                found[key, tier] = answer
-                findings.add(Finding(rule, "key", key, tier, answer.found))
+            for account, tier in keys.holders(facts, events):
+                theirs = keys.of_holder(facts, events, account, tier)
+                if answer := judge(facts, last_limits(facts, rule, tier), theirs):
+                    found[key, account, tier] = answer
+                    findings.add(Finding(rule, "key", key, tier, answer.found))
         for account, tier in accounts:
             answer = cautious(facts, rule, account, keys.of_account_keys(facts, rule, account, tier, found, by_key))
             for customer in facts.customers_of(account):

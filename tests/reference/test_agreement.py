@@ -14,7 +14,7 @@ from tests.reference.product import audited
 
 CAUTION = ": not_evaluated ("
 CAUTIOUS = {
-    "R03", "R05", "R06", "R07", "R08", "R09", "R11", "R14", "R16", "R17", "R20", "R21", "R22", "R23", "R28",
+    "R03", "R05", "R06", "R07", "R08", "R09", "R11", "R14", "R16", "R17", "R18", "R20", "R21", "R22", "R23", "R28",
 }  # fmt: skip
 """Rules that do not ask in every case what missing columns could change."""
 

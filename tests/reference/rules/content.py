@@ -166,11 +166,18 @@ def r06_group(facts: Facts, group: str) -> Answer:
 
 
 def replays_from_elsewhere(facts: Facts, events: list[Row]) -> list[Row]:
-    """Requests that replay a reasoning signature which no earlier request of their own session can have made."""
+    """Requests that replay a reasoning signature which no earlier request of their own session can have made.
+
+    An earlier request of which nobody knows what it showed can have made it.
+    """
     shown_first: dict[tuple[str, str], Row] = {}
     for account in {event["account_id"] for event in events}:
         for event in facts.events_by_account[account]:
-            if is_ok(event) and event.get("reasoning_visibility") in {"summary", "full"} and event.get("session_id"):
+            if (
+                is_ok(event)
+                and event.get("reasoning_visibility") in {"summary", "full", None}
+                and event.get("session_id")
+            ):
                 shown_first.setdefault((account, event["session_id"]), event)
     found = []
     for event in events:

@@ -39,17 +39,25 @@ def key_events(facts: Facts) -> dict[str, list[Row]]:
     return found
 
 
-def highest_tier_of(facts: Facts, events: list[Row]) -> str | None:
-    """The highest tier under which a key was used in the period."""
-    tiers = {facts.tier_at(e["account_id"], e["event_ts"]) for e in events if e["event_ts"] >= facts.start}
-    return max(tiers & facts.ranks.keys(), key=facts.ranks.__getitem__, default=None)
+def holders(facts: Facts, events: list[Row]) -> set[tuple[str, str]]:
+    """The accounts that used a key in the period, each with the tiers under which it did."""
+    return {
+        (event["account_id"], facts.tier_at(event["account_id"], event["event_ts"]))
+        for event in events
+        if event["event_ts"] >= facts.start
+    }
+
+
+def of_holder(facts: Facts, events: list[Row], account: str, tier: str) -> list[Row]:
+    """What a key did on all other accounts, and on this one under the tier."""
+    return [e for e in events if e["account_id"] != account or facts.tier_at(account, e["event_ts"]) == tier]
 
 
 def journeys(events: list[Row]) -> list[Row]:
     """Requests from another country than the key's request before, sooner than anybody could have travelled.
 
     Worlds of these tests have countries that lie half a day or more apart by air, and gaps of an hour or of days. A
-    network that is placed now here and now there has not moved, and two end users are two people.
+    network that is placed now here and now there has not moved.
     """
     there = [e for e in events if e.get("ip_type") in ON_SITE and e.get("ip_country") is not None]
     return [
@@ -57,7 +65,6 @@ def journeys(events: list[Row]) -> list[Row]:
         for before, after in itertools.pairwise(there)
         if before["ip_country"] != after["ip_country"]
         and before.get("client_net_hash") != after.get("client_net_hash")
-        and before.get("end_user_hash") == after.get("end_user_hash")
         and after["event_ts"] - before["event_ts"] < timedelta(hours=4)
     ]
 
@@ -97,7 +104,12 @@ COLUMNS = {
 
 
 def of_account_keys(
-    facts: Facts, rule: str, account: str, tier: str, found: dict[tuple[str, str], Answer], by_key: dict[str, list[Row]]
+    facts: Facts,
+    rule: str,
+    account: str,
+    tier: str,
+    found: dict[tuple[str, str, str], Answer],
+    by_key: dict[str, list[Row]],
 ) -> Answer:
     """The answer for an account: that of any key that it used in the period.
 
@@ -108,12 +120,13 @@ def of_account_keys(
 
     def breach(events: list[Row]) -> Answer | None:
         keys = {e["api_key_hash"] for e in events if e.get("api_key_hash")}
-        return next((found[key, tier] for key in sorted(keys) if (key, tier) in found), None)
+        return next((found[key, account, tier] for key in sorted(keys) if (key, account, tier) in found), None)
 
     def at_worst(events: list[Row]) -> Answer | None:
         keyless = [e for e in events if e.get("api_key_hash") is None]
         for key in sorted({e["api_key_hash"] for e in events if e.get("api_key_hash")}) or [""]:
-            theirs = sorted([*by_key.get(key, []), *keyless], key=lambda e: (e["event_ts"], e["event_id"]))
+            known = of_holder(facts, by_key.get(key, []), account, tier)
+            theirs = sorted([*known, *keyless], key=lambda e: (e["event_ts"], e["event_id"]))
             own = {name: (lambda e: f"own {e['event_id']}") for name in COLUMNS[rule]}
             if rule == "R16":
                 own["ip_type"] = lambda _event: ON_SITE[0]

@@ -136,14 +136,15 @@ def _screened(facts: Facts, customer: str) -> dict[tuple[str, str], str]:
 def _identity(facts: Facts, customer: str) -> list[Answer]:
     """What the customer's identity breaks, walking from change to change of its record and of its accounts' tiers.
 
-    The time without verification counts from when the customer had a tier that requires one.
+    The time without verification counts from when the customer had a tier that requires one. Of what is equally grave,
+    that of the highest tier is told.
     """
     rows = [row for row in facts.rows["customers"] if row["customer_id"] == customer]
     accounts = [row["account_id"] for row in facts.rows["accounts"] if row["customer_id"] == customer]
     tiers = [row for row in facts.rows["account_tiers"] if row["account_id"] in accounts]
     edges = [*instants_of_change([*rows, *tiers], EVER, facts.end), facts.end]
     unverified = timedelta(0)
-    late: dict[tuple[str, bool], timedelta] = {}  # severity and whether never verified -> the longest time
+    late: dict[tuple[str, bool], tuple[int, timedelta]] = {}  # severity, never verified -> the tier's rank, the time
     for start, end in itertools.pairwise(edges):
         row = facts.customer_at(rows, start)
         held = [facts.tier_at(account, start) for account in accounts]
@@ -153,18 +154,19 @@ def _identity(facts: Facts, customer: str) -> list[Answer]:
         unverified = unverified + (end - start) if waits else timedelta(0)
         if end <= facts.start or not limits or row is None:
             continue
+        rank = max(facts.ranks[tier] for tier in held if facts.limits("R29", tier, facts.period.last_day) is not None)
         for severity in ("medium", "high"):
             if unverified > timedelta(days=limits[0][f"unverified_{severity}_days"]):
-                late[severity, True] = max(unverified, late.get((severity, True), unverified))
+                late[severity, True] = max((rank, unverified), late.get((severity, True), (rank, unverified)))
         age = end - row["kyc_verified_at"] if row.get("kyc_verified_at") else timedelta(0)
         if row.get("kyc_status") == "verified" and age > timedelta(days=limits[0]["verification_max_age_days"]):
             key = "medium" if required else "low", False
-            late[key] = max(age, late.get(key, age))
+            late[key] = max((rank, age), late.get(key, (rank, age)))
     found = []
     for never in (True, False):
         severities = [one for one in reversed(SEVERITIES) if (one, never) in late]
         found += (
-            [violating(severities[0], matches=0, days=late[severities[0], never] / timedelta(days=1))]
+            [violating(severities[0], matches=0, days=late[severities[0], never][1] / timedelta(days=1))]
             if severities
             else []
         )

@@ -131,11 +131,14 @@ def r27(facts: Facts, account: str, tier: str) -> Answer:
     row = facts.account_row(account)
     burst = _burst(facts, account, tier, requests, row, limits)
     blocked = burst is not None and _behind_blocked(facts, account, limits)
-    found = [_ramp(requests, row, limits), None if blocked else burst]
+    short = burst is not None and _before_history(facts, account, limits)
+    found = [_ramp(requests, row, limits), None if blocked or short else burst]
     if answer := together(found):
         return answer
     if blocked:
         missing.append("blocked data before the burst")
+    if short:
+        missing.append("the history is too short")
     if any(bucket["n_requests"] is None for bucket in buckets):
         missing.append("n_requests not recorded")
     return no(missing)
@@ -180,6 +183,14 @@ def _behind_blocked(facts: Facts, account: str, limits: dict) -> bool:
     since = first - timedelta(days=limits["idle_days"])
     sources = {row["source_system"] for row in rows}
     return any(since <= day < first and source in sources for day, source in facts.blocked)
+
+
+def _before_history(facts: Facts, account: str, limits: dict) -> bool:
+    """Whether the idle days before the first use of the period reach back before all usage that is recorded."""
+    rows = [*facts.events_by_account[account], *facts.buckets_by_account[account]]
+    first = min(day for row in rows if (day := day_of(at_of(row))) >= facts.period.first_day)
+    earliest = min(day_of(at_of(row)) for table in ("usage_events", "usage_buckets") for row in facts.rows[table])
+    return (first - earliest).days < limits["idle_days"]
 
 
 def _median_of_tier(facts: Facts, tier: str) -> float:
