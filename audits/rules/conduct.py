@@ -27,6 +27,7 @@ from sqlalchemy import (
     String,
     Subquery,
     and_,
+    case,
     cast,
     column,
     func,
@@ -47,8 +48,7 @@ HOURS = 24.0
 MEDIAN_OF_SQUARES = (
     0.455  # square of the normal distribution's third quartile: a squared MAD is that part of a variance
 )
-CHANCE = 0.25  # of the Poisson variance: an account that keeps time varies at most half as much as chance would
-LEAST_COUNT, LEAST_HOURS = 3, 24  # below, equal counts an hour are no wonder
+WONDER = 0.001  # chance, the customary one, below which so many equal hours are no chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,17 +222,25 @@ def _rhythm(hours: CTE, variation_max: float) -> Subquery:
 
 
 def _spacing(hours: CTE) -> Subquery:
-    """Members whose busy hours hold one and the same number of requests, more nearly than chance allows."""
+    """Members of whose busy hours more hold one and the same number of requests than chance allows.
+
+    Requests that come by chance make an hour's number a Poisson one, which is within one of its median m no more often
+    than 3 / sqrt(2 pi m). That so large a share of n hours is there has at most the chance exp(-n D), D being the
+    relative entropy of the share against that (Chernoff's bound on the binomial distribution).
+    """
     h = hours.c
-    middle = (
-        select(h.account_id, median(h.n).label("n"), func.count().label("hours"))
-        .group_by(h.account_id)
-        .subquery("usual")
-    ).c
-    away = func.power(median(func.abs(h.n - middle.n)), 2) / MEDIAN_OF_SQUARES
-    enough = and_(func.max(middle.hours) >= LEAST_HOURS, func.max(middle.n) >= LEAST_COUNT)
-    even = _accounts(h.account_id, enough, away <= CHANCE * func.max(middle.n))
-    return even.where(middle.account_id == h.account_id).subquery("spacing")
+    middle = select(h.account_id, median(h.n).label("n")).group_by(h.account_id).subquery("usual").c
+    alike = select(
+        h.account_id,
+        func.least(3 / func.sqrt(2 * math.pi * middle.n), 1.0).label("by_chance"),
+        cast(func.count(), Float(53)).label("hours"),
+        cast(func.count().filter(func.abs(h.n - middle.n) <= 1), Float(53)).label("same"),
+    ).where(middle.account_id == h.account_id).group_by(h.account_id, middle.n).subquery("alike_hours").c  # fmt: skip
+    share = alike.same / alike.hours
+    rest = case((share < 1, (1 - share) * func.ln((1 - share) / (1 - alike.by_chance))), else_=0.0)
+    entropy = share * func.ln(share / alike.by_chance) + rest
+    more = case((share > alike.by_chance, alike.hours * entropy >= -math.log(WONDER)), else_=False)
+    return select(alike.account_id).where(alike.same > 0, alike.by_chance < 1, more).subquery("spacing")
 
 
 def _accounts(account: ColumnElement[str], *which: ColumnElement[bool]) -> Select[Any]:

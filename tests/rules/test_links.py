@@ -143,6 +143,15 @@ def agency(rng: np.random.Generator, n: int) -> Counts:
     return counts
 
 
+def one_shift(rng: np.random.Generator, n: int) -> Counts:
+    """A few hours of evenly spaced requests, more from some than from others; the first hour is not a whole one."""
+    counts = np.zeros((n, 7, 24), int)
+    portions = np.exp(rng.normal(4, 0.8, n))
+    counts[:, 2, 10:18] = np.floor(portions[:, None] * np.arange(1, 9)) - np.floor(portions[:, None] * np.arange(8))
+    counts[:, 2, 9] = portions / 3
+    return counts
+
+
 def hackathon(rng: np.random.Generator, n: int) -> Counts:
     """One weekend, the same hours at the same table."""
     counts = np.zeros((n, 7, 24), int)
@@ -202,7 +211,7 @@ def test_people_with_one_payer_are_explained(duckdb_warehouse: str, kind: Kind, 
 
 
 @pytest.mark.parametrize("n", [14, 49, 150])
-@pytest.mark.parametrize("kind", [dealt, at_the_limit, unsleeping, clockwork, beside_decoys])
+@pytest.mark.parametrize("kind", [dealt, at_the_limit, unsleeping, clockwork, one_shift, beside_decoys])
 def test_one_payer_does_not_explain_what_a_machine_does(duckdb_warehouse: str, kind: Kind, n: int) -> None:
     links, conduct = told(duckdb_warehouse, kind(np.random.default_rng(n), n), **ONE_PAYER)
     assert links == {}, conduct

@@ -142,7 +142,8 @@ def _entered(scope: Scope) -> Select[Any]:
     in_period = and_(a.valid_from < scope.period.end, a.valid_to > scope.period.start)
     of_account = and_(a.account_id == f.account_id, a.tier.in_(_judged(scope)), in_period)
     nearest = func.row_number().over(
-        partition_by=(f.client_net_hash, f.account_id, f.at), order_by=(case((holds(a, f.at), 0), else_=1), a.valid_from)
+        partition_by=(f.client_net_hash, f.account_id, f.at),
+        order_by=(case((holds(a, f.at), 0), else_=1), a.valid_from),
     )
     told = (
         select(*f, a.account_id.label("entered"), a.tier, nearest.label("nearest"))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.reference.answers import Answer, not_evaluated, together, violating
-from tests.reference.facts import Facts
+from tests.reference.facts import UNASSIGNED, Facts
 from tests.reference.groups import about_group
 from tests.reference.usage import about_requests, by_day, fill, is_ok, last_limits, not_asked, share, shown
-from tests.reference.validity import Row
+from tests.reference.validity import Row, instants_of_change
 
 REFUSED = ("refusal", "content_filter")
 
@@ -78,10 +78,10 @@ def r22_group(facts: Facts, group: str) -> Answer:
 
 @dataclass(frozen=True)
 class Probing:
-    """A network that tries out keys: what proves it, and the accounts that it got into."""
+    """A network that tries out keys: what proves it, and the accounts that it got into, under which tier."""
 
     answer: Answer
-    entered: frozenset[str]
+    entered: frozenset[tuple[str, str]]
 
 
 def r24_networks(facts: Facts, limits: dict) -> dict[str, Probing]:
@@ -93,11 +93,20 @@ def r24_networks(facts: Facts, limits: dict) -> dict[str, Probing]:
     found = {}
     for network, by_id in attempts.items():
         rows = sorted(by_id.values(), key=lambda row: row["event_ts"])
-        entries = _entries(rows, facts, limits)
+        entries = {row["account_id"]: (row, answer) for row, answer in _entries(rows, facts, limits)}
         tried = _tries_keys([row for row in rows if facts.start <= row["event_ts"] < facts.end], limits)
-        if answer := together([tried, *entries.values()]):
-            found[network] = Probing(answer, frozenset(entries))
+        if answer := together([tried, *(entered for _, entered in entries.values())]):
+            found[network] = Probing(answer, frozenset(_entered(facts, row) for row, _ in entries.values()))
     return found
+
+
+def _entered(facts: Facts, success: Row) -> tuple[str, str]:
+    """The account that was entered, with its tier then; where it had none, the first that it has in the period."""
+    account = success["account_id"]
+    rows = facts.rows["account_tiers"]
+    held = instants_of_change([row for row in rows if row["account_id"] == account], facts.start, facts.end)
+    tiers = [facts.tier_at(account, at) for at in (success["event_ts"], *held)]
+    return account, next((tier for tier in tiers if tier in facts.ranks), UNASSIGNED)
 
 
 def _failures(rows: Iterable[Row]) -> list[Row]:
@@ -124,9 +133,8 @@ def _tries_keys(rows: list[Row], limits: dict) -> Answer | None:
     return violating("high", **figures, days_over=len(over), on_days=shown(over))
 
 
-def _entries(rows: list[Row], facts: Facts, limits: dict) -> dict[str, Answer]:
-    """By account the first success in the period after so many failures, from a network that is new to the account."""
-    found: dict[str, Answer] = {}
+def _entries(rows: list[Row], facts: Facts, limits: dict) -> Iterator[tuple[Row, Answer]]:
+    """The first success in the period after so many failures, from a network that is new to the account."""
     for number, row in enumerate(rows):
         before = rows[:number]
         since = row["event_ts"] - timedelta(hours=limits["hours_before_success"])
@@ -135,15 +143,14 @@ def _entries(rows: list[Row], facts: Facts, limits: dict) -> dict[str, Answer]:
         in_period = row["outcome"] == "ok" and facts.start <= row["event_ts"] < facts.end
         if in_period and new and len(failed) >= limits["failures_before_success"]:
             at = row["event_ts"].isoformat()
-            found[row["account_id"]] = violating("high", entered_at=at, failures_before_entry=len(failed))
-    return found
+            yield row, violating("high", entered_at=at, failures_before_entry=len(failed))
 
 
 def r24(facts: Facts, account: str, tier: str, found: dict[str, Probing]) -> Answer:
     """The answer for an account: whether a network that tries out keys got into it."""
     if early := not_asked(facts, "R24", account, tier):
         return early
-    entered = [one.answer for one in found.values() if account in one.entered]
+    entered = [one.answer for one in found.values() if (account, tier) in one.entered]
     if entered:
         return entered[0]
     if not facts.rows["auth_events"]:
