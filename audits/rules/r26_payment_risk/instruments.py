@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from audits.periods import utc_midnight
-from audits.rollups.account_client_day import account_client_day
+from audits.rollups.account_client_day import FOR_HIRE, account_client_day
 from audits.rules.base import Found
 from audits.rules.customers import open_accounts
 from audits.rules.levels import held_levels
@@ -53,7 +53,8 @@ def sharing(scope: Scope) -> Subquery:
     its members above the level are left out of those who hold the instrument.
 
     Columns: ``subject_type``, ``subject_id``, ``tier``, ``level`` and ``level_rank`` (of a group), ``instrument_hash``,
-    ``parties``, ``is_household``, ``household_share``, ``first_day``, ``last_day``, ``limit_...``.
+    ``parties``, ``at_one_home``, ``few`` (enough for a household), ``household_share``, ``first_day``, ``last_day``,
+    ``limit_...``.
     """
     spans, holders = _spans(scope), _holders(scope)
     shared, seen = _shared(spans, holders), _households(scope, spans, holders)
@@ -68,7 +69,7 @@ def sharing(scope: Scope) -> Subquery:
         select(
             *c, share.label("household_share"), utc_day(c.valid_from).label("first_day"),
             utc_day(c.valid_to - literal(_MICROSECOND, Interval)).label("last_day"),
-            and_(few, share >= c.limit_household_share_min).label("is_household"),
+            (share >= c.limit_household_share_min).label("at_one_home"), few.label("few"),
         )
         .select_from(joined)
         .where(c.parties >= c.limit_accounts_min)
@@ -102,8 +103,10 @@ def holders_of(scope: Scope, found: Found) -> Select[Any]:
         up_to = t.tier.in_(order[: order.index(str(level)) + 1])
         there = and_(t.account_id == p.account_id, overlap(t, p), t.valid_from < end, t.valid_to > start)
         counted = or_(p.account_id.not_in(found.account_ids), exists(select(t.tier).where(there, up_to)))
-    at_home = and_(e.account_id == p.account_id, e.ip_type == HOME, e.status_code < 400)
-    homes = select(listed(e.client_net_hash)).where(at_home, e.event_ts >= start, e.event_ts < end)
+    theirs = and_(e.account_id == p.account_id, e.status_code < 400, e.event_ts >= start, e.event_ts < end)
+    hired = func.count(e.event_id.distinct()).filter(e.ip_type.in_(FOR_HIRE))
+    networks = listed(e.client_net_hash).filter(e.ip_type == HOME)
+    homes = select(case((2 * hired <= func.count(e.event_id.distinct()), networks))).where(theirs)
     return (
         select(
             p.instrument_hash, p.account_id, owner.c.customer_id, p.instrument_type, p.bin_country, p.valid_from,
@@ -215,16 +218,25 @@ def _groups(scope: Scope, spans: CTE, holders: CTE, shared: CTE) -> Select[Any]:
 def _households(scope: Scope, spans: CTE, holders: CTE) -> Subquery:
     """How many of an instrument's parties work from the residential network that most of them have in common.
 
-    A home is one that at least two have in common. Who is idle, or only ever at an office or on a rented server, is not
-    seen there.
+    A home is one that at least two have in common. Who is idle, or only ever at an office, is not seen there, nor is
+    an account that makes most requests from addresses for hire: nobody works in a data centre and lives at home.
     """
-    h, n, d = holders.c, account_client_day.c, account_client_day.c.day
+    h, n = holders.c, account_client_day.c
     s = select(spans.c.valid_from, spans.c.valid_to).distinct().subquery("times").c
-    seen = (
-        select(h.instrument_hash, s.valid_from, s.valid_to, h.party, n.client_net_hash)
+    account, n_ok = (h.instrument_hash, s.valid_from, s.valid_to, h.party, h.account_id), func.sum(n.n_ok)
+    hired = func.coalesce(func.sum(n_ok).filter(n.ip_type.in_(FOR_HIRE)).over(partition_by=account), 0)
+    mostly_hired = 2 * hired > func.sum(n_ok).over(partition_by=account)
+    places = (
+        select(*account, n.client_net_hash, n.ip_type, mostly_hired.label("mostly_hired"))
         .where(n.account_id == h.account_id, overlap(h, s), n.slice_start >= s.valid_from, n.slice_start < s.valid_to)
-        .where(d.between(scope.period.first_day, scope.period.last_day))
-        .where(n.n_ok > 0, n.client_net_hash.is_not(None), n.ip_type == HOME)
+        .where(n.day.between(scope.period.first_day, scope.period.last_day), n.n_ok > 0)
+        .group_by(*account, n.client_net_hash, n.ip_type)
+        .subquery("places")
+    )
+    p = places.c
+    seen = (
+        select(p.instrument_hash, p.valid_from, p.valid_to, p.party, p.client_net_hash)
+        .where(p.client_net_hash.is_not(None), p.ip_type == HOME, ~p.mostly_hired)
         .distinct()
         .subquery("seen")
     )

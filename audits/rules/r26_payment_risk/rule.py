@@ -41,6 +41,7 @@ LIMITS = (
     "household_customers_max",
 )  # fmt: skip
 AT_ONE_PLACE = "they work from one residential network, as a household does"
+CROWDED = "they work from one residential network, but are too many for a household"
 ANYWHERE = "nothing shows that they are one household"
 NUMBER, DAY, TEXT = cast(null(), Float(53)), cast(null(), Date), cast(null(), String)
 FIGURES: Mapping[str, ColumnElement[Any]] = {
@@ -135,9 +136,11 @@ def _shared(scope: Scope) -> Select[Any]:
         *_risk(
             SHARED, s.parties, (s.subject_type, s.subject_id, s.tier),
             {name: s[f"limit_{name}"] for name in ("accounts_min", "household_share_min", "household_customers_max")},
-            severity=case((s.is_household, "low"), else_="medium"), level_rank=func.coalesce(s.level_rank, 0),
+            severity=case((and_(s.at_one_home, s.few), "low"), else_="medium"),
+            level_rank=func.coalesce(s.level_rank, 0),
             instrument=s.instrument_hash, level=s.level, first_day=s.first_day, last_day=s.last_day,
-            household_share=s.household_share, place=case((s.is_household, AT_ONE_PLACE), else_=ANYWHERE),
+            household_share=s.household_share,
+            place=case((~s.at_one_home, ANYWHERE), (s.few, AT_ONE_PLACE), else_=CROWDED),
         )
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from tests.reference.rules.volume import per_day
 from tests.reference.usage import last_limits, not_asked, share, shown
 from tests.reference.validity import Row
 
+FOR_HIRE = ("hosting", "vpn", "tor")
 HOUSEHOLD_MIN = 3  # customers on one instrument and one residential network: domain.md, R26
 
 
@@ -166,11 +167,21 @@ def _customers_on(facts: Facts, instrument: str, level: str) -> set[str]:
 
 
 def _at_one_home(facts: Facts, owners: set[str]) -> tuple[int, float]:
-    """How many of the customers were seen on one and the same residential network, and which share of them all."""
+    """How many of the customers were seen on one and the same residential network, and which share of them all.
+
+    Who makes most requests from addresses for hire is at home nowhere.
+    """
     on: dict[str, set[str]] = defaultdict(set)
-    for event in facts.events:
+    places = [e for e in facts.events if facts.start <= e["event_ts"] < facts.end and e["status_code"] < 400]
+    hired, every = Counter[str](), Counter[str]()
+    for event in places:
+        every[event["account_id"]] += 1
+        hired[event["account_id"]] += event.get("ip_type") in FOR_HIRE
+    for event in places:
+        if 2 * hired[event["account_id"]] > every[event["account_id"]]:
+            continue
         residential = event.get("ip_type") == "residential" and event.get("client_net_hash")
-        if residential and facts.start <= event["event_ts"] < facts.end:
+        if residential:
             on[event["client_net_hash"]] |= owners & set(facts.customers_of(event["account_id"]))
     most = max((len(held) for held in on.values()), default=0)
     return most, most / len(owners) if most > 1 else 0.0
