@@ -36,6 +36,7 @@ class Asking:
     groups: Mapping[str, str]  # account -> its linked group
     links: LinkReport | None  # what linking came to; None where the period was not linked
     unrecorded: frozenset[str]  # contract tables that are absent or empty
+    blocked: tuple[tuple[date, str], ...]  # days of sources whose rows must not be read, also before the period
 
     def scope(self, rule: Rule) -> Scope:
         """What the rule sees: the limits that the book has for the audited tiers, where the terms forbid anything."""
@@ -44,7 +45,7 @@ class Asking:
             rule.id, first, self.period.last_day, families=rule.spec.families, judged_from=self.period.first_day
         )
         held = tuple(row for row in limits if row.tier in self.tiers)
-        return Scope(self.period, rule.spec, self.book, held, self.unrecorded)
+        return Scope(self.period, rule.spec, self.book, held, self.unrecorded, self.blocked)
 
     def under(self, book: Book) -> Asking:
         """The same people under another book, which must have the same tiers in the same order."""
@@ -58,7 +59,7 @@ def prepare_asking(
     order = tuple(tier.id for tier in book.tiers)
     first = min([first_day_of(rule, period) for rule in rules.values()], default=period.first_day)
     verdicts = quality.recorded(connection, first, period.last_day)
-    blocked = [(one.day, one.source_system) for one in verdicts if one.verdict == "blocked"]
+    blocked = tuple((one.day, one.source_system) for one in verdicts if one.verdict == "blocked")
     people.prepare(connection, period, first, order, blocked)
     prepare_evaluation(connection, period, set(order) - set(tiers))
     links = _links(connection, period)
@@ -75,6 +76,7 @@ def prepare_asking(
         groups=people.groups_of_accounts(connection),
         links=links,
         unrecorded=people.unrecorded_tables(connection),
+        blocked=blocked,
     )
 
 

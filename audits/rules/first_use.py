@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, select
 
-from audits.quality.quarantine import is_impossible
 from audits.rules.scope import Scope
 from audits.warehouse.tables import usage_events
 
@@ -20,4 +19,4 @@ def is_first_use(scope: Scope, counts: Callable[[Any], ColumnElement[bool]]) -> 
     e, earlier = usage_events.c, usage_events.alias("earlier")
     x = earlier.c
     before = and_(x.account_id == e.account_id, x.event_ts < e.event_ts, scope.in_period(x.event_ts))
-    return ~exists(select(x.event_id).where(before, counts(x), ~is_impossible(earlier)))
+    return ~exists(select(x.event_id).where(before, counts(x), scope.countable(earlier)))

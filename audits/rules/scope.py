@@ -59,6 +59,7 @@ class Scope:
     book: Book
     limits: tuple[LimitRow, ...]
     unrecorded: frozenset[str] = field(default_factory=frozenset)  # contract tables that are absent or empty
+    blocked: tuple[tuple[date, str], ...] = ()  # days of sources whose rows must not be read
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
     @property
@@ -191,7 +192,7 @@ class Scope:
         since = literal(utc_midnight(self.baseline_from))
         return (
             select(e.event_id, day.label("day"), e.event_ts.label("slice_start"), e.account_id, *columns)
-            .where(e.event_ts >= since, e.event_ts < literal(self.period.end), ~is_impossible(usage_events))
+            .where(e.event_ts >= since, e.event_ts < literal(self.period.end), self.countable(usage_events))
             .where(e.account_id.in_(held), *where)
             .distinct()
             .cte("requests")  # read once, for accounts and for groups
@@ -226,7 +227,7 @@ class Scope:
             )
             .where(true() if accounts is None else e.account_id.in_(sorted(accounts)))
             .where(e.event_ts >= literal(begins), e.event_ts < literal(self.period.end))
-            .where(~is_impossible(usage_events), *more)
+            .where(self.countable(usage_events), *more)
             .distinct()
             .order_by(e.event_ts, e.event_id)
         )  # fmt: skip
@@ -243,7 +244,24 @@ class Scope:
         """
         of = accounts if isinstance(accounts, Select) else sorted(accounts)
         begins = utc_midnight(since) if since else self.period.start
-        return usage_of(of, self.tiers(of), begins, self.period.end, more)
+        return usage_of(of, self.tiers(of), begins, self.period.end, self.sound, more)
+
+    def countable(self, events: FromClause) -> ColumnElement[bool]:
+        """Whether a row of ``usage_events`` counts, as in the rollups: it is possible, and its source's day is sound.
+
+        Rules that read single requests, and evidence, leave the same rows out as the rollups do.
+        """
+        e: Any = events.c
+        return and_(~is_impossible(events), self.sound(e.source_system, utc_day(e.event_ts)))
+
+    def sound(self, source: ColumnElement[str] | str, day: ColumnElement[date]) -> ColumnElement[bool]:
+        """Whether a day of a source is not blocked."""
+        days: dict[str, list[date]] = {}
+        for blocked, of in sorted(self.blocked):
+            days.setdefault(of, []).append(blocked)
+        if isinstance(source, str):
+            return day.not_in(days[source]) if source in days else true()
+        return and_(true(), *(or_(source != of, day.not_in(theirs)) for of, theirs in sorted(days.items())))
 
     def parties(self, rollup: FromClause) -> Select[Any]:
         """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.

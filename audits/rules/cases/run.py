@@ -102,7 +102,7 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
         people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
         prepare_evaluation(connection, period, set())
         limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
-        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection))
+        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection), tuple(blocked))
         yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)))
 
 

@@ -33,7 +33,6 @@ from sqlalchemy import (
 )
 
 from audits.periods import utc_midnight
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.levels import group_levels, of_level
@@ -128,7 +127,7 @@ def _requests(scope: Scope, among: Select[Any] | Iterable[str], name: str) -> CT
             e.event_id, e.account_id, e.event_ts, e.event_ts.label("slice_start"), utc_day(e.event_ts).label("day"),
             e.status_code,
         )
-        .where(scope.in_period(e.event_ts), ~is_impossible(usage_events), e.account_id.in_(held))
+        .where(scope.in_period(e.event_ts), scope.countable(usage_events), e.account_id.in_(held))
         .distinct()
         .cte(f"requests_{name}")
     )  # fmt: skip

@@ -43,7 +43,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
 from audits.rules.bounds import undecided
@@ -149,7 +148,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     r = all_requests.c
     compared = (
         select(r.account_id)
-        .where(r.account_id.in_(found.account_ids), scope.in_period(r.event_ts), ~is_impossible(all_requests))
+        .where(r.account_id.in_(found.account_ids), scope.in_period(r.event_ts), scope.countable(all_requests))
         .where(of_level(scope, found, r.event_ts, r.account_id))
         .group_by(r.account_id)
         .having(func.count(r.event_id.distinct()) >= found.limits["requests_min"])

@@ -35,7 +35,6 @@ from sqlalchemy import (
 from sqlalchemy.sql.functions import Function
 
 from audits.periods import utc_midnight
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import Found
 from audits.rules.intermediate import computed_once
@@ -193,7 +192,7 @@ def _steps(scope: Scope, requests: Select[Any]) -> Subquery:
     e, since = usage_events.c, literal(utc_midnight(scope.baseline_from))
     r = (
         requests.where(e.event_ts >= since, e.event_ts < literal(scope.period.end), e.status_code < 400)
-        .where(~is_impossible(usage_events))
+        .where(scope.countable(usage_events))
         .where(e.ip_type.in_(DIRECT), e.ip_country.is_not(None))
         .distinct()
         .subquery("requests")

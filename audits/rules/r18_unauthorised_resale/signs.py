@@ -27,7 +27,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_client_day import FOR_HIRE, account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
@@ -175,7 +174,7 @@ def _sessions(use: Use) -> Subquery:
     requests = (
         select(e.account_id, e.session_id, wanted.day, e.event_ts.label("slice_start"))
         .where(wanted.account_id == e.account_id, wanted.day == utc_day(e.event_ts), e.session_id.is_not(None))
-        .where(use.scope.in_period(e.event_ts), ~is_impossible(usage_events))
+        .where(use.scope.in_period(e.event_ts), use.scope.countable(usage_events))
         .subquery("requests")
     )
     r = use.of(requests).c

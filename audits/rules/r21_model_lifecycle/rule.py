@@ -27,7 +27,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
 from audits.rules.bounds import any_of
@@ -156,7 +155,7 @@ def _outside(scope: Scope, limit: str) -> Subquery:
     untold = case((e.c.model_served.is_(None), 1), else_=0).label("not_told")
     singles = (
         select(e.c.event_id, e.c.event_ts.label("slice_start"), e.c.account_id, days.day, m.c.model, untold)
-        .where(same, m.c.model == days.model, scope.in_period(e.c.event_ts), e.c.status_code < 400, ~is_impossible(e))
+        .where(same, m.c.model == days.model, scope.in_period(e.c.event_ts), e.c.status_code < 400, scope.countable(e))
         .where(or_(e.c.event_ts >= m.c.retired_at, e.c.event_ts < m.c.released_at))
         .distinct()
         .subquery("singles")

@@ -29,7 +29,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.quality.quarantine import is_impossible
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rules.intermediate import computed_once
 from audits.rules.levels import same_stretch, stretch, subject_levels
@@ -154,7 +153,7 @@ def _requests_of(scope: Scope, kind: str, t: Any) -> list[ColumnElement[bool]]:
     day = utc_day(e.event_ts)
     same_limits = [held[f"limit_{name}"] == t[f"limit_{name}"] for name in LIMITS]
     return [
-        e.prompt_template_hash == t.skeleton, scope.in_period(e.event_ts), ~is_impossible(usage_events), *whose,
+        e.prompt_template_hash == t.skeleton, scope.in_period(e.event_ts), scope.countable(usage_events), *whose,
         held.tier == t.level, held.from_day <= day, held.to_day > day, *same_limits,
     ]  # fmt: skip
 

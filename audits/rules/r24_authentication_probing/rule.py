@@ -30,6 +30,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from audits.quality import SIGN_INS
 from audits.rollups.auth_day import auth_day
 from audits.rules.base import Found
 from audits.rules.listed import listed, on_listed_days
@@ -91,7 +92,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         counted = or_(before, and_(a.event_ts == literal(at), a.outcome == "ok"))
     return (
         select(a.auth_event_id, a.event_ts, a.client_net_hash, a.api_key_hash, a.account_id, a.outcome)
-        .where(a.client_net_hash == found.subject_id, counted)
+        .where(a.client_net_hash == found.subject_id, counted, scope.sound(SIGN_INS, utc_day(a.event_ts)))
         .distinct()
         .order_by(a.event_ts, a.auth_event_id)
     )
@@ -240,6 +241,7 @@ def _failed(scope: Scope) -> Subquery:
     return (
         select(a.auth_event_id, a.client_net_hash, a.api_key_hash, a.outcome, a.event_ts)
         .where(a.event_ts >= start, a.event_ts < end, a.outcome != "ok", a.client_net_hash.is_not(None))
+        .where(scope.sound(SIGN_INS, utc_day(a.event_ts)))
         .distinct()
         .subquery("failed")
     )

@@ -81,12 +81,17 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests that were scored as benchmark items, or the single-turn items with several answers."""
-    e, other = usage_events.c, usage_events.alias("other").c
+    e, others = usage_events.c, usage_events.alias("other")
+    other = others.c
     if found.discriminator == "items":
         which: ColumnElement[bool] = e.benchmark_score.is_not(None)
     else:
         same = and_(other.account_id == e.account_id, other.session_id == e.session_id, other.event_id != e.event_id)
-        turn = exists(select(other.event_id).where(same, other.status_code < 400, scope.in_period(other.event_ts)))
+        turn = exists(
+            select(other.event_id).where(
+                same, other.status_code < 400, scope.in_period(other.event_ts), scope.countable(others)
+            )
+        )
         of_pattern = e.prompt_template_hash == found.observed["template"]
         which = and_(of_pattern, e.n_choices >= found.limits["choices_min"], e.session_id.is_not(None), ~turn)
     return scope.events_of(found.account_ids, e.status_code < 400, which, counted(scope, found)).add_columns(

@@ -93,12 +93,20 @@ def _signs(facts: Facts, account: str, tier: str, limits: dict, events: list[Row
     def own(event: Row) -> str:
         return f"own {event['event_id']}"
 
-    telling = {e["source_system"] for e in facts.events if e.get("end_user_hash") and e["event_ts"] >= facts.start}
+    def recorded_by_source(column: str) -> set[str]:
+        """The sources that record a column of anybody's requests: where it is empty there, there was nothing."""
+        return {e["source_system"] for e in facts.events if e.get(column) and e["event_ts"] >= facts.start}
+
+    def perhaps(column: str) -> list[Row]:
+        silent = [e for e in events if e.get("in_bucket") or e["source_system"] not in recorded_by_source(column)]
+        return [*fill(silent, {column: own}), *(e for e in events if e not in silent)]
+
     known = [e for e in events if not e.get("in_bucket")]
+    telling = recorded_by_source("end_user_hash")
     yield (
         lambda found: any(_hides_users(day, limits) for day in by_day(found).values()),
-        [e for e in known if e["source_system"] in telling],  # a source without any ids does not record them
-        fill(events, {"session_id": own}),
+        [e for e in known if e["source_system"] in telling],
+        perhaps("session_id"),
     )
     yield (
         lambda found: _speaks_and_roams(facts, account, tier, limits, found),
@@ -108,7 +116,7 @@ def _signs(facts: Facts, account: str, tier: str, limits: dict, events: list[Row
     yield (
         lambda found: len({e.get("system_prompt_hash") for e in found} - {None}) >= limits["system_prompts_min"],
         known,
-        fill(events, {"system_prompt_hash": own}),
+        perhaps("system_prompt_hash"),
     )
     yield (
         lambda found: _is_foreign(facts, account, found, limits["foreign_share_min"]),

@@ -83,7 +83,8 @@ def r03(facts: Facts, account: str, tier: str) -> Answer:
         peers = [one for one in others if one["requests"]]
         below = {name: _below(peers, mine, name) or 0 for name in mine}
         few = not mine["requests"] or len(peers) + 1 < limits["peers_min"]
-        odd = {name for name in SHAPES if below[name] > limits["shape_quantile"]}
+        told = {name: 1 + sum(one[name] is not None for one in peers) for name in SHAPES}
+        odd = {n for n in SHAPES if told[n] >= limits["peers_min"] and below[n] > limits["shape_quantile"]}
         if few or below["requests"] <= limits["volume_quantile"] or not odd:
             return None
         figures = {name: mine[name] if name in odd else None for name in SHAPES}
