@@ -101,8 +101,10 @@ def r01(rows: Rows, found: Found) -> Mapping[str, Any]:
     """Rows are requests and buckets of the days and weeks over a limit."""
     proved: dict[str, Any] = {}
     if found.observed["peak_day"]:
-        day = date.fromisoformat(found.observed["peak_day"])
-        proved["peak_requests_a_day"] = a_day(rows, "n_ok")[day]
+        over = [row for row in rows if day_of(row).isoformat() in found.observed["on_days"].split(", ")]
+        days = a_day(over, "n_ok")
+        proved |= {"peak_requests_a_day": peak(days), "days_over": len(days), "on_days": named(days)}
+        proved["peak_day"] = min(day for day, n in days.items() if n == peak(days)).isoformat()
     if found.observed["week_ends"]:
         last = date.fromisoformat(found.observed["week_ends"])
         week = [row for row in rows if last - timedelta(days=6) <= day_of(row) <= last]

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 from audits.periods import utc_midnight
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
+from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
 from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number
@@ -62,6 +63,7 @@ def violations(scope: Scope) -> Select[Any]:
             of_day(d.ok).label("observed_peak_requests_a_day"),
             of_day(d.day).label("observed_peak_day"),
             func.count().filter(d.over_day).label("observed_days_over"),
+            listed(d.day).filter(d.over_day).label("observed_on_days"),
             of_week(d.week_output).label("observed_peak_output_tokens_a_week"),
             of_week(d.day).label("observed_week_ends"),
             of_day(d.limit_requests_a_day).label("limit_requests_a_day"),
@@ -73,20 +75,15 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The successful requests and buckets of the peak day, and all of the seven days with the most output."""
+    """The successful requests and buckets of the days over, and all of the seven days with the most output."""
     rows = scope.usage_of(found.account_ids, since=scope.baseline_from).subquery("counted")
     r = rows.c
     which = []
-    if day := found.observed["peak_day"]:
-        first = date.fromisoformat(day)
-        which.append(and_(_on_days(r.at, first, first), r.n_ok > 0))
+    if found.observed["on_days"]:
+        which.append(and_(on_listed_days(found, r.at), r.n_ok > 0))
     if day := found.observed["week_ends"]:
         last = date.fromisoformat(day)
-        which.append(_on_days(r.at, last - DAYS_BEFORE, last))
+        start, end = utc_midnight(last - DAYS_BEFORE), utc_midnight(last + timedelta(days=1))
+        which.append(and_(r.at >= literal(start), r.at < literal(end)))
     held = scope.in_tier(found, r.at, r.account_id)
     return select(rows).where(held, or_(*which)).order_by(r.at, r.event_id, r.api_key_hash, r.model)
-
-
-def _on_days(at: ColumnElement[Any], first: date, last: date) -> ColumnElement[bool]:
-    end = utc_midnight(last + timedelta(days=1))
-    return and_(at >= literal(utc_midnight(first)), at < literal(end))

@@ -150,7 +150,7 @@ def _ramp(requests: Counter[date], row: Row | None, limits: dict) -> Answer | No
         return None
     until = row["opened_at"] + timedelta(days=limits["new_age_days"])
     near = round(limits["new_share_min"] * limits["quota_requests_a_day"], 9)
-    days = {day: n for day, n in requests.items() if n >= near and midnight(day) < until}
+    days = {day: n for day, n in requests.items() if n >= near and midnight(day) <= until}
     if len(days) < limits["new_days_min"]:
         return None
     return violating("medium", peak_requests_a_day=max(days.values()), days=len(days), on_days=shown(days))
