@@ -258,6 +258,8 @@ def _print_notes(report: LoadReport) -> None:
             f"{report.replaced:,} rows of earlier loads were replaced or removed: the same ids, read otherwise now. "
             "If they were other requests, the ids repeat from file to file: leave event_id out of the mapping."
         )
+    if report.settled:
+        notes.append(f"{report.settled:,} rows that earlier loads rejected fit now; they are rejected no longer.")
     if report.outdated:
         notes.append(
             f"{report.outdated:,} buckets hold less than what is there, as an earlier export of the same time does; "
@@ -285,6 +287,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "read": report.read,
         "loaded": report.loaded,
         "replaced": report.replaced,
+        "settled": report.settled,
         "outdated": report.outdated,
         "already_there": report.already_there,
         "ignored": report.ignored,

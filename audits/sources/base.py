@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -112,6 +112,9 @@ class Batch:
     ignored: Mapping[str, int] = field(default_factory=dict)
     nested: Nested | None = None
     no_events: Sequence[str] = ()  # ids of rows that were read and make no event: what an earlier load made is removed
+    fitting: Callable[[Collection[str]], Iterator[tuple[str, str]]] = lambda _positions: iter(())
+    """Of some places in the source, those whose rows fit, with the rows' digests: where a corrected mapping may tell
+    another thing of a row that an earlier load rejected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ that are hashed and rows that occur more than once are ever looked at one by one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,7 +67,10 @@ class File:
                         begun = True
                     aside = [*chunk.set_aside, *_set_aside(path, chunk, converted, query)]
                     read = chunk.rows.num_rows + len(chunk.set_aside)
-                    yield Batch(self._finished(rows), aside, read, no_events=self._no_events(converted))
+                    yield Batch(
+                        self._finished(rows), aside, read, no_events=self._no_events(converted),
+                        fitting=partial(_fitting, path, chunk, converted),
+                    )  # fmt: skip
 
     def _no_events(self, converted: pa.Table) -> list[str]:
         """The ids of rows that are set aside, where the id is the row's content: no other row has it."""
@@ -151,6 +155,14 @@ def _set_aside(path: Path, chunk: Chunk, converted: pa.Table, query: Conversion)
         reject = Reject(check.field.column or check.field.name, check.reason, _held(check, chunk, row))
         content = chunk.rows.slice(row, 1).to_pylist()[0]
         yield SetAside(reject, f"{path.name}:{chunk.numbers[row]}", digest(content))
+
+
+def _fitting(path: Path, chunk: Chunk, converted: pa.Table, positions: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Of some places, those whose rows fit, with the rows' digests."""
+    codes = converted.column("failed")
+    for row, number in enumerate(chunk.numbers):
+        if (position := f"{path.name}:{number}") in positions and codes[row].as_py() == 0:
+            yield position, digest(chunk.rows.slice(row, 1).to_pylist()[0])
 
 
 def _held(check: Check, chunk: Chunk, row: int) -> Any:

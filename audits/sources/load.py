@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, column, delete, exists, func, or_, select
+from sqlalchemy import table as lightweight_table
 from sqlalchemy.exc import DBAPIError
 
 from audits.errors import AuditsError, PartialError
@@ -22,6 +23,7 @@ from audits.warehouse import Warehouse
 from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
 from audits.warehouse.loading import append_new, remove, replace_changed, target
+from audits.warehouse.staging import stage
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
 _REJECT_KEY = ("source_system", "position", "reason", "row_digest")
@@ -32,9 +34,9 @@ class LoadReport:
     """What a load did: ``read = loaded + already_there + ignored + the rejected``.
 
     ``already_there`` counts rows that an earlier load brought and copies within this one, ``replaced`` rows of earlier
-    loads that this one corrected or withdrew, ``outdated``
-    buckets of an earlier export than the one that is there. ``unknown_accounts`` are
-    those of the read rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
+    loads that this one corrected or withdrew, ``settled`` rows that earlier loads rejected and that fit now,
+    ``outdated`` buckets of an earlier export than the one that is there. ``unknown_accounts`` are those of the read
+    rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
     """
 
@@ -43,6 +45,7 @@ class LoadReport:
     read: int = 0
     loaded: int = 0
     replaced: int = 0
+    settled: int = 0
     outdated: int = 0
     already_there: int = 0
     not_requests: Counter[str] = field(default_factory=Counter)  # kind -> rows
@@ -86,6 +89,7 @@ def load(
     with target(warehouse_url, [*needed, *source.own_tables, rejected_rows]) as warehouse:
         with warehouse.begin() as connection:
             newest = _newest(connection, source, now)
+            rejected = _rejected_positions(connection, source.system)
         with _kept(report, warehouse):
             batch: Batch | None = None
             for batch in source.batches(newest):
@@ -93,6 +97,7 @@ def load(
                 with warehouse.begin() as connection:
                     written = _write(connection, source, rows, batch.no_events)
                     again, earlier = _settle(connection, batch, now)
+                    report.settled += _settle_rejects(connection, source.system, batch, rejected)
                     _set_aside(connection, source.system, batch.set_aside, now)
                 _count(report, seen, batch, written)
                 _count_told_again(report, again, earlier)
@@ -217,6 +222,37 @@ def _set_aside(connection: Connection, system: str, aside: Sequence[SetAside], n
     rows = pa.table({name: pa.array(values, pa.string()) for name, values in texts.items()})
     arrival = pa.array([now] * len(aside), pa.timestamp("us", "UTC"))
     append_new(connection, rejected_rows, _REJECT_KEY, rows.append_column("loaded_at", arrival))
+
+
+def _rejected_positions(connection: Connection, system: str) -> frozenset[str]:
+    """Where in the source the rows stand that earlier loads rejected."""
+    r = rejected_rows.c
+    return frozenset(connection.scalars(select(r.position).where(r.source_system == system)))
+
+
+def _settle_rejects(connection: Connection, system: str, batch: Batch, rejected: frozenset[str]) -> int:
+    """Forget earlier rejects of rows that fit now; of a row that is rejected again, those for another reason.
+
+    Returns how many rows fit now.
+    """
+    if not rejected:
+        return 0
+    fitting = [{"position": at, "row_digest": digest} for at, digest in batch.fitting(rejected)]
+    again = [
+        {"position": aside.position, "row_digest": aside.row_digest, "reason": aside.reject.reason}
+        for aside in batch.set_aside
+        if aside.position in rejected
+    ]
+    if not (decided := [*fitting, *again]):
+        return 0
+    names = ("position", "row_digest", "reason")
+    schema = pa.schema([(name, pa.string()) for name in names])
+    stage(connection, "decided", rejected_rows, pa.Table.from_pylist(decided, schema))
+    d, r = lightweight_table("decided", *map(column, names)).c, rejected_rows.c
+    same_row = and_(d.position == r.position, d.row_digest == r.row_digest)
+    otherwise = exists(select(d.position).where(same_row, or_(d.reason.is_(None), d.reason != r.reason)))
+    connection.execute(delete(rejected_rows).where(r.source_system == system, otherwise))
+    return len(fitting)
 
 
 def _newest(connection: Connection, source: Source, now: datetime) -> datetime | None:

@@ -158,6 +158,23 @@ def test_a_row_that_does_not_fit_is_set_aside_by_its_place(
         assert secret not in json.dumps(aside, default=str)
 
 
+def test_a_corrected_mapping_settles_what_it_rejected(tmp_path: Path, url: str) -> None:
+    header = "id,at,org,in,out,status"
+    data = csv_file(tmp_path, f"{GOOD},200", f"{GOOD.replace('r1', 'r2')},success", "r3,never,a,1,1,200", header=header)
+    (tmp_path / "other").mkdir()
+    namesake = csv_file(tmp_path / "other", f"{GOOD},200", f"{GOOD},failure", header=header)  # another row, same place
+    first = mapping(tmp_path, status_code={"column": "status"})
+    for one, rejected in ((data, 2), (namesake, 1)):
+        report, _ = loaded(one, first, url)
+        assert (report.n_rejected, report.settled) == (rejected, 0)
+    corrected = mapping(tmp_path, status_code={"column": "status", "values": {"200": 200, "success": 200}})
+    report, rows = loaded(data, corrected, url)
+    assert (report.settled, report.n_rejected) == (1, 1)
+    assert [row["event_id"] for row in rows] == ["gateway:r1", "gateway:r2"]
+    aside = query(url, "SELECT position, column_name AS c FROM rejected_rows ORDER BY position")
+    assert [(entry["position"], entry["c"]) for entry in aside] == [("usage.csv:3", "status"), ("usage.csv:4", "at")]
+
+
 def test_positions_count_the_records_that_were_skipped_before(tmp_path: Path, duckdb_warehouse: str) -> None:
     data = csv_file(tmp_path, "too,short", GOOD, "also,short", "r2,never,a,1,1", "again,short", "r3,never,a,1,1")
     loaded(data, mapping(tmp_path), duckdb_warehouse)
