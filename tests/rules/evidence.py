@@ -141,7 +141,7 @@ def days_together(rows: Rows, found: Found) -> Mapping[str, Any]:
 def r03(rows: Rows, found: Found) -> Mapping[str, Any]:
     inputs = sum(row["input_tokens"] for row in rows)
     return {
-        "requests": len(answered(rows)), "templates": len(distinct(rows, "prompt_template_hash")) or None,
+        "requests": len(answered(rows)), "templates": len(distinct(answered(rows), "prompt_template_hash")) or None,
         "output_per_input_token": ratio(sum(row["output_tokens"] for row in rows), inputs),
     }  # fmt: skip
 

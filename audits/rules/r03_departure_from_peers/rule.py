@@ -74,10 +74,9 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
-    """The account's successful requests in the tier, with their templates."""
-    e = usage_events.c
-    held = (e.status_code < 400, scope.in_tier(found), scope.under_limits(found))
-    return scope.events_of(found.account_ids, *held).add_columns(e.prompt_template_hash)
+    """The account's requests in the tier, with their templates; failed ones have input tokens, too."""
+    held = (scope.in_tier(found), scope.under_limits(found))
+    return scope.events_of(found.account_ids, *held).add_columns(usage_events.c.prompt_template_hash)
 
 
 def _large(r: Any) -> ColumnElement[bool]:

@@ -105,10 +105,10 @@ def r03(facts: Facts, account: str, tier: str) -> Answer:
 
 
 def _volume_and_shape(events: list[Row], extra_templates: int = 0) -> dict[str, Any]:
-    """Successful requests, and of them the output for an input token and the distinct templates."""
+    """Successful requests and their distinct templates, and the output for an input token, of all requests."""
     answered = [e for e in events if is_ok(e)]
     templates = {e["prompt_template_hash"] for e in answered if e.get("prompt_template_hash")}
-    output, given = (sum(e[name] for e in answered) for name in ("output_tokens", "input_tokens"))
+    output, given = (sum(e[name] for e in events) for name in ("output_tokens", "input_tokens"))
     return {
         "requests": len(answered),
         "output_per_input_token": share(output, given),
