@@ -31,6 +31,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    or_,
     select,
     true,
 )
@@ -57,8 +58,8 @@ class Habits:
 
     members: int
     near_limit: int  # that came near their tier's daily limit on several days
-    unsleeping: int  # that are used as much in any hour of the day as in any other
-    even: int  # whose requests are spaced more evenly than chance would
+    unsleeping: int  # that are used as much in any hour of the day as in any other, for all that is known
+    even: int  # whose requests are spaced more evenly than chance would, for all that is known
 
     def of_machines(self, least: int = 0) -> bool:
         """Whether most of them, and so many of them, are used like a machine, in one way."""
@@ -94,15 +95,20 @@ def conduct_of(
     members, hours = _volumes(period, book, groups), _hours(period, groups)
     variation_max = _of_strictest(book, "R11", "hourly_variation_max", period)
     rhythm, spacing = _rhythm(hours, variation_max), _spacing(hours)
-    m, r, s = members.c, rhythm.c, spacing.c
-    joined = members.outerjoin(rhythm, r.account_id == m.account_id).outerjoin(spacing, s.account_id == m.account_id)
+    timed = select(hours.c.account_id, func.sum(hours.c.n).label("n")).group_by(hours.c.account_id).subquery("timed")
+    m, r, s, t = members.c, rhythm.c, spacing.c, timed.c
+    joined: Any = members
+    for habit in (rhythm, spacing, timed):
+        joined = joined.outerjoin(habit, habit.c.account_id == m.account_id)
+    # Of requests that are known in buckets nobody knows the hours: they may be a machine's.
+    untimed = func.coalesce(t.n, 0.0) < nearly_all * m.requests
     largest_first = (m.requests.desc(), by_bytes(m.account_id))
     larger = func.sum(m.requests).over(partition_by=m.group_id, order_by=largest_first, rows=(None, -1))
     whole = func.sum(m.requests).over(partition_by=m.group_id)
     every = select(
         *m,
-        r.account_id.is_not(None).label("unsleeping"),
-        s.account_id.is_not(None).label("even"),
+        or_(r.account_id.is_not(None), untimed).label("unsleeping"),
+        or_(s.account_id.is_not(None), untimed).label("even"),
         (func.coalesce(larger, 0.0) < nearly_all * whole).label("bears"),
     )
     e = every.select_from(joined).cte("members_of_groups").c

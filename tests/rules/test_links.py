@@ -160,8 +160,8 @@ def hackathon(rng: np.random.Generator, n: int) -> Counts:
     return counts
 
 
-def put_group(url: str, counts: Counts, shares: dict[str, float]) -> None:
-    """A group ``g`` of free accounts that made these requests in the week."""
+def put_group(url: str, counts: Counts, shares: dict[str, float], *, timed: bool = True) -> None:
+    """A group ``g`` of free accounts that made these requests in the week; whether their hours are known."""
     names = [f"a{n:03d}" for n in range(len(counts))]
     put(url, together(*(account(name, "free") for name in names)))
     hours = []
@@ -177,7 +177,8 @@ def put_group(url: str, counts: Counts, shares: dict[str, float]) -> None:
         for (name, day), n in _by_day(hours).items()
     ]  # fmt: skip
     with warehouse(url, write=True) as opened, opened.begin() as connection:
-        insert_in_bulk(connection, account_hour, hours)
+        if timed:
+            insert_in_bulk(connection, account_hour, hours)
         insert_in_bulk(connection, account_day, days)
         members = [{"period": WEEK.id, "as_of": WEEK.end_day, "group_id": "g", "account_id": name} for name in names]
         insert_in_bulk(connection, group_members, members)
@@ -196,6 +197,10 @@ def _by_day(hours: list[dict[str, Any]]) -> dict[tuple[str, date], int]:
 def told(url: str, counts: Counts, **shares: float) -> tuple[dict[str, str], Conduct]:
     """What explains the group, and how its members behave."""
     put_group(url, counts, shares)
+    return told_of(url)
+
+
+def told_of(url: str) -> tuple[dict[str, str], Conduct]:
     with warehouse(url) as opened, opened.begin() as connection:
         prepare(connection, WEEK, WEEK.first_day, tuple(tier.id for tier in BOOK.tiers))
         return dict(explanations(connection, WEEK, BOOK)), conduct_of(
@@ -219,6 +224,13 @@ def test_one_payer_does_not_explain_what_a_machine_does(duckdb_warehouse: str, k
 
 def test_people_whom_nothing_holds_are_not_explained(duckdb_warehouse: str) -> None:
     assert told(duckdb_warehouse, people(np.random.default_rng(1), 14))[0] == {}
+
+
+def test_people_whose_hours_are_not_known_are_not_explained(duckdb_warehouse: str) -> None:
+    """What is known in buckets only has no hours: nobody can say that it is not a machine's."""
+    counts = people(np.random.default_rng(1), 14)
+    put_group(duckdb_warehouse, counts, ONE_PAYER, timed=False)
+    assert told_of(duckdb_warehouse)[0] == {}
 
 
 def test_words_give_the_figures_and_both_engines_agree(url: str) -> None:
