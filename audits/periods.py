@@ -18,6 +18,8 @@ _FORMS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("month", re.compile(r"(\d{4})-(\d{2})")),
 )
 _MONTHS_PER_QUARTER = 3
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+"""Years that a period may lie in: what is before or after it can still be told as a date."""
 
 
 def utc_midnight(day: date) -> datetime:
@@ -42,6 +44,8 @@ class Period:
         for kind, form in _FORMS:
             if match := form.fullmatch(text.strip()):
                 numbers = [int(part) for part in match.groups()]
+                if not _FIRST_YEAR <= numbers[0] <= _LAST_YEAR:
+                    raise _unreadable(text, f"{text!r} is not between the years {_FIRST_YEAR} and {_LAST_YEAR}.")
                 try:
                     return cls(_first_day(kind, numbers), kind)
                 except ValueError as error:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import BigInteger
 
 from audits.quality.quarantine import copy_number, duplicate_events, is_impossible, kept_events
-from audits.quality.row_checks import Known, Parameters, checked_events
+from audits.quality.row_checks import Checked, Known, Parameters, checked_events
 from audits.quality.tables import COUNTS, quality_accounts
 from audits.warehouse.collation import by_bytes
 from audits.warehouse.days import within
@@ -43,7 +43,11 @@ LONGEST_BUCKET = 31  # days; an overlap with an earlier bucket is looked for tha
 def hours_of_events(
     first: date, last: date, parameters: Parameters, known: Known, *, raw: Collection[str], duplicates: bool
 ) -> Select[Any]:
-    """The rows of ``quality_hours`` for events: one aggregate over the days, with a row an hour and source."""
+    """The rows of ``quality_hours`` for events: one aggregate over the days, with a row an hour and source.
+
+    A copy of a request counts among the rows, the copies and what raw text is found in; whatever else is wrong with it
+    is wrong with the one that is kept.
+    """
     e: Any = usage_events.c
     checked = checked_events(parameters, known, raw)
     day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
@@ -64,10 +68,12 @@ def hours_of_events(
     given: dict[str, Any] = {column.name: column for column in counted.c} | {"n_overlapping": _zero()}
     rows: Any = counted
     if duplicates:
-        surplus = _surplus(first, last)
+        surplus = _surplus(first, last, checked)
         same = [surplus.c[name] == counted.c[name] for name in ("day", "hour", "source_system")]
         rows = counted.outerjoin(surplus, and_(*same))
         given["n_duplicates"] = func.coalesce(surplus.c.n_duplicates, 0)
+        for name in checked.conditions.keys() - {"n_raw"}:
+            given[name] = counted.c[name] - func.coalesce(surplus.c[name], 0)
     else:
         given["n_duplicates"] = _zero()
     return _as_hours(given, "event").select_from(rows)
@@ -220,22 +226,38 @@ def _told_elsewhere(bucket: FromClause, other: FromClause) -> ColumnElement[bool
     )
 
 
-def _surplus(first: date, last: date) -> Subquery:
-    """(day, hour, source_system, n_duplicates): copies of an event id beyond the one that is kept, on whatever day."""
+def _surplus(first: date, last: date, checked: Checked) -> Subquery:
+    """(day, hour, source_system, n_duplicates): copies of an event id beyond the one that is kept, on whatever day.
+
+    Of these copies it also tells how many meet each condition.
+    """
     e: Any = usage_events.c
     day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
     repeated = select(duplicate_events.c.event_id).where(duplicate_events.c.day.between(first, last))
     d = duplicate_events.c
     copies = (
-        select(day, hour, e.source_system, copy_number().label("copy"), d.elsewhere)
+        select(
+            day,
+            hour,
+            e.source_system,
+            copy_number().label("copy"),
+            d.elsewhere,
+            *(condition.label(name) for name, condition in checked.conditions.items()),
+        )
         .select_from(
-            usage_events.outerjoin(duplicate_events, and_(d.event_id == e.event_id, d.day == utc_day(e.event_ts)))
+            checked.rows.outerjoin(duplicate_events, and_(d.event_id == e.event_id, d.day == utc_day(e.event_ts)))
         )
         .where(within(e.event_ts, first, last), e.event_id.in_(repeated))
         .subquery("copies")
     ).c
     return (
-        select(copies.day, copies.hour, copies.source_system, func.count().label("n_duplicates"))
+        select(
+            copies.day,
+            copies.hour,
+            copies.source_system,
+            func.count().label("n_duplicates"),
+            *(func.count().filter(copies[name]).label(name) for name in checked.conditions),
+        )
         .where(or_(copies.copy > 1, func.coalesce(copies.elsewhere, False)))
         .group_by(copies.day, copies.hour, copies.source_system)
         .subquery("surplus")

@@ -33,7 +33,7 @@ from audits.warehouse.raw_text import form_of
 from audits.warehouse.raw_text_sql import hidden
 from audits.warehouse.tables import accounts, api_keys, models, usage_buckets, usage_events
 
-VERSION = "2"
+VERSION = "3"
 """Raised by hand whenever the profile's columns or meaning change: every day is profiled again."""
 
 DAYS_AT_ONCE = 7

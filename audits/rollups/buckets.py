@@ -13,14 +13,17 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
+    Tuple,
     and_,
     case,
     cast,
+    exists,
     func,
     literal,
     null,
     or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -32,6 +35,7 @@ from audits.warehouse.tables import Instant, usage_buckets
 
 A_DAY = timedelta(days=1)
 SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
+DIMENSIONS = ("api_key_hash", "model")
 _IDENTITY = ("account_id", "bucket_start", "bucket_end", "api_key_hash", "model", "input_tokens", "output_tokens")
 
 
@@ -57,11 +61,15 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
 
 
 def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
-    """The rows of ``usage_buckets`` that tell of any use, each once: a copy of another source's is not another."""
+    """The rows of ``usage_buckets`` that tell of any use, each once: a copy of another source's is not another.
+
+    Of buckets of one source that overlap, such as totals beside what they are broken down into, or corrections beside
+    what they correct, only the largest is known not to count what another one counts.
+    """
     b = usage_buckets.c
     identity = [b[name] for name in _IDENTITY]
     used = or_(b.n_requests > 0, b.input_tokens > 0, b.output_tokens > 0)
-    return (
+    told = (
         select(
             *identity,
             least_text(b.source_system).label("source_system"),
@@ -69,18 +77,34 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
         )
         .where(used, ~is_impossible(usage_buckets), *where)
         .group_by(*identity)
-        .subquery("told")
+        .cte("told")
     )
+    other = told.alias("other_bucket")
+    t, o = told.c, other.c
+    same_time = and_(o.bucket_start < t.bucket_end, o.bucket_end > t.bucket_start)
+    alike = (or_(o[name] == t[name], o[name].is_(None), t[name].is_(None)) for name in DIMENSIONS)
+    larger = and_(
+        o.source_system == t.source_system, o.account_id == t.account_id, same_time, *alike, _size(o) > _size(t)
+    )
+    return select(told).where(~exists(select(o.account_id).where(larger))).subquery("largest")
+
+
+def _size(bucket: Any) -> Tuple:
+    """What orders buckets by how much they count, in a total order."""
+    dimensions = (func.coalesce(bucket[name], "") for name in DIMENSIONS)
+    more = (bucket.bucket_start, bucket.bucket_end, bucket.input_tokens, *dimensions)
+    return tuple_(bucket.input_tokens + bucket.output_tokens, func.coalesce(bucket.n_requests, -1), *more)
 
 
 def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str]) -> Subquery:
     """What buckets count beyond the single requests that may be among theirs.
 
-    A request may be in a bucket of its account if it was made in the bucket's time, with its key and its model, as far
-    as the bucket is broken down by them. What the buckets of one source and time count beyond all such requests is
-    known from buckets alone; the rest is counted already. The least is told that may be so: the larger of the sum of
-    what each bucket has beyond its requests, and of what all have beyond all requests. Where the key of a request that
-    succeeded is not recorded, nobody knows whose bucket it is in: then no number is told.
+    A request may be in a bucket of its account if it succeeded in the bucket's time, with its key and its model, as far
+    as the bucket is broken down by them: sources count the requests that they served. What the buckets of one source
+    and time count beyond all such requests is known from buckets alone, be it requests or tokens; the rest is counted
+    already. The least is told that may be so: the larger of the sum of what each bucket has beyond its requests, and of
+    what all have beyond all requests. Where the key of a request is not recorded, nobody knows whose bucket it is in:
+    then no number is told.
 
     ``buckets``: rows of ``usage_buckets``, each once, with ``number``, which is NULL where not all that it counts
     belongs to it, and the columns ``kept``, which buckets of one account and time have in common. ``requests``: rows
@@ -94,9 +118,7 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str]) -> 
     b = select(*c, beside.label("beside")).subquery("bucket_beside").c
     counted, sums = _beyond(b, "n_requests"), {name: _beyond(b, name) for name in SUMS}
     unsure = func.sum(b.n_unsure) > 0
-    # Without a number, only tokens can tell whether the buckets hold more than the requests that are known.
-    more_tokens = or_(sums["input_tokens"] > 0, sums["output_tokens"] > 0)
-    uncounted_more = and_(func.count(b.n_requests) < func.count(), more_tokens)
+    more = or_(counted > 0, sums["input_tokens"] > 0, sums["output_tokens"] > 0)
     key, model = (case((~b.beside, b[name])).label(name) for name in ("api_key_hash", "model"))
     return (
         select(
@@ -106,7 +128,7 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str]) -> 
             func.count().filter(b.cost_usd.is_(None)).label("n_unpriced"),
         )
         .group_by(*(b[name] for name in time), b.beside, b.number.is_(None), key, model)
-        .having(or_(~b.beside, counted > 0, uncounted_more, unsure))
+        .having(or_(~b.beside, more, unsure))
         .subquery("beyond")
     )  # fmt: skip
 
@@ -127,14 +149,15 @@ def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str]) -> S
     b, e = buckets.c, requests.c
     unbroken = [b.api_key_hash.is_(None), e.api_key_hash.is_(None), e.api_key_hash == b.api_key_hash]
     models = [b.model.is_(None), e.model_requested == b.model, e.model_served == b.model]
-    unsure = and_(e.api_key_hash.is_(None), b.api_key_hash.is_not(None), e.status_code < 400)
+    unsure = and_(e.api_key_hash.is_(None), b.api_key_hash.is_not(None))
     pairs = (
         select(
             *b, e.event_id, literal(1).label("of_n_requests"), *(e[name].label(f"of_{name}") for name in SUMS),
             case((unsure, 1), else_=0).label("unsure"),
         )
         .where(e.account_id == b.account_id, utc_day(e.event_ts) == utc_day(b.bucket_start))
-        .where(e.event_ts >= b.bucket_start, e.event_ts < b.bucket_end, or_(*unbroken), or_(*models))
+        .where(e.event_ts >= b.bucket_start, e.event_ts < b.bucket_end, e.status_code < 400)
+        .where(or_(*unbroken), or_(*models))
     )  # fmt: skip
     nothing = (cast(null(), column.type).label(column.name) for column in list(pairs.selected_columns)[len(b) :])
     p = union_all(pairs, select(*b, *nothing)).subquery("bucket_request").c

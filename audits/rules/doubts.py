@@ -49,6 +49,8 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
             (and_(f.n_bucketed > 0, f.n_events == 0), "only bucketed usage is recorded"),
             (f.n_bucketed > 0, "only bucketed usage is recorded on some days"),
         ]
+    if needs.usage:
+        doubts.append((f.n_reaching > 0, "a usage bucket reaches in from before the period or the tier"))
     if needs.usage and needs.columns:
         least = 1 if rule.unevaluable else f.n_events
         lacks = {name: f[f"known_{name}"] < least for name in needs.columns}

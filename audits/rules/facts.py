@@ -22,16 +22,20 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    exists,
     func,
+    literal,
     or_,
     select,
 )
 
 from audits.periods import Period
 from audits.rollups.account_day import RECORDED, account_day
+from audits.rollups.buckets import distinct_buckets
 from audits.rules.population import account_owners, audited_accounts
 from audits.warehouse.own import fill, make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
+from audits.warehouse.tables import Instant, usage_buckets
 
 _temporary = MetaData()
 
@@ -47,6 +51,7 @@ account_facts = Table(
     Column("n_events", BigInteger, nullable=False),  # requests known one by one
     Column("n_bucketed", BigInteger, nullable=False),  # days with usage that is known as buckets only
     Column("n_uncounted", BigInteger, nullable=False),  # days with usage of which no number of requests is recorded
+    Column("n_reaching", BigInteger, nullable=False),  # buckets that began before the period or under another tier
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     *(Column(f"known_{name}", BigInteger, nullable=False) for name in RECORDED),
@@ -94,7 +99,7 @@ class Facts:
     linkable: bool = field(default=True)  # whether anything is recorded that could link accounts
 
 
-_USE = ("n_requests", "n_uncounted", "input_tokens", "output_tokens")
+_USE = ("n_requests", "n_uncounted", "n_reaching", "input_tokens", "output_tokens")
 
 
 def prepare_facts(connection: Connection, period: Period, left_out: Iterable[str] = ()) -> None:
@@ -107,20 +112,25 @@ def prepare_facts(connection: Connection, period: Period, left_out: Iterable[str
 def _rows(period: Period, left_out: tuple[str, ...]) -> Select[Any]:
     """The rows of ``account_facts``."""
     people, usage = _people(period).subquery("people"), _usage(period).subquery("usage")
-    p, u = people.c, usage.c
+    reaching = _reaching(period).subquery("reaching")
+    p, u, r = people.c, usage.c, reaching.c
 
     def known(column: Any) -> Any:
         return func.coalesce(column, 0)
 
     return select(
         p.account_id, p.customer_id, p.tier, p.tier.not_in(left_out).label("audited"),
-        or_(*(known(u[name]) > 0 for name in _USE)).label("used"),
+        or_(*(known((r if name in r else u)[name]) > 0 for name in _USE)).label("used"),
         *(
             known(u[column.name]).label(column.name)
             for column in account_facts.c
             if column.name in u and column.name not in p
         ),
-    ).select_from(people.outerjoin(usage, and_(u.account_id == p.account_id, u.tier == p.tier)))  # fmt: skip
+        known(r.n_reaching).label("n_reaching"),
+    ).select_from(
+        people.outerjoin(usage, and_(u.account_id == p.account_id, u.tier == p.tier))
+        .outerjoin(reaching, and_(r.account_id == p.account_id, r.tier == p.tier))
+    )  # fmt: skip
 
 
 def _people(period: Period) -> Select[Any]:
@@ -158,6 +168,25 @@ def _usage(period: Period) -> Select[Any]:
             )
         )
         .where(d.day.between(period.first_day, period.last_day))
+        .group_by(a.account_id, a.tier)
+    )
+
+
+def _reaching(period: Period) -> Select[Any]:
+    """Buckets that reach into the period, or into a tier, from before: nobody knows how much of them belongs there.
+
+    One that begins before its account has any tier is of the first one, as in the rollups.
+    """
+    a, earlier, u = audited_accounts.c, audited_accounts.alias("earlier").c, usage_buckets.c
+    buckets = distinct_buckets(u.bucket_start < literal(period.end), u.bucket_end > literal(period.start))
+    b, begins = buckets.c, func.greatest(a.valid_from, literal(period.start, Instant))
+    before = and_(earlier.account_id == a.account_id, earlier.tier != a.tier, earlier.valid_from < begins)
+    under_another = exists(select(earlier.tier).where(before, earlier.valid_to > b.bucket_start))
+    return (
+        select(a.account_id, a.tier, func.count().label("n_reaching"))
+        .where(a.account_id == b.account_id, b.bucket_start < begins, b.bucket_end > begins)
+        .where(begins < literal(period.end), a.valid_to > literal(period.start))
+        .where(or_(b.bucket_start < literal(period.start), under_another))
         .group_by(a.account_id, a.tier)
     )
 

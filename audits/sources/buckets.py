@@ -34,7 +34,7 @@ from audits.sources.base import (
     mapped_batches,
 )
 from audits.sources.bucket_parts import bucket_parts
-from audits.sources.lines import json_lines, open_file
+from audits.sources.lines import json_lines, open_file, readable
 from audits.warehouse.tables import usage_buckets
 
 Row = dict[str, Any]
@@ -140,14 +140,14 @@ def _sum(left: int | None, right: int | None) -> int | None:
 
 def _pages(path: Path) -> Iterator[tuple[str, Row] | SetAside]:
     """A page a line; a file whose first line is not JSON by itself is one page, printed over many lines."""
-    with open_file(path) as file:
+    with open_file(path) as file, readable(path):
         first = file.readline()
         try:
             json.loads(first)
-        except ValueError:
+        except (ValueError, RecursionError):
             try:
                 page = json.loads(first + file.read())
-            except ValueError:
+            except (ValueError, RecursionError):
                 page = None
             if isinstance(page, dict):
                 yield path.name, page

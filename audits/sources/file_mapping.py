@@ -24,15 +24,17 @@ number. Loading again with a corrected mapping replaces what the wrong one made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from sqlalchemy import Boolean, DateTime, Numeric, Table
 from sqlalchemy.types import Integer
 
@@ -43,6 +45,7 @@ from audits.warehouse.tables import source_metadata
 _TOP = (
     "system", "table", "time_zone", "encoding", "delimiter", "header", "decimal", "thousands", "columns",
 )  # fmt: skip
+_TIMES = ("iso", "unix_s", "unix_ms", "unix_us")
 _KEYS = ("column", "value", "time", "factor", "hash", "values", "decimal", "thousands")
 _TABLES = {table.name: table for table in source_metadata.sorted_tables if table.name in KEYS}
 _MARKS = (".", ",", "'", "\u2019", " ", "\u00a0", "\u202f", "_")
@@ -161,9 +164,27 @@ def _parse(path: Path) -> Mapping[Any, Any]:
         raise AuditsError(
             f"The mapping is not YAML: {error.problem}", where=f"{path}:{line}", fix="Correct it."
         ) from error
+    except (RecursionError, ValueError, TypeError, YAMLError):
+        raise AuditsError("The mapping is not YAML.", where=str(path), fix="`audits source list` shows one.") from None
     if not isinstance(document, CommentedMap):
         raise AuditsError("The mapping is empty.", where=str(path), fix="`audits source list` shows an example.")
     return document
+
+
+def _is_factor(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _wrong_time(declared: Any, form: str) -> str:
+    """What is wrong with a column's form of a time; empty where nothing is."""
+    if not isinstance(declared, DateTime):
+        return "`time` belongs to a time only"
+    try:
+        with duckdb.connect() as engine:
+            engine.execute("SELECT try_strptime('', $1)", [form])
+    except duckdb.Error:
+        form = ""
+    return "" if form in _TIMES or "%" in form else f"`time` is {', '.join(_TIMES)}, or a form like %d/%m/%Y %H:%M"
 
 
 def _field(
@@ -191,11 +212,11 @@ def _field(
         problem("exactly one of `column` and `value` is wanted")
         return None
     declared = table.c[name].type
-    if "time" in said and not isinstance(declared, DateTime):
-        problem("`time` belongs to a time only")
+    if "time" in said and (wrong := _wrong_time(declared, str(said["time"]))):
+        problem(wrong)
     factor = said.get("factor")
-    if factor is not None and (not isinstance(declared, Numeric | Integer) or not isinstance(factor, int | float)):
-        problem("`factor` is a number, and belongs to a number only")
+    if factor is not None and not (isinstance(declared, Numeric | Integer) and _is_factor(factor)):
+        problem("`factor` is a number above zero, and belongs to a number only")
     if said.get("hash", "text") not in _HASHES or ("hash" in said and not name.endswith("_hash")):
         problem(f"`hash` is one of {', '.join(_HASHES)}, and belongs to a column that ends in _hash")
     value = said.get("value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -48,7 +49,14 @@ def read_file(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     chunks = _parquet(path, mapping) if path.suffix in _PARQUET else _csv(path, mapping)
     try:
         yield from chunks
-    except pa.ArrowInvalid:
+    except (EOFError, OSError, zlib.error) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise AuditsError(
+            "The file cannot be read to its end: it is cut short or damaged.", where=str(path),
+            fix="Fetch it again, and load it again.",
+        ) from None  # fmt: skip
+    except (pa.ArrowInvalid, UnicodeError):
         # What the library says quotes the row, which is shown to nobody.
         raise AuditsError(
             f"The file cannot be read as {'Parquet' if path.suffix in _PARQUET else mapping.encoding}.",

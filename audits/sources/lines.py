@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +17,7 @@ from audits.sources.base import Reject, SetAside, digest
 def json_lines(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | SetAside]:
     """(file:line, object) of every line that is not empty; a line that is no JSON object comes as to be set aside."""
     for path in paths:
-        with open_file(path) as lines:
+        with open_file(path) as lines, readable(path):
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
@@ -29,6 +31,17 @@ def json_lines(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | S
                     yield position, value
                 else:
                     yield SetAside(Reject("line", "no JSON object"), position, digest(value))
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Name the file that turns out to be damaged while it is read."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AuditsError(
+            "The compressed file is cut short or damaged.", where=str(path), fix="Fetch it again, and load it again."
+        ) from error
 
 
 def open_file(path: Path) -> IO[bytes] | gzip.GzipFile:

@@ -35,7 +35,7 @@ from audits.sources.base import BATCH_ROWS, UNMAPPED, Batch, Columns, NotRequest
 from audits.sources.litellm_calls import counted_in_tokens, no_request, operation_of
 from audits.sources.litellm_query import columns_there, connect, rows_since, unreachable
 from audits.sources.outcomes import FINISHES, failure
-from audits.sources.privacy import trouble
+from audits.sources.privacy import place_of, trouble
 from audits.sources.tokens import whole_input
 from audits.warehouse.tables import usage_events
 
@@ -75,7 +75,7 @@ class LiteLLM:
                 )
                 result = connection.execute(statement)
                 names = tuple(result.keys())
-                rows = ((row[0], dict(zip(names, row, strict=True))) for row in result)
+                rows = ((place_of(row[0]), dict(zip(names, row, strict=True))) for row in result)
                 yield from mapped_batches(rows, self.event, Columns.of(usage_events), self.identity)
         except DBAPIError as error:
             raise unreachable(engine, error) from error

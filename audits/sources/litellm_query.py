@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     cast,
     column,
     create_engine,
@@ -67,6 +68,8 @@ def rows_since(start: datetime | None, there: set[str]) -> Select[Any]:
         request["logit_bias"], literal_column("'$.keyvalue()'::jsonpath"), literal_column("'{}'::jsonb"), true()
     )
     wanted: list[ColumnElement[Any]] = [logs.c[name] for name in _REQUIRED]
+    begun = case((func.isfinite(logs.c.startTime), logs.c.startTime))  # no driver can read a time without end
+    wanted[_REQUIRED.index("startTime")] = begun.label("startTime")
     wanted += [logs.c[name] if name in there else null().label(name) for name in _SINCE_THEN]
     wanted += [metadata[path].astext.label(name) for name, path in _FROM_METADATA.items()]
     wanted += [metadata[name].label(name) for name in _USAGE]

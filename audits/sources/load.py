@@ -26,7 +26,7 @@ from audits.warehouse.loading import append_new, remove, replace_changed, target
 from audits.warehouse.staging import stage
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
-_REJECT_KEY = ("source_system", "position", "reason", "row_digest")
+_REJECT_KEY = ("source_system", "reason", "row_digest")  # wherever it stands: exports overlap
 
 
 @dataclass(slots=True)
@@ -251,8 +251,9 @@ def _settle_rejects(connection: Connection, system: str, batch: Batch, rejected:
     d, r = lightweight_table("decided", *map(column, names)).c, rejected_rows.c
     same_row = and_(d.position == r.position, d.row_digest == r.row_digest)
     otherwise = exists(select(d.position).where(same_row, or_(d.reason.is_(None), d.reason != r.reason)))
-    connection.execute(delete(rejected_rows).where(r.source_system == system, otherwise))
-    return len(fitting)
+    gone = delete(rejected_rows).where(r.source_system == system, otherwise)
+    removed = connection.execute(gone, execution_options={"preserve_rowcount": True}).rowcount
+    return int(removed) if fitting else 0
 
 
 def _newest(connection: Connection, source: Source, now: datetime) -> datetime | None:

@@ -29,14 +29,31 @@ def day_of(at: datetime) -> date:
 
 
 def may_be_in(event: Row, bucket: Row) -> bool:
-    """Whether a bucket may count a request, as far as it is broken down and the request's key is known."""
+    """Whether a bucket may count a request, which was served, as far as it is broken down and the key is known."""
     start, end, at = bucket["bucket_start"], bucket["bucket_end"], event["event_ts"]
     key, model = bucket.get("api_key_hash"), bucket.get("model")
     return (
         start <= at < end
+        and event["status_code"] < 400
         and day_of(at) == day_of(start)
         and (key is None or event["api_key_hash"] in (None, key))
         and (model is None or model in (event["model_requested"], event["model_served"]))
+    )
+
+
+def is_inside(bucket: Row, other: Row) -> bool:
+    """Whether a larger bucket of the same source may count what this one counts."""
+
+    def size(one: Row) -> tuple[int, int, datetime]:
+        return one["input_tokens"] + one["output_tokens"], one["n_requests"] or -1, one["bucket_start"]
+
+    return (
+        bucket["source_system"] == other["source_system"]
+        and bucket["account_id"] == other["account_id"]
+        and bucket["bucket_start"] < other["bucket_end"]
+        and other["bucket_start"] < bucket["bucket_end"]
+        and all(None in (bucket.get(n), other.get(n)) or bucket[n] == other[n] for n in ("api_key_hash", "model"))
+        and size(other) > size(bucket)
     )
 
 
@@ -102,6 +119,8 @@ class Facts:
         for row in self.rows["usage_buckets"]:
             if (day_of(row["bucket_start"]), row["source_system"]) not in self.blocked:
                 kept[tuple(sorted((name, str(value)) for name, value in row.items() if name != "ingested_ts"))] = row
+        for row in [row for row in kept.values() if any(is_inside(row, other) for other in kept.values())]:
+            del kept[next(key for key, one in kept.items() if one is row)]
         of_one_time: defaultdict[Any, list[Row]] = defaultdict(list)
         for row in kept.values():
             start, end = row["bucket_start"], row["bucket_end"]
@@ -119,7 +138,7 @@ class Facts:
         among = [[event for event in of_account if may_be_in(event, bucket)] for bucket in buckets]
         distinct = list({event["event_id"]: event for events in among for event in events}.values())
         unsure = any(
-            event["api_key_hash"] is None and bucket.get("api_key_hash") is not None and event["status_code"] < 400
+            event["api_key_hash"] is None and bucket.get("api_key_hash") is not None
             for bucket, events in zip(buckets, among, strict=True)
             for event in events
         )
@@ -133,8 +152,7 @@ class Facts:
             name: beyond(lambda bucket, name=name: bucket[name], lambda rows, name=name: sum(e[name] for e in rows))  # type: ignore[misc]
             for name in ("input_tokens", "output_tokens")
         }
-        untold = any(bucket["n_requests"] is None for bucket in buckets) and any(tokens.values())
-        if distinct and not (n > 0 or untold or unsure):
+        if distinct and not (n > 0 or any(tokens.values()) or unsure):
             return []
         told = n if buckets[0]["belongs"] and not unsure else None
         return [buckets[0] | tokens | {"n_requests": told, "bucket_start": buckets[0]["from"]}]
@@ -160,13 +178,35 @@ class Facts:
         ]
 
     def missing_days(self, rule: str, account: str, tier: str, since: datetime | None = None) -> list[str]:
-        """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule."""
+        """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule.
+
+        Or a bucket reaches into the tier, or the period, from before: how much of it belongs there nobody knows.
+        """
         since = since or self.start
-        return [
+        reaching = ["a bucket reaches in"] if self._is_reached(account, tier) else []
+        return reaching + [
             "blocked data" if one.verdict == "blocked" else "degraded data"
             for one in self._gaps(rule, account, since)
             if self.had_tier_on(account, tier, one.day) and one.day in self._days_of(account, one.source)
         ]
+
+    def _is_reached(self, account: str, tier: str) -> bool:
+        """Whether a bucket that began before the period, or under another tier, reaches into the tier's time."""
+        rank = lambda r: self.ranks.get(r["tier"], -1)  # noqa: E731
+        for bucket in self.rows["usage_buckets"]:
+            if bucket["account_id"] != account or bucket["bucket_end"] <= self.start:
+                continue
+            held = rows_in_force(
+                self._tier_rows[account], bucket["bucket_start"], min(bucket["bucket_end"], self.end), rank
+            )
+            tiers = [(max(at, bucket["bucket_start"]), row["tier"]) for at, row in held]
+            for number, (at, one) in enumerate(tiers):
+                earlier = {other for _, other in tiers[:number]} - {one}
+                if one == tier and at >= self.start and earlier:
+                    return True
+            if bucket["bucket_start"] < self.start and self.tier_at(account, self.start) == tier:
+                return True
+        return False
 
     def may_miss(self, rule: str, account: str, since: datetime | None = None) -> bool:
         """Whether a source that serves the account had a gap, on whatever day: caution is then right as well."""

@@ -22,6 +22,8 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
+    false,
     func,
     literal,
     null,
@@ -30,6 +32,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from audits.periods import utc_midnight
 from audits.rollups.account_model_day import account_model_day
 from audits.rules.base import Found
 from audits.rules.bounds import any_of, undecided
@@ -37,7 +40,7 @@ from audits.rules.intermediate import computed_once
 from audits.rules.levels import counted, same_stretch, stretch, subject_levels
 from audits.rules.scope import Scope
 from audits.rules.scored import scored_requests
-from audits.warehouse.dialects import ratio
+from audits.warehouse.dialects import ratio, utc_day
 from audits.warehouse.tables import usage_events
 
 REPLAY, SHOWN = "signature_replay", ("summary", "full")
@@ -170,14 +173,21 @@ def _replaying(scope: Scope) -> Select[Any]:
 def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
     """The successful replays of some accounts, in the shape of a rollup, with where their signatures were ``made``.
 
-    NULL where nobody knows: the session is not recorded, or not what its earlier requests show.
+    NULL where nobody knows: the session is not recorded, or not what its earlier requests show, or there may be earlier
+    ones on a day that is blocked.
     """
-    e = usage_events.c
+    e, other = usage_events.c, usage_events.alias("blocked_requests")
+    since = utc_midnight(scope.baseline_from)
     rows = scope.requests(accounts, e.session_id, e.reasoning_visibility, where=(e.status_code < 400,)).c
     kind = case((rows.reasoning_visibility.in_(SHOWN), 2), (rows.reasoning_visibility.is_(None), 1), else_=0)
     before = func.max(kind).over(
         partition_by=(rows.account_id, rows.session_id), order_by=(rows.slice_start, rows.event_id), rows=(None, -1)
     )
-    made = case((rows.session_id.is_(None), null()), (before == 2, OWN), (before == 1, null()), else_=FOREIGN)
+    o = other.c
+    earlier = and_(o.account_id == rows.account_id, o.event_ts < rows.slice_start, o.event_ts >= literal(since))
+    blocked = ~scope.sound(o.source_system, utc_day(o.event_ts))
+    hidden = exists(select(o.event_id).where(earlier, blocked)) if scope.blocked else false()
+    unknown = or_(rows.session_id.is_(None), before == 1, hidden)
+    made = case((before == 2, OWN), (unknown, null()), else_=FOREIGN)
     every = select(*rows, made.label("made")).subquery("every").c
     return select(*every).where(every.reasoning_visibility == REPLAY).cte("replays")

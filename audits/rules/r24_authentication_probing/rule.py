@@ -39,7 +39,6 @@ from audits.rules.scope import Scope
 from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number, least_text, seconds_between, utc_day
 from audits.warehouse.tables import Instant, auth_events
-from audits.warehouse.validity import holds
 
 FAILED = ("invalid_key", "revoked_key", "forbidden")
 EXPIRED = "expired_key"
@@ -139,25 +138,17 @@ def _entered(scope: Scope) -> Select[Any]:
     place = func.row_number().over(partition_by=(e.client_net_hash, e.account_id), order_by=(e.at, e.failures.desc()))
     first = select(*e, place.label("place")).where(e.failures >= e.limit_failures_before_success).subquery("first")
     f = first.c
-    # An account may be entered before it has a tier, or after: then its first one of the period is told.
-    in_period = and_(a.valid_from < scope.period.end, a.valid_to > scope.period.start)
-    of_account = and_(a.account_id == f.account_id, a.tier.in_(_judged(scope)), in_period)
-    nearest = func.row_number().over(
-        partition_by=(f.client_net_hash, f.account_id, f.at),
-        order_by=(case((holds(a, f.at), 0), else_=1), a.valid_from),
-    )
-    told = (
-        select(*f, a.account_id.label("entered"), a.tier, nearest.label("nearest"))
-        .select_from(first.outerjoin(audited_accounts, of_account))
-        .where(f.place == 1)
-        .subquery("told")
-    ).c
+    held = and_(a.account_id == f.account_id, f.at >= a.valid_from, f.at < a.valid_to, a.tier.in_(_judged(scope)))
     nothing = [cast(null(), kind) for kind in (Integer, Integer, Integer, String)]
-    return select(
-        told.client_net_hash, told.entered, func.coalesce(told.tier, lowest), func.coalesce(told.account_id, ""),
-        *nothing, told.at, told.failures, cast(null(), Float(53)), cast(null(), Float(53)),
-        told.limit_failures_before_success, told.limit_hours_before_success,
-    ).where(told.nearest == 1)  # fmt: skip
+    return (
+        select(
+            f.client_net_hash, a.account_id, func.coalesce(a.tier, lowest), func.coalesce(f.account_id, ""),
+            *nothing, f.at, f.failures, cast(null(), Float(53)), cast(null(), Float(53)),
+            f.limit_failures_before_success, f.limit_hours_before_success,
+        )
+        .select_from(first.outerjoin(audited_accounts, held))
+        .where(f.place == 1)
+    )  # fmt: skip
 
 
 def _days(scope: Scope) -> Subquery:

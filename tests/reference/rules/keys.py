@@ -57,14 +57,14 @@ def journeys(events: list[Row]) -> list[Row]:
     """Requests from another country than the key's request before, sooner than anybody could have travelled.
 
     Worlds of these tests have countries that lie half a day or more apart by air, and gaps of an hour or of days. A
-    network that is placed now here and now there has not moved.
+    network that is placed now here and now there has not moved; one that is not recorded excuses nothing.
     """
     there = [e for e in events if e.get("ip_type") in ON_SITE and e.get("ip_country") is not None]
     return [
         after
         for before, after in itertools.pairwise(there)
         if before["ip_country"] != after["ip_country"]
-        and before.get("client_net_hash") != after.get("client_net_hash")
+        and (before.get("client_net_hash") is None or before.get("client_net_hash") != after.get("client_net_hash"))
         and after["event_ts"] - before["event_ts"] < timedelta(hours=4)
     ]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.reference.answers import Answer, not_evaluated, together, violating
-from tests.reference.facts import UNASSIGNED, Facts
+from tests.reference.facts import Facts
 from tests.reference.groups import about_group
 from tests.reference.usage import about_requests, by_day, fill, is_ok, last_limits, not_asked, share, shown
-from tests.reference.validity import Row, instants_of_change
+from tests.reference.validity import Row
 
 REFUSED = ("refusal", "content_filter")
 
@@ -101,12 +101,8 @@ def r24_networks(facts: Facts, limits: dict) -> dict[str, Probing]:
 
 
 def _entered(facts: Facts, success: Row) -> tuple[str, str]:
-    """The account that was entered, with its tier then; where it had none, the first that it has in the period."""
-    account = success["account_id"]
-    rows = facts.rows["account_tiers"]
-    held = instants_of_change([row for row in rows if row["account_id"] == account], facts.start, facts.end)
-    tiers = [facts.tier_at(account, at) for at in (success["event_ts"], *held)]
-    return account, next((tier for tier in tiers if tier in facts.ranks), UNASSIGNED)
+    """The account that was entered, with the tier that it had then, if any."""
+    return success["account_id"], facts.tier_at(success["account_id"], success["event_ts"])
 
 
 def _failures(rows: Iterable[Row]) -> list[Row]:
