@@ -175,6 +175,38 @@ def test_a_corrected_mapping_settles_what_it_rejected(tmp_path: Path, url: str) 
     assert [(entry["position"], entry["c"]) for entry in aside] == [("usage.csv:3", "status"), ("usage.csv:4", "at")]
 
 
+def test_a_bad_row_counts_once_however_often_it_is_exported(tmp_path: Path, duckdb_warehouse: str) -> None:
+    bad = "r2,never,a,1,1"
+    for name, rows in (("one.csv", (bad,)), ("two.csv", (GOOD, bad))):
+        report, _ = loaded(csv_file(tmp_path, *rows, GOOD, name=name), mapping(tmp_path), duckdb_warehouse)
+        assert (report.n_rejected, report.settled) == (1, 0)
+    assert len(query(duckdb_warehouse, "SELECT * FROM rejected_rows")) == 1
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path, duckdb_warehouse: str) -> None:
+    whole = gzip.compress(csv_file(tmp_path, *(GOOD.replace("r1", f"r{n}") for n in range(2_000))).read_bytes())
+    cut = tmp_path / "cut.csv.gz"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AuditsError, match="cut short or damaged") as caught:
+        loaded(cut, mapping(tmp_path), duckdb_warehouse)
+    assert str(cut) in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [{"time": "%Q"}, {"time": "%"}, {"time": "soon"}])
+def test_a_form_of_a_time_that_means_nothing_is_a_mistake(tmp_path: Path, said: dict[str, str]) -> None:
+    with pytest.raises(AuditsError, match="`time` is iso, unix_s"):
+        read_mapping(mapping(tmp_path, event_ts={"column": "at", **said}))
+
+
+@pytest.mark.parametrize("factor", [True, -1, 0, float("inf"), float("nan")])
+def test_a_factor_is_a_number_above_zero(tmp_path: Path, factor: float) -> None:
+    path = mapping(tmp_path)
+    path.write_text(path.read_text().replace('"in"', f'{{"column": "in", "factor": {str(factor).lower()}}}'))
+    path.write_text(path.read_text().replace(": inf", ": .inf").replace(": nan", ": .nan"))
+    with pytest.raises(AuditsError, match="`factor` is a number above zero"):
+        read_mapping(path)
+
+
 def test_positions_count_the_records_that_were_skipped_before(tmp_path: Path, duckdb_warehouse: str) -> None:
     data = csv_file(tmp_path, "too,short", GOOD, "also,short", "r2,never,a,1,1", "again,short", "r3,never,a,1,1")
     loaded(data, mapping(tmp_path), duckdb_warehouse)
@@ -281,7 +313,7 @@ def test_a_mapping_s_mistakes_are_all_named_with_their_lines(tmp_path: Path) -> 
         "line 4: account_id: 'colunm' is not known here; did you mean 'column'?",
         "line 5: input_tokens: exactly one of `column` and `value` is wanted",
         "line 6: output_tokens: `time` belongs to a time only",
-        "line 7: operation: `factor` is a number, and belongs to a number only",
+        "line 7: operation: `factor` is a number above zero, and belongs to a number only",
         "line 8: session_id: `hash` is one of text, address, network, and belongs to a column that ends in _hash",
         "line 9: client_ip_hash: `hash` is one of",
         "line 10: content_available: the value of a truth column is true or false",

@@ -253,6 +253,21 @@ def test_a_raw_key_sets_its_row_aside_and_is_written_nowhere(spend_logs: str, wa
     assert "sk-live" not in json.dumps(aside + query(warehouse_url, "SELECT * FROM usage_events"), default=str)
 
 
+def test_an_id_that_may_not_be_shown_and_a_time_without_end_set_their_rows_aside(
+    spend_logs: str, duckdb_warehouse: str
+) -> None:
+    ids = ["bob@secretmail.example", "sk-ant-api03-0123456789abcdefghijklmnop"]
+    insert(spend_logs, [{**recorded()[0], "request_id": one} for one in ids])
+    insert(spend_logs, [{**recorded()[0], "request_id": "endless", "startTime": "infinity"}])
+    report = load(source(spend_logs), duckdb_warehouse, now=NOW)
+    assert report.n_rejected == 3
+    assert report.loaded > 0
+    aside = query(duckdb_warehouse, "SELECT * FROM rejected_rows")
+    assert {row["position"].partition(":")[0] for row in aside} == {"sha256", "endless"}
+    said = json.dumps(aside, default=str) + str([one.position for one in report.examples.values()])
+    assert not [one for one in ids if one in said]
+
+
 def test_numbers_out_of_range_and_prompts_in_the_wrong_place_are_set_aside(
     spend_logs: str, duckdb_warehouse: str
 ) -> None:
