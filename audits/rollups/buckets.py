@@ -63,8 +63,8 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
 def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     """The rows of ``usage_buckets`` that tell of any use, each once: a copy of another source's is not another.
 
-    Of buckets of one source that overlap, such as totals beside what they are broken down into, or corrections beside
-    what they correct, only the largest is known not to count what another one counts.
+    Of buckets of one source and day that overlap, such as totals beside what they are broken down into, or corrections
+    beside what they correct, only the largest is known not to count what another one counts.
     """
     b = usage_buckets.c
     identity = [b[name] for name in _IDENTITY]
@@ -81,7 +81,9 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     )
     other = told.alias("other_bucket")
     t, o = told.c, other.c
-    same_time = and_(o.bucket_start < t.bucket_end, o.bucket_end > t.bucket_start)
+    overlapping = and_(o.bucket_start < t.bucket_end, o.bucket_end > t.bucket_start)
+    # Days are rolled up one by one as well: what begins on another day must make no difference.
+    same_time = and_(utc_day(o.bucket_start) == utc_day(t.bucket_start), overlapping)
     alike = (or_(o[name] == t[name], o[name].is_(None), t[name].is_(None)) for name in DIMENSIONS)
     larger = and_(
         o.source_system == t.source_system, o.account_id == t.account_id, same_time, *alike, _size(o) > _size(t)

@@ -50,6 +50,7 @@ def is_inside(bucket: Row, other: Row) -> bool:
     return (
         bucket["source_system"] == other["source_system"]
         and bucket["account_id"] == other["account_id"]
+        and day_of(bucket["bucket_start"]) == day_of(other["bucket_start"])
         and bucket["bucket_start"] < other["bucket_end"]
         and other["bucket_start"] < bucket["bucket_end"]
         and all(None in (bucket.get(n), other.get(n)) or bucket[n] == other[n] for n in ("api_key_hash", "model"))

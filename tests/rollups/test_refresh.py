@@ -12,6 +12,7 @@ from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rollups.account_model_day import account_model_day
 from audits.rollups.account_score_day import SCORES, account_score_day
+from audits.rollups.build import roll_up
 from audits.rollups.events import countable_events
 from audits.warehouse import warehouse
 from tests.rows import REFERENCE, account, at, event, events, put, run_sql, together
@@ -192,6 +193,28 @@ def test_a_tier_change_recorded_afterwards_cuts_the_day_anew(url):
     assert list(built(url)) == [date(2026, 10, 5)]
     d = account_day.c
     assert rows(url, select(d.n_requests).order_by(d.slice_start)) == [(1,), (2,)]
+
+
+def test_buckets_count_the_same_whether_days_are_built_together_or_one_by_one(url):
+    day = {
+        "source_system": "export", "ingested_ts": at("2026-11-01"), "account_id": "a", "input_tokens": 900,
+        "output_tokens": 100, "n_requests": 7,
+    }  # fmt: skip
+    days = [
+        day | {"bucket_start": at(f"2026-10-0{n}"), "bucket_end": at(f"2026-10-0{n + 1}"), "n_requests": n}
+        for n in range(1, 6)
+    ]
+    month = day | {"bucket_start": at("2026-10-01"), "bucket_end": at("2026-11-01"), "n_requests": 99}
+    put(url, together(account("a"), REFERENCE, {"usage_buckets": [*days, month]}))
+    built(url)
+    d = account_day.c
+    at_once = rows(url, select(d.day, d.n_requests, d.output_tokens).order_by(d.day, d.n_requests))
+    assert len(at_once) == 5
+    with warehouse(url, write=True) as opened:
+        for one in {row[0] for row in at_once}:
+            with opened.begin() as connection:
+                roll_up(connection, one, one)
+    assert rows(url, select(d.day, d.n_requests, d.output_tokens).order_by(d.day, d.n_requests)) == at_once
 
 
 def test_buckets_count_what_is_not_known_from_single_requests(url):
