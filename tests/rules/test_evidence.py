@@ -57,5 +57,6 @@ def test_a_sentence_that_tells_of_a_limit_that_was_kept_is_noticed(rule: Rule, o
 
 
 def test_a_sentence_that_counts_nothing_is_noticed(rule: Rule, outcome: Outcome) -> None:
-    none = changed(replace(outcome, evidence=([],)), observed={"peak_requests_a_day": 0}, limits={"requests_a_day": 0})
+    observed = {"peak_requests_a_day": 0, "peak_day": None}
+    none = changed(replace(outcome, evidence=([],)), observed=observed, limits={"requests_a_day": 0})
     assert doubts_of(rule, none) == ["R01 a1: the sentence tells of 0 as peak_requests_a_day"]

@@ -34,7 +34,7 @@ def whole(scope: Scope, **more: Any) -> Select[Any]:
     columns = {
         "subject_id": u.account_id, "tier": u.tier, "observed_peak_requests_a_day": u.n_ok,
         "observed_peak_day": u.day, "observed_peak_output_tokens_a_week": u.output_tokens, "observed_week_ends": u.day,
-        "observed_days_over": u.n_ok,
+        "observed_days_over": u.n_ok, "observed_on_days": u.day,
         "limit_requests_a_day": u.limit_requests_a_day, "limit_output_tokens_a_week": u.limit_output_tokens_a_week,
     } | more  # fmt: skip
     return select(*(column.label(name) for name, column in columns.items() if column is not None))
@@ -74,7 +74,7 @@ def without_bounds(_scope: Scope) -> Select[Any]:
         (d.n_ok if name.startswith(("observed", "limit")) else d.account_id).label(name)
         for name in (
             "subject_id", "tier", "observed_peak_requests_a_day", "observed_peak_day",
-            "observed_peak_output_tokens_a_week", "observed_week_ends", "observed_days_over",
+            "observed_peak_output_tokens_a_week", "observed_week_ends", "observed_days_over", "observed_on_days",
             "limit_requests_a_day", "limit_output_tokens_a_week",
         )
     ))  # fmt: skip
