@@ -178,6 +178,8 @@ def _add_months(day: date, months: int) -> date:
 
 def _unreadable(text: str, what: str) -> AuditsError:
     meant = _meant(text)
+    if meant == text.strip():
+        meant = ""
     return AuditsError(
         what,
         where=f"period {text!r}",

@@ -73,3 +73,10 @@ def test_titles_are_for_people():
     assert titles == [
         "5 Oct 2026", "Week 41 of 2026 (5 to 11 Oct)", "Week 40 of 2026 (28 Sep to 4 Oct)", "October 2026", "Q4 2026",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["9999-12", "9999-W52", "0001-01", "3000-01-01", "1969-Q4"])
+def test_years_that_no_audit_can_be_of_are_refused(text):
+    with pytest.raises(AuditsError, match="not between the years 1970 and 2999") as caught:
+        Period.parse(text)
+    assert "Did you mean" not in str(caught.value)
