@@ -258,6 +258,11 @@ def _print_notes(report: LoadReport) -> None:
             f"{report.replaced:,} rows of earlier loads were replaced or removed: the same ids, read otherwise now. "
             "If they were other requests, the ids repeat from file to file: leave event_id out of the mapping."
         )
+    if report.conflicting:
+        notes.append(
+            f"{report.conflicting:,} rows have the id of another row of this load and say another thing; the last one "
+            "counts. If they were other requests, the column is no id: leave event_id out of the mapping."
+        )
     if report.settled:
         notes.append(f"{report.settled:,} rows that earlier loads rejected fit now; they are rejected no longer.")
     if report.outdated:
@@ -288,6 +293,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "loaded": report.loaded,
         "replaced": report.replaced,
         "settled": report.settled,
+        "conflicting": report.conflicting,
         "outdated": report.outdated,
         "already_there": report.already_there,
         "ignored": report.ignored,

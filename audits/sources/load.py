@@ -35,7 +35,8 @@ class LoadReport:
 
     ``already_there`` counts rows that an earlier load brought and copies within this one, ``replaced`` rows of earlier
     loads that this one corrected or withdrew, ``settled`` rows that earlier loads rejected and that fit now,
-    ``outdated`` buckets of an earlier export than the one that is there. ``unknown_accounts`` are those of the read
+    ``conflicting`` rows that have another row's id and say another thing, of which the last counts, ``outdated``
+    buckets of an earlier export than the one that is there. ``unknown_accounts`` are those of the read
     rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
     """
@@ -46,6 +47,7 @@ class LoadReport:
     loaded: int = 0
     replaced: int = 0
     settled: int = 0
+    conflicting: int = 0
     outdated: int = 0
     already_there: int = 0
     not_requests: Counter[str] = field(default_factory=Counter)  # kind -> rows
@@ -134,15 +136,26 @@ class _Written:
     loaded: int
     replaced: int
     outdated: int = 0
+    conflicting: int = 0
 
 
 def _write(connection: Connection, source: Source, rows: pa.Table, no_events: Sequence[str]) -> _Written:
     if "part" in rows.column_names:
         loaded, outdated = write_buckets(connection, rows)
         return _Written(loaded, 0, outdated)
-    removed = remove(connection, usage_events, "event_id", no_events)
-    loaded, replaced = replace_changed(connection, source.table, KEYS[source.table.name], rows, "ingested_ts")
-    return _Written(loaded, replaced + removed)
+    removed, key = remove(connection, usage_events, "event_id", no_events), KEYS[source.table.name]
+    loaded, replaced = replace_changed(connection, source.table, key, rows, "ingested_ts")
+    return _Written(loaded, replaced + removed, conflicting=_conflicting(rows, key))
+
+
+def _conflicting(rows: pa.Table, key: Sequence[str]) -> int:
+    """How many rows share a key with another one that says another thing."""
+    names = [name for name in key if name in rows.column_names]
+    keys = rows.group_by(names).aggregate([]).num_rows if rows.num_rows else 0
+    if keys == rows.num_rows:
+        return 0
+    said = [name for name in rows.column_names if name != "ingested_ts"]
+    return int(rows.group_by(said).aggregate([]).num_rows - keys)
 
 
 @dataclass(slots=True)
@@ -157,6 +170,7 @@ def _count(report: LoadReport, seen: _Seen, batch: Batch, written: _Written) -> 
     report.loaded += written.loaded
     report.replaced += written.replaced
     report.outdated += written.outdated
+    report.conflicting += written.conflicting
     report.already_there += batch.rows.num_rows - written.loaded
     report.not_requests.update(batch.ignored)
     _count_set_aside(report, batch.set_aside)

@@ -175,6 +175,13 @@ def test_a_corrected_mapping_settles_what_it_rejected(tmp_path: Path, url: str) 
     assert [(entry["position"], entry["c"]) for entry in aside] == [("usage.csv:3", "status"), ("usage.csv:4", "at")]
 
 
+def test_rows_of_one_id_that_say_other_things_are_counted(tmp_path: Path, url: str) -> None:
+    other = GOOD.replace(",10,", ",999,")
+    report, rows = loaded(csv_file(tmp_path, GOOD, GOOD, other, GOOD.replace("r1", "r2")), mapping(tmp_path), url)
+    assert (report.loaded, report.already_there, report.conflicting) == (2, 2, 1)
+    assert [row["input_tokens"] for row in rows] == [999, 10]
+
+
 def test_a_bad_row_counts_once_however_often_it_is_exported(tmp_path: Path, duckdb_warehouse: str) -> None:
     bad = "r2,never,a,1,1"
     for name, rows in (("one.csv", (bad,)), ("two.csv", (GOOD, bad))):
