@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -156,6 +157,12 @@ def _header(path: Path, mapping: FileMapping) -> list[str]:
     return names if mapping.header else [str(position) for position in range(1, len(names) + 1)]
 
 
+def _other_delimiter(column: str, names: Sequence[str]) -> str:
+    """What divides a first line that was read as one column, where a column of the mapping stands in it."""
+    marks = (mark for mark in ",;\t|" if len(names) == 1 and column in names[0].split(mark))
+    return next((mark for mark in marks if mark in names[0]), "")
+
+
 def _need(mapping: FileMapping, names: Sequence[str], path: Path) -> None:
     """Every column that the mapping names must be there, once. What the first line holds is printed only where it is
     close to what the mapping names: in a file without a header it is content.
@@ -164,6 +171,12 @@ def _need(mapping: FileMapping, names: Sequence[str], path: Path) -> None:
         if field.column is None or names.count(field.column) == 1:
             continue
         where = f"{mapping.where(field)} ({field.name}), file {path}"
+        if mark := _other_delimiter(field.column, names):
+            raise AuditsError(
+                f"The first line is divided by {mark!r}, and the mapping says {mapping.delimiter!r}.",
+                where=where,
+                fix=f"Write `delimiter: {json.dumps(mark)}` in the mapping.",
+            )
         if field.column in names:
             raise AuditsError(f"The file has several columns {field.column!r}.", where=where, fix=_CORRECT)
         if not mapping.header:

@@ -190,6 +190,16 @@ def test_a_bad_row_counts_once_however_often_it_is_exported(tmp_path: Path, duck
     assert len(query(duckdb_warehouse, "SELECT * FROM rejected_rows")) == 1
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_another_delimiter_is_named(tmp_path: Path, duckdb_warehouse: str, mark: str) -> None:
+    data = csv_file(tmp_path, GOOD.replace(",", mark), header=mark.join(["id", "at", "org", "in", "out"]))
+    with pytest.raises(AuditsError, match="The first line is divided by") as caught:
+        loaded(data, mapping(tmp_path), duckdb_warehouse)
+    assert f"`delimiter: {json.dumps(mark)}`" in str(caught.value)
+    _report, rows = loaded(data, mapping(tmp_path, top={"delimiter": mark}), duckdb_warehouse)
+    assert len(rows) == 1
+
+
 def test_a_file_that_is_cut_short_is_named(tmp_path: Path, duckdb_warehouse: str) -> None:
     whole = gzip.compress(csv_file(tmp_path, *(GOOD.replace("r1", f"r{n}") for n in range(2_000))).read_bytes())
     cut = tmp_path / "cut.csv.gz"
