@@ -187,7 +187,8 @@ def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
     earlier = and_(o.account_id == rows.account_id, o.event_ts < rows.slice_start, o.event_ts >= literal(since))
     blocked = ~scope.sound(o.source_system, utc_day(o.event_ts))
     hidden = exists(select(o.event_id).where(earlier, blocked)) if scope.blocked else false()
-    unknown = or_(rows.session_id.is_(None), before == 1, hidden)
-    made = case((before == 2, OWN), (unknown, null()), else_=FOREIGN)
+    # Of a session that is not recorded nothing is known, whatever was shown before.
+    nameless, unknown = rows.session_id.is_(None), or_(before == 1, hidden)
+    made = case((nameless, null()), (before == 2, OWN), (unknown, null()), else_=FOREIGN)
     every = select(*rows, made.label("made")).subquery("every").c
     return select(*every).where(every.reasoning_visibility == REPLAY).cte("replays")
