@@ -159,7 +159,8 @@ def _entropy(events: list[Row]) -> float | None:
 
 def _is_foreign(facts: Facts, account: str, events: list[Row], share_min: float) -> bool:
     homes = {row.get("country") for customer in facts.customers_of(account) for row in facts.customer_rows(customer)}
-    known = [e for e in events if e.get("ip_country") is not None and e.get("ip_type") in ON_SITE]
+    # As rule.yaml says: an address of unknown kind is taken for a person's.
+    known = [e for e in events if e.get("ip_country") is not None and e.get("ip_type") in (*ON_SITE, None)]
     abroad = [e for e in known if e["ip_country"] not in homes]
     return bool(homes - {None}) and len(known) > 0 and len(abroad) > share_min * len(known)
 
