@@ -19,7 +19,7 @@ _FORMS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 _MONTHS_PER_QUARTER = 3
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
-"""Years that a period may lie in: what is before or after it can still be told as a date."""
+"""Years in which a period may lie: the days before and after it are dates as well."""
 
 
 def utc_midnight(day: date) -> datetime:

@@ -260,11 +260,13 @@ def _print_notes(report: LoadReport) -> None:
         )
     if report.conflicting:
         notes.append(
-            f"{report.conflicting:,} rows have the id of another row of this load and say another thing; the last one "
-            "counts. If they were other requests, the column is no id: leave event_id out of the mapping."
+            f"{report.conflicting:,} rows repeat the id of another row in this load with different content; the last "
+            "one counts. If they are separate requests, the column is not an id: leave event_id out of the mapping."
         )
     if report.settled:
-        notes.append(f"{report.settled:,} rows that earlier loads rejected fit now; they are rejected no longer.")
+        notes.append(
+            f"{report.settled:,} rows that an earlier load rejected fit now and are no longer counted as rejected."
+        )
     if report.outdated:
         notes.append(
             f"{report.outdated:,} buckets hold less than what is there, as an earlier export of the same time does; "

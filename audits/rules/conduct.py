@@ -49,7 +49,7 @@ HOURS = 24.0
 MEDIAN_OF_SQUARES = (
     0.455  # square of the normal distribution's third quartile: a squared MAD is that part of a variance
 )
-WONDER = 0.001  # chance, the customary one, below which so many equal hours are no chance
+RANDOM_MIN = 0.001  # customary significance level: less probable than this is not put down to chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _rhythm(hours: CTE, variation_max: float) -> Subquery:
 
 
 def _spacing(hours: CTE) -> Subquery:
-    """Members of whose busy hours more hold one and the same number of requests than chance allows.
+    """Members whose busy hours hold the same number of requests more often than chance allows.
 
     Requests that come by chance make an hour's number a Poisson one, which is within one of its median m no more often
     than 3 / sqrt(2 pi m). That so large a share of n hours is there has at most the chance exp(-n D), D being the
@@ -245,7 +245,7 @@ def _spacing(hours: CTE) -> Subquery:
     share = alike.same / alike.hours
     rest = case((share < 1, (1 - share) * func.ln((1 - share) / (1 - alike.by_chance))), else_=0.0)
     entropy = share * func.ln(share / alike.by_chance) + rest
-    more = case((share > alike.by_chance, alike.hours * entropy >= -math.log(WONDER)), else_=False)
+    more = case((share > alike.by_chance, alike.hours * entropy >= -math.log(RANDOM_MIN)), else_=False)
     return select(alike.account_id).where(alike.same > 0, alike.by_chance < 1, more).subquery("spacing")
 
 

@@ -50,7 +50,7 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
             (f.n_bucketed > 0, "only bucketed usage is recorded on some days"),
         ]
     if needs.usage:
-        doubts.append((f.n_reaching > 0, "a usage bucket reaches in from before the period or the tier"))
+        doubts.append((f.n_reaching > 0, "a usage bucket began before the period or under another tier"))
     if needs.usage and needs.columns:
         least = 1 if rule.unevaluable else f.n_events
         lacks = {name: f[f"known_{name}"] < least for name in needs.columns}
@@ -78,7 +78,7 @@ def linked_doubts(rule: Rule, facts: Facts) -> Subquery:
 
 
 def customer_doubts(rule: Rule, facts: Facts) -> Subquery:
-    """(customer_id, reason): customers of whom the data of any account is in doubt, under whatever tier."""
+    """(customer_id, reason): customers with an account, under any tier, whose data is in doubt."""
     doubted = _doubted(rule, facts).c
     return (
         select(doubted.customer_id, func.min(doubted.reason).label("reason"))

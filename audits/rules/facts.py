@@ -178,7 +178,12 @@ def _reaching(period: Period) -> Select[Any]:
     One that begins before its account has any tier is of the first one, as in the rollups.
     """
     a, earlier, u = audited_accounts.c, audited_accounts.alias("earlier").c, usage_buckets.c
-    buckets = distinct_buckets(u.bucket_start < literal(period.end), u.bucket_end > literal(period.start))
+    # Most accounts have one tier, and their buckets need not be compared unless they began before the period.
+    changing = select(a.account_id).group_by(a.account_id).having(func.count() > 1)
+    buckets = distinct_buckets(
+        u.bucket_start < literal(period.end), u.bucket_end > literal(period.start),
+        or_(u.bucket_start < literal(period.start), u.account_id.in_(changing)),
+    )  # fmt: skip
     b, begins = buckets.c, func.greatest(a.valid_from, literal(period.start, Instant))
     before = and_(earlier.account_id == a.account_id, earlier.tier != a.tier, earlier.valid_from < begins)
     under_another = exists(select(earlier.tier).where(before, earlier.valid_to > b.bucket_start))

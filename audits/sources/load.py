@@ -35,7 +35,7 @@ class LoadReport:
 
     ``already_there`` counts rows that an earlier load brought and copies within this one, ``replaced`` rows of earlier
     loads that this one corrected or withdrew, ``settled`` rows that earlier loads rejected and that fit now,
-    ``conflicting`` rows that have another row's id and say another thing, of which the last counts, ``outdated``
+    ``conflicting`` rows that repeat another row's id with different content, the last of which counts, ``outdated``
     buckets of an earlier export than the one that is there. ``unknown_accounts`` are those of the read
     rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
@@ -149,7 +149,7 @@ def _write(connection: Connection, source: Source, rows: pa.Table, no_events: Se
 
 
 def _conflicting(rows: pa.Table, key: Sequence[str]) -> int:
-    """How many rows share a key with another one that says another thing."""
+    """How many rows repeat another row's key with different content."""
     names = [name for name in key if name in rows.column_names]
     keys = rows.group_by(names).aggregate([]).num_rows if rows.num_rows else 0
     if keys == rows.num_rows:

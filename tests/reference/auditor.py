@@ -61,7 +61,7 @@ def audited_accounts(facts: Facts) -> list[tuple[str, str]]:
     """Accounts with each tier that they had in the period; those in use without a tier are unassigned.
 
     An account that was closed before the period is audited only where it is in use. A row that no request can have
-    produced is no use.
+    produced does not count as use.
     """
     found: set[tuple[str, str]] = set()
     used: set[str] = set()

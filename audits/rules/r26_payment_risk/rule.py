@@ -41,7 +41,7 @@ LIMITS = (
     "household_customers_max",
 )  # fmt: skip
 AT_ONE_PLACE = "they work from one residential network, as a household does"
-CROWDED = "they work from one residential network, but are too many for a household"
+CROWDED = "they work from one residential network, but are too many to be a household"
 ANYWHERE = "nothing shows that they are one household"
 NUMBER, DAY, TEXT = cast(null(), Float(53)), cast(null(), Date), cast(null(), String)
 FIGURES: Mapping[str, ColumnElement[Any]] = {
