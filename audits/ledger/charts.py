@@ -7,22 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, and_, func, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, func, or_, select
 
 from audits.periods import Period
-from audits.rollups.account_day import account_day
+from audits.rollups.account_day import by_last_day
 from audits.rules.base import CHART_SERIES, ChartSpec, Found, RuleSpec
-from audits.rules.population import audited_accounts
+from audits.rules.population import audited_accounts, held
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
 
 BASELINE_DAYS = 28  # days shown before the period: the baseline window of the rule catalogue
 LARGEST_MEMBERS = 8  # single accounts drawn under a group's curve
 
-_COLUMNS = {
-    "n_ok": func.coalesce(account_day.c.n_ok, account_day.c.n_requests),  # buckets count, and tell no failures
-    "output_tokens": account_day.c.output_tokens,
-}
+_COLUMNS = ("n_ok", "output_tokens")
 _LONGEST = max(days for _, days in CHART_SERIES.values())
 
 _temporary = MetaData()
@@ -48,15 +45,18 @@ class Charts:
     def _read(self, connection: Connection, period: Period, accounts: Sequence[str]) -> None:
         make_temporary_tables(connection, _temporary)
         insert_in_bulk(connection, _charted, [{"account_id": account} for account in accounts])
-        d, a = account_day.c, audited_accounts.c
-        held = and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to)
+        days = by_last_day()
+        d, a = days.c, audited_accounts.c
         rank = func.coalesce(a.tier_rank, -1).label("tier_rank")
         since = self._days[0] - timedelta(days=_LONGEST - 1)
-        sums = [func.sum(func.coalesce(column, 0)).label(name) for name, column in _COLUMNS.items()]
+        counted = func.coalesce(d.n_ok, d.n_requests)  # buckets count, and tell no failures
+        values = zip(_COLUMNS, (counted, d.output_tokens), strict=True)
+        sums = [func.sum(func.coalesce(value, 0)).label(name) for name, value in values]
         rows = connection.execute(
             select(d.account_id, d.day, rank, *sums)
-            .select_from(account_day.outerjoin(audited_accounts, held))
+            .select_from(days.outerjoin(audited_accounts, held(days)))
             .where(d.day.between(since, period.last_day), d.account_id.in_(select(_charted.c.account_id)))
+            .where(or_(d.grain == "event", a.tier.is_not(None)))
             .group_by(d.account_id, d.day, rank)
         )
         for row in rows:

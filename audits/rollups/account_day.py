@@ -6,26 +6,36 @@ where it is missing. Counts that a bucketed source does not publish are NULL.
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Date,
     FromClause,
     Integer,
     Numeric,
     Select,
     String,
+    Subquery,
     Table,
+    and_,
     cast,
+    exists,
     func,
     literal,
+    or_,
     select,
+    union_all,
 )
 
 from audits.rollups.events import day_of
+from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import Instant, audit_metadata
+
+_MICROSECOND = timedelta(microseconds=1)
 
 RECORDED = (
     "api_key_hash", "end_user_hash", "session_id", "access_path", "model_served", "cached_input_tokens",
@@ -58,8 +68,7 @@ account_day = Table(
     Column("cost_usd", Numeric(18, 8)),
     Column("n_unpriced", BigInteger),  # successful requests, or buckets, whose cost is not recorded
     Column("max_output_of_one", BigInteger),
-    Column("first_event_ts", Instant, nullable=False),
-    Column("last_event_ts", Instant, nullable=False),
+    Column("used_until", Instant, nullable=False),  # the last request, or the end of the last bucket
     *(Column(f"known_{name}", Integer) for name in RECORDED),
 )
 
@@ -85,7 +94,32 @@ def from_events(events: FromClause) -> Select[Any]:
         func.sum(e.cost_usd).label("cost_usd"),
         func.count().filter(e.status_code < 400, e.cost_usd.is_(None)).label("n_unpriced"),
         func.max(e.output_tokens).label("max_output_of_one"),
-        func.min(e.event_ts).label("first_event_ts"),
-        func.max(e.event_ts).label("last_event_ts"),
+        func.max(e.event_ts).label("used_until"),
         *(func.count(e[name]).label(f"known_{name}") for name in RECORDED),
     ).group_by(e.slice_start, e.account_id, e.source_system)
+
+
+def last_day(rows: Any) -> ColumnElement[date]:
+    """The day on which the use that rows of ``account_day`` tell of has ended."""
+    return utc_day(rows.used_until - literal(_MICROSECOND))
+
+
+def by_last_day() -> Subquery:
+    """The rows of ``account_day`` by the ``day`` on which their use ends, with the ``first_day`` of it.
+
+    For what was used on several days together. Rows of buckets that last beyond a day are there where nothing else may
+    count the same: no requests of the account on the days that follow, and no other buckets of the source in that time.
+    """
+    d, o = account_day.c, account_day.alias("other").c
+    lasts = and_(d.grain == "bucket", last_day(d) > d.day)
+    others = [column for column in d if column.name != "day"]
+    elsewhere = or_(o.slice_start != d.slice_start, o.used_until != d.used_until)
+    counted = or_(
+        and_(o.grain == "event", o.day > d.day),
+        and_(o.grain == "bucket", o.source_system == d.source_system, elsewhere),
+    )
+    same_time = and_(o.account_id == d.account_id, o.slice_start < d.used_until, o.used_until > d.slice_start)
+    return union_all(
+        select(d.day, d.day.label("first_day"), *others).where(~lasts),
+        select(last_day(d), d.day, *others).where(lasts, ~exists(select(o.day).where(same_time, counted))),
+    ).subquery("by_last_day")

@@ -30,8 +30,8 @@ from sqlalchemy import (
 from audits.quality.quarantine import is_impossible, kept_events
 from audits.rollups.slices import account_slices
 from audits.warehouse.days import within
-from audits.warehouse.dialects import least_text, midnight, utc_day
-from audits.warehouse.tables import Instant, usage_buckets
+from audits.warehouse.dialects import least_text, midnight, seconds_between, utc_day
+from audits.warehouse.tables import Instant, accounts, usage_buckets
 
 A_DAY = timedelta(days=1)
 SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
@@ -43,28 +43,52 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
     """The rows of ``account_day`` that buckets beginning on the days first..last add to those of single requests.
 
     Each bucket counts once, on the day and in the slice in which it begins, although exporters repeat buckets and two
-    sources may tell of the same: the source that comes first by name stands for it. Of one that reaches beyond the day
-    or into another tier nobody knows how many of its requests belong there, so its number is NULL; known and unknown
-    numbers are rows of their own. ``deduplicate`` says whether any of the days has duplicate ids; ``without`` names
-    sources whose rows are not to be read at all.
+    sources may tell of the same: the source that comes first by name stands for it. Buckets that end in another slice
+    or on another day are rows of their own, from ``slice_start`` to ``used_until``: whoever asks what was used in some
+    time takes the rows that lie in it. On what days the requests of one that lasts beyond the day were made nobody
+    knows, so their number is NULL; known and unknown numbers are rows of their own, too. ``deduplicate`` says whether
+    any of the days has duplicate ids; ``without`` names sources whose rows are not to be read at all.
     """
     requests = kept_events(first, last, deduplicate=deduplicate, without=without)
-    u: Any = beyond_requests(_in_slices(first, last, without), requests, ("day", "slice_start")).c
+    u: Any = beyond_requests(_in_slices(first, last, without), requests, ("day", "slice_start", "reaches_to")).c
     return select(
         u.day, u.slice_start, u.account_id, u.source_system, cast(literal("bucket"), String).label("grain"),
         func.sum(u.n_requests).label("n_requests"),
         *(func.sum(u[name]).label(name) for name in SUMS),
         func.sum(u.n_unpriced).label("n_unpriced"),
-        func.min(u.bucket_start).label("first_event_ts"),
-        func.max(u.bucket_start).label("last_event_ts"),
-    ).group_by(u.day, u.slice_start, u.account_id, u.source_system, u.n_requests.is_(None))  # fmt: skip
+        func.max(u.bucket_end).label("used_until"),
+    ).group_by(
+        u.day, u.slice_start, u.account_id, u.source_system, u.reaches_to, u.n_requests.is_(None)
+    )  # fmt: skip
+
+
+def openings() -> Subquery:
+    """``account_id`` and ``opened_at`` of each account."""
+    a = accounts.c
+    return select(a.account_id, func.min(a.opened_at).label("opened_at")).group_by(a.account_id).subquery("opening")
+
+
+def used_from(bucket: Any, opened_at: ColumnElement[Any]) -> ColumnElement[Any]:
+    """When a bucket begins: nobody uses an account before it is opened, so that the bucket of that day begins then."""
+    in_it = and_(
+        opened_at > bucket.bucket_start,
+        opened_at < bucket.bucket_end,
+        utc_day(opened_at) == utc_day(bucket.bucket_start),
+    )
+    return cast(case((in_it, opened_at), else_=bucket.bucket_start), Instant)
+
+
+def lasts(bucket: Any) -> ColumnElement[bool]:
+    """Whether a bucket reaches beyond the day on which it begins."""
+    return seconds_between(midnight(utc_day(bucket.bucket_start)), bucket.bucket_end) > A_DAY.total_seconds()
 
 
 def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     """The rows of ``usage_buckets`` that tell of any use, each once: a copy of another source's is not another.
 
     Of buckets of one source and day that overlap, such as totals beside what they are broken down into, or corrections
-    beside what they correct, only the largest is known not to count what another one counts.
+    beside what they correct, only the largest is known not to count what another one counts. What lasts beyond the day
+    is not compared with what does not: :func:`audits.rollups.account_day.by_last_day` tells which of it counts.
     """
     b = usage_buckets.c
     identity = [b[name] for name in _IDENTITY]
@@ -83,7 +107,7 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     t, o = told.c, other.c
     overlapping = and_(o.bucket_start < t.bucket_end, o.bucket_end > t.bucket_start)
     # Days are rolled up one by one as well: what begins on another day must make no difference.
-    same_time = and_(utc_day(o.bucket_start) == utc_day(t.bucket_start), overlapping)
+    same_time = and_(utc_day(o.bucket_start) == utc_day(t.bucket_start), lasts(o) == lasts(t), overlapping)
     alike = (or_(o[name] == t[name], o[name].is_(None), t[name].is_(None)) for name in DIMENSIONS)
     larger = and_(
         o.source_system == t.source_system, o.account_id == t.account_id, same_time, *alike, _size(o) > _size(t)
@@ -182,34 +206,31 @@ def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str]) -> S
 
 
 def _in_slices(first: date, last: date, without: Sequence[str]) -> CTE:
-    """The buckets of the days with ``day``, ``slice_start`` and ``number``.
-
-    A bucket that begins before its account has a tier, such as that of the day on which it was opened, is of the slice
-    in which the tier begins: nobody uses an account before.
-    """
+    """The buckets of the days with ``day``, ``slice_start``, ``number`` and, out of the slice, ``reaches_to``."""
     s, b = account_slices.c, usage_buckets.c
     buckets = distinct_buckets(within(b.bucket_start, first, last), b.source_system.not_in(sorted(without)))
-    t, day = buckets.c, utc_day(buckets.c.bucket_start)
-    inside = and_(s.slice_start > t.bucket_start, s.slice_start < t.bucket_end)
-    least = func.least(func.min(s.tier_before).filter(inside), func.min(s.tier).filter(inside))
-    greatest = func.greatest(func.max(s.tier_before).filter(inside), func.max(s.tier).filter(inside))
-    first_cut = func.min(s.slice_start).filter(inside)
+    t, opened, day = buckets.c, openings(), utc_day(buckets.c.bucket_start)
+    next_day = midnight(day) + literal(A_DAY)
+    begins = used_from(t, opened.c.opened_at)
     cut = (
         select(
-            *t, day.label("day"), least.label("least_tier"), greatest.label("greatest_tier"),
-            func.max(s.slice_start).filter(s.slice_start <= t.bucket_start).label("begun"),
-            case((first_cut == func.min(s.slice_start).filter(inside, s.tier_before.is_(None)), True)).label("opens"),
-            func.min(s.slice_start).filter(inside, s.tier.is_not(None)).label("opened"),
+            *t, day.label("day"), next_day.label("next_day"), begins.label("begins"),
+            func.max(s.slice_start).filter(s.slice_start <= begins).label("begun"),
+            func.min(s.slice_start).filter(s.slice_start > begins).label("ended"),
         )
-        .select_from(buckets.outerjoin(account_slices, and_(s.account_id == t.account_id, s.day == day)))
-        .group_by(*t, day)
+        .select_from(
+            buckets.outerjoin(account_slices, and_(s.account_id == t.account_id, s.day == day))
+            .outerjoin(opened, opened.c.account_id == t.account_id)
+        )
+        .group_by(*t, day, begins)
         .subquery("cut")
     ).c  # fmt: skip
-    begun = func.coalesce(case((cut.opens, cut.opened)), cut.begun, midnight(cut.day))
-    one_tier = func.coalesce(cut.least_tier == cut.greatest_tier, True)
+    reaches = cut.bucket_end > func.coalesce(cut.ended, cut.next_day)
+    start = case((reaches, cut.begins), else_=func.coalesce(cut.begun, midnight(cut.day)))
     return select(
         *(cut[column.name] for column in t),
         cut.day,
-        cast(begun, Instant).label("slice_start"),
-        case((and_(cut.bucket_end <= midnight(cut.day) + literal(A_DAY), one_tier), cut.n_requests)).label("number"),
+        cast(start, Instant).label("slice_start"),
+        case((reaches, cut.bucket_end)).label("reaches_to"),
+        case((cut.bucket_end <= cut.next_day, cut.n_requests)).label("number"),
     ).cte("bucket")

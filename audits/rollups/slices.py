@@ -1,10 +1,10 @@
 """Where a day has to be cut because what is in force for an account changes inside it.
 
-That is a tier, a contract, a territory, or the registration of a key that is declared serverless.
+That is a tier, a contract, a territory, the registration of a key that is declared serverless, or that the account is
+opened.
 
 Most changes fall on midnight and need no cut. ``account_slices`` holds the others only: for an account with a change
-at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else). It
-tells the tier on both sides, too: a bucket that reaches across a cut has a number where they are one.
+at 13:00, the slice from 13:00 to the end of the day (what comes before starts at midnight, like everything else).
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from audits.warehouse.tables import (
     contracts,
     territories,
 )
-from audits.warehouse.validity import in_force
 
 account_slices = Table(
     "account_slices",
@@ -44,13 +43,11 @@ account_slices = Table(
     Column("account_id", String, primary_key=True),
     Column("slice_start", Instant, primary_key=True),
     Column("slice_end", Instant),  # NULL: the end of the day
-    Column("tier_before", String),  # NULL: none
-    Column("tier", String),  # from slice_start on; NULL: none
 )
 
 
 def _changes() -> CompoundSelect[tuple[str, object]]:
-    """(account_id, changed_at) for every start and end of a tier, a contract, a key or, for everyone, a territory.
+    """(account_id, changed_at): an opening, and every start and end of a tier, contract, key or, for all, territory.
 
     Every interval cuts, in force or not: a cut too many changes no figure.
     """
@@ -62,6 +59,7 @@ def _changes() -> CompoundSelect[tuple[str, object]]:
             select(account_tiers.c.account_id, at.label("changed_at"))
             for at in (account_tiers.c.valid_from, account_tiers.c.valid_to)
         ),
+        select(accounts.c.account_id, accounts.c.opened_at),
         *(
             select(accounts.c.account_id, at.label("changed_at")).select_from(customer_contracts)
             for at in (contracts.c.valid_from, contracts.c.valid_to)
@@ -83,33 +81,21 @@ def expected_slices(first: date, last: date) -> Subquery:
         select(day.label("day"), change)
         .where(and_(change.c.changed_at.is_not(None), change.c.changed_at != midnight(day)))
         .where(day.between(first, last))
-        .cte("inside")
+        .subquery("inside")
     )
-    # Which of two tiers that begin together is in force is the policy book's to say: here it only matters whether the
-    # tier changes, and it does either way.
-    changing = account_tiers.c.account_id.in_(select(inside.c.account_id))
-    tiers = in_force(account_tiers, ["account_id"], ["tier"], where=[changing], name="tier_in_force")
-    i, t = inside.c, tiers.c
-    touching = and_(t.account_id == i.account_id, t.valid_from <= i.changed_at, t.valid_to >= i.changed_at)
-    return (
-        select(
-            i.day,
-            i.account_id,
-            i.changed_at.label("slice_start"),
-            func.lead(i.changed_at).over(partition_by=(i.account_id, i.day), order_by=i.changed_at).label("slice_end"),
-            func.min(t.tier).filter(t.valid_from < i.changed_at).label("tier_before"),
-            func.min(t.tier).filter(t.valid_to > i.changed_at).label("tier"),
-        )
-        .select_from(inside.outerjoin(tiers, touching))
-        .group_by(i.day, i.account_id, i.changed_at)
-        .subquery("expected")
-    )
+    i = inside.c
+    return select(
+        i.day,
+        i.account_id,
+        i.changed_at.label("slice_start"),
+        func.lead(i.changed_at).over(partition_by=(i.account_id, i.day), order_by=i.changed_at).label("slice_end"),
+    ).subquery("expected")
 
 
 def changed_days(connection: Connection, first: date, last: date) -> set[date]:
     """The days whose stored slices are not what the dimensions ask for today."""
     expected, s = expected_slices(first, last).c, account_slices.c
-    names = ("day", "account_id", "slice_start", "tier_before", "tier")
+    names = ("day", "account_id", "slice_start")
     wanted = select(*(expected[name] for name in names))
     stored = select(*(s[name] for name in names)).where(s.day.between(first, last))
     return {

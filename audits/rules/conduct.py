@@ -41,7 +41,7 @@ from audits.policy import Book
 from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rules.literal_table import table_of
-from audits.rules.population import audited_accounts, audited_groups
+from audits.rules.population import audited_accounts, audited_groups, held
 from audits.warehouse.collation import by_bytes
 from audits.warehouse.dialects import median, ratio
 
@@ -147,7 +147,6 @@ def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
     """
     d, a, g, limits = account_day.c, audited_accounts.c, audited_groups.c, _quotas(period, book)
     q = limits.c
-    held = and_(a.account_id == d.account_id, d.slice_start >= a.valid_from, d.slice_start < a.valid_to)
     in_force = and_(q.tier == a.tier, d.day >= q.from_day, d.day < q.to_day)
     n = func.sum(func.coalesce(d.n_ok, d.n_requests))
     days = (
@@ -157,7 +156,7 @@ def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
         )
         .select_from(
             account_day.join(audited_groups, g.account_id == d.account_id)
-            .outerjoin(audited_accounts, held)
+            .outerjoin(audited_accounts, held(account_day))
             .outerjoin(limits, in_force)
         )
         .where(g.group_id.in_(sorted(groups)), d.day.between(period.first_day, period.last_day))

@@ -50,7 +50,7 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
             (f.n_bucketed > 0, "only bucketed usage is recorded on some days"),
         ]
     if needs.usage:
-        doubts.append((f.n_reaching > 0, "a usage bucket began before the period or under another tier"))
+        doubts.append((f.n_reaching > 0, "a usage bucket reaches beyond the period or the tier"))
     if needs.usage and needs.columns:
         least = 1 if rule.unevaluable else f.n_events
         lacks = {name: f[f"known_{name}"] < least for name in needs.columns}

@@ -22,7 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    exists,
     func,
     literal,
     or_,
@@ -31,8 +30,8 @@ from sqlalchemy import (
 
 from audits.periods import Period
 from audits.rollups.account_day import RECORDED, account_day
-from audits.rollups.buckets import distinct_buckets
-from audits.rules.population import account_owners, audited_accounts
+from audits.rollups.buckets import distinct_buckets, openings, used_from
+from audits.rules.population import UNASSIGNED, account_owners, audited_accounts
 from audits.warehouse.own import fill, make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
 from audits.warehouse.tables import Instant, usage_buckets
@@ -51,7 +50,7 @@ account_facts = Table(
     Column("n_events", BigInteger, nullable=False),  # requests known one by one
     Column("n_bucketed", BigInteger, nullable=False),  # days with usage that is known as buckets only
     Column("n_uncounted", BigInteger, nullable=False),  # days with usage of which no number of requests is recorded
-    Column("n_reaching", BigInteger, nullable=False),  # buckets that began before the period or under another tier
+    Column("n_reaching", BigInteger, nullable=False),  # buckets that reach out of the period or the tier
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     *(Column(f"known_{name}", BigInteger, nullable=False) for name in RECORDED),
@@ -173,27 +172,24 @@ def _usage(period: Period) -> Select[Any]:
 
 
 def _reaching(period: Period) -> Select[Any]:
-    """Buckets that reach into the period, or into a tier, from before: nobody knows how much of them belongs there.
-
-    One that begins before its account has any tier is of the first one, as in the rollups.
-    """
-    a, earlier, u = audited_accounts.c, audited_accounts.alias("earlier").c, usage_buckets.c
-    # Most accounts have one tier, and their buckets need not be compared unless they began before the period.
-    changing = select(a.account_id).group_by(a.account_id).having(func.count() > 1)
-    buckets = distinct_buckets(
-        u.bucket_start < literal(period.end), u.bucket_end > literal(period.start),
-        or_(u.bucket_start < literal(period.start), u.account_id.in_(changing)),
-    )  # fmt: skip
-    b, begins = buckets.c, func.greatest(a.valid_from, literal(period.start, Instant))
-    before = and_(earlier.account_id == a.account_id, earlier.tier != a.tier, earlier.valid_from < begins)
-    under_another = exists(select(earlier.tier).where(before, earlier.valid_to > b.bucket_start))
+    """Buckets that reach into the period, or a tier, or out of it: nobody knows how much of them belongs there."""
+    a, u, opened = audited_accounts.c, usage_buckets.c, openings()
+    start, end = literal(period.start, Instant), literal(period.end, Instant)
+    # Most accounts have one tier from their opening on, and few buckets need to be compared.
+    changing = select(a.account_id).where(or_(a.valid_from > start, a.valid_to < end))
+    crossing = or_(u.bucket_start < start, u.bucket_end > end, u.account_id.in_(changing))
+    buckets = distinct_buckets(u.bucket_start < end, u.bucket_end > start, crossing)
+    b, begins, ends = buckets.c, func.greatest(a.valid_from, start), func.least(a.valid_to, end)
+    used_since = used_from(b, opened.c.opened_at)
     return (
         select(a.account_id, a.tier, func.count().label("n_reaching"))
-        .where(a.account_id == b.account_id, b.bucket_start < begins, b.bucket_end > begins)
-        .where(begins < literal(period.end), a.valid_to > literal(period.start))
-        .where(or_(b.bucket_start < literal(period.start), under_another))
+        .select_from(
+            buckets.join(audited_accounts, and_(a.account_id == b.account_id, a.tier != UNASSIGNED))
+            .outerjoin(opened, opened.c.account_id == b.account_id)
+        )
+        .where(used_since < ends, b.bucket_end > begins, or_(used_since < begins, b.bucket_end > ends))
         .group_by(a.account_id, a.tier)
-    )
+    )  # fmt: skip
 
 
 def put_gaps(connection: Connection, concerned: Mapping[int, Sequence[str]]) -> None:

@@ -46,6 +46,8 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     held, limits = held_levels(scope), scope.limit_rows()
     h = held.c
     then = and_(h.account_id == r.account_id, r.slice_start >= h.valid_from, r.slice_start < h.valid_to)
+    if "used_until" in r:  # a bucket that reaches into another tier belongs to neither
+        then = and_(then, r.used_until <= h.valid_to)
     in_force = and_(limits.c.tier == h.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
     return (
         select(
@@ -53,7 +55,7 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
             *(c for c in limits.c if c.name.startswith("limit_")),
         )
         .select_from(rollup.join(held, then).join(limits, in_force))
-        .where(r.day.between(first, scope.period.last_day))
+        .where(r.day.between(first, scope.period.last_day), scope.readable(rollup))
         .subquery(f"levels_{rollup.description}")
     )  # fmt: skip
 

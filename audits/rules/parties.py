@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, func, select
 
-from audits.rules.population import audited_accounts, audited_groups
+from audits.rules.population import audited_accounts, audited_groups, held
 from audits.rules.scope import Scope
 
 
@@ -17,12 +17,11 @@ def uses_by_party(scope: Scope, rollup: FromClause, used: ColumnElement[Any], re
     """``used`` and ``uses``: a row for each party of the period and each recorded value of a rollup's column."""
     r: Any = rollup.c
     a, g = audited_accounts.c, audited_groups.c
-    held = and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to)
     party = func.coalesce(g.group_id, a.customer_id, r.account_id)
     return (
         select(used.label("used"), func.sum(requests).label("uses"))
         .select_from(
-            rollup.outerjoin(audited_accounts, held).outerjoin(audited_groups, g.account_id == r.account_id)
+            rollup.outerjoin(audited_accounts, held(rollup)).outerjoin(audited_groups, g.account_id == r.account_id)
         )
         .where(used.is_not(None), r.day.between(scope.period.first_day, scope.period.last_day))
         .group_by(party, used)

@@ -33,15 +33,19 @@ from sqlalchemy.types import Boolean, Float, TypeEngine
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
 from audits.quality.quarantine import is_impossible
+from audits.rollups.account_day import account_day
 from audits.rules.base import Found, RuleSpec
 from audits.rules.intermediate import Intermediates
 from audits.rules.literal_table import table_of
-from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups
+from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups, held
 from audits.rules.usage_evidence import usage_of
 from audits.warehouse.dialects import midnight, utc_day
 from audits.warehouse.dimensions import territories_in_force, tiers_in_force
 from audits.warehouse.tables import usage_events
 from audits.warehouse.validity import holds
+
+SourceDay = tuple[date, str]
+"""A day of a source."""
 
 _FOREVER = date(9999, 12, 31)
 
@@ -59,7 +63,8 @@ class Scope:
     book: Book
     limits: tuple[LimitRow, ...]
     unrecorded: frozenset[str] = field(default_factory=frozenset)  # contract tables that are absent or empty
-    blocked: tuple[tuple[date, str], ...] = ()  # days of sources whose rows must not be read
+    blocked: tuple[SourceDay, ...] = ()  # whose rows must not be read, and are in no rollup
+    set_aside: tuple[SourceDay, ...] = ()  # whose rows this rule must not read
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
     @property
@@ -100,14 +105,12 @@ class Scope:
         a: Any = audited_accounts.c
         limits = self.limit_rows()
         first = self.baseline_from if baseline else self.period.first_day
-        joined = rollup.join(
-            audited_accounts,
-            and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to),
-        ).join(limits, and_(limits.c.tier == a.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day))
+        in_force = and_(limits.c.tier == a.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day)
+        joined = rollup.join(audited_accounts, held(rollup)).join(limits, in_force)
         return (
             select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in limits.c if c.name.startswith("limit_")))
             .select_from(joined)
-            .where(r.day.between(first, self.period.last_day))
+            .where(r.day.between(first, self.period.last_day), self.readable(rollup))
             .subquery(rollup.description)
         )
 
@@ -239,12 +242,13 @@ class Scope:
 
         ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; where
         there are requests that may be in it, a row tells what buckets count beyond them.
-        ``n_ok`` of a request is 1 where it succeeded. ``accounts`` may be a select of ids; ``since`` is an earlier
+        ``until`` is when a bucket ends, and of a request its own time. ``n_ok`` of a request is 1 where it succeeded.
+        ``accounts`` may be a select of ids; ``since`` is an earlier
         first day.
         """
         of = accounts if isinstance(accounts, Select) else sorted(accounts)
         begins = utc_midnight(since) if since else self.period.start
-        return usage_of(of, self.tiers(of), begins, self.period.end, self.sound, more)
+        return usage_of(of, begins, self.period.end, self.sound, more)
 
     def countable(self, events: FromClause) -> ColumnElement[bool]:
         """Whether a row of ``usage_events`` counts, as in the rollups: it is possible, and its source's day is sound.
@@ -254,11 +258,25 @@ class Scope:
         e: Any = events.c
         return and_(~is_impossible(events), self.sound(e.source_system, utc_day(e.event_ts)))
 
+    def readable(self, rollup: FromClause) -> ColumnElement[bool]:
+        """Whether a row of a rollup has nothing of a day that is set aside for the rule.
+
+        Rows of an account's day that are of several sources, as those of most rollups, are left out if any of these is.
+        """
+        if not self.set_aside:
+            return true()
+        r: Any = rollup.c
+        if "source_system" in r:
+            return self.sound(r.source_system, r.day)
+        d = account_day.c
+        unsound = and_(d.account_id == r.account_id, d.day == r.day, ~self.sound(d.source_system, d.day))
+        return ~exists(select(d.account_id).where(unsound))
+
     def sound(self, source: ColumnElement[str] | str, day: ColumnElement[date]) -> ColumnElement[bool]:
-        """Whether a day of a source is not blocked."""
+        """Whether a day of a source is neither blocked nor set aside for the rule."""
         days: dict[str, list[date]] = {}
-        for blocked, of in sorted(self.blocked):
-            days.setdefault(of, []).append(blocked)
+        for one, of in sorted({*self.blocked, *self.set_aside}):
+            days.setdefault(of, []).append(one)
         if isinstance(source, str):
             return day.not_in(days[source]) if source in days else true()
         return and_(true(), *(or_(source != of, day.not_in(theirs)) for of, theirs in sorted(days.items())))
@@ -283,12 +301,17 @@ class Scope:
         found: Found,
         at: ColumnElement[Any] = usage_events.c.event_ts,
         account: ColumnElement[Any] = usage_events.c.account_id,
+        until: ColumnElement[Any] | None = None,
     ) -> ColumnElement[bool]:
-        """Evidence: whether the account was in the finding's tier at an instant; a group's members may be in any."""
+        """Evidence: whether the account was in the finding's tier at an instant; a group's members may be in any.
+
+        With ``until``: and all the time until then.
+        """
         if found.subject_type == "group":
             return true()
         t = self.tiers(found.account_ids).c
-        return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, holds(t, at)))
+        then = holds(t, at) if until is None else and_(holds(t, at), until <= t.valid_to)
+        return exists(select(t.tier).where(t.account_id == account, t.tier == found.tier, then))
 
     def tiers(self, of: Iterable[str] | Select[Any]) -> Subquery:
         """Evidence: ``account_id``, ``tier``, ``valid_from`` and ``valid_to`` of some accounts' tiers in force."""

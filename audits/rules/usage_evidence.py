@@ -10,13 +10,13 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
-    FromClause,
     Select,
     String,
+    Subquery,
     and_,
     case,
     cast,
-    func,
+    exists,
     literal,
     null,
     or_,
@@ -25,11 +25,10 @@ from sqlalchemy import (
 )
 
 from audits.quality.quarantine import is_impossible
-from audits.rollups.buckets import SUMS, beyond_requests, distinct_buckets
-from audits.warehouse.dialects import midnight, seconds_between, utc_day
-from audits.warehouse.tables import Instant, usage_buckets, usage_events
+from audits.rollups.buckets import SUMS, beyond_requests, distinct_buckets, lasts, openings, used_from
+from audits.warehouse.dialects import utc_day
+from audits.warehouse.tables import usage_buckets, usage_events
 
-A_DAY = 86_400.0  # seconds
 Sound = Callable[[ColumnElement[str], ColumnElement[date]], ColumnElement[bool]]
 """Whether a day of a source may be read."""
 _SHOWN = ("input_tokens", "output_tokens", "cost_usd")
@@ -37,7 +36,6 @@ _SHOWN = ("input_tokens", "output_tokens", "cost_usd")
 
 def usage_of(
     accounts: Sequence[str] | Select[Any],
-    tiers: FromClause,
     start: datetime,
     end: datetime,
     sound: Sound,
@@ -46,24 +44,24 @@ def usage_of(
     """The requests and buckets of some accounts in [start, end), in order of time: see :meth:`.scope.Scope.usage_of`.
 
     As in ``account_day``, only days that are ``sound`` are read, and a row of buckets tells what they count beyond the
-    requests that may be in them; one that reaches into the next day or another of the account's ``tiers`` tells no
-    number. ``at`` is when a request was made, and from when on a bucket counts.
+    requests that may be in them. One that lasts beyond its day tells no number, and is left out where something else
+    may count the same. ``at`` is when a request was made and when a bucket begins, ``until`` when it ends.
     """
     e = usage_events.c
     in_time = (*_within(e.event_ts, start, end), sound(e.source_system, utc_day(e.event_ts)))
     counts = (e.account_id.in_(accounts), *in_time, ~is_impossible(usage_events))
     requests = select(
-        e.source_system, e.event_ts.label("at"), e.event_id, e.account_id, e.api_key_hash,
+        e.source_system, e.event_ts.label("at"), e.event_ts.label("until"), e.event_id, e.account_id, e.api_key_hash,
         e.model_requested.label("model"), literal(1, BigInteger).label("n_requests"),
         cast(case((e.status_code < 400, 1), else_=0), BigInteger).label("n_ok"), *(e[name] for name in _SHOWN),
     ).where(*counts, *only).distinct()  # fmt: skip
     read = ("event_id", "event_ts", "account_id", "api_key_hash", "model_requested", "model_served", "status_code")
-    known = select(*(e[name] for name in (*read, *SUMS))).where(*counts).distinct()
-    b = beyond_requests(_buckets(accounts, tiers, start, end, sound), known.subquery("known"), ("at",)).c
+    known = select(*(e[name] for name in (*read, *SUMS))).where(*counts).distinct().subquery("known")
+    b = beyond_requests(_buckets(accounts, known, start, end, sound), known, ("at",)).c
     number = cast(b.n_requests, BigInteger)
     buckets = select(
-        b.source_system, b.at, cast(null(), String), b.account_id, b.api_key_hash, b.model, number, number,
-        *(b[name] for name in _SHOWN),
+        b.source_system, b.at, b.bucket_end, cast(null(), String), b.account_id, b.api_key_hash, b.model,
+        number, number, *(b[name] for name in _SHOWN),
     )  # fmt: skip
     rows = union_all(requests, buckets).subquery("usage")
     return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
@@ -74,28 +72,26 @@ def _within(at: ColumnElement[Any], start: datetime, end: datetime) -> tuple[Col
 
 
 def _buckets(
-    accounts: Sequence[str] | Select[Any], tiers: FromClause, start: datetime, end: datetime, sound: Sound
+    accounts: Sequence[str] | Select[Any], requests: Subquery, start: datetime, end: datetime, sound: Sound
 ) -> CTE:
     """The accounts' buckets, each once, with ``at`` and ``number``."""
-    u, t = usage_buckets.c, tiers.c
+    u = usage_buckets.c
     in_time = (*_within(u.bucket_start, start, end), sound(u.source_system, utc_day(u.bucket_start)))
-    told = distinct_buckets(u.account_id.in_(accounts), *in_time)
+    told, opened = distinct_buckets(u.account_id.in_(accounts), *in_time), openings()
     b = told.c
-    day = utc_day(b.bucket_start)
-    overlapping = and_(t.valid_from < b.bucket_end, utc_day(t.valid_from) <= day, t.valid_to > b.bucket_start)
-    then = and_(t.account_id == b.account_id, overlapping)
-    tier_begins = func.min(t.valid_from)
-    belongs = and_(
-        seconds_between(midnight(day), b.bucket_end) <= A_DAY,
-        or_(func.count(t.tier) == 0, func.min(t.tier) == func.max(t.tier)),
+    at = used_from(b, opened.c.opened_at).label("at")
+    buckets = select(*b, at).outerjoin_from(told, opened, opened.c.account_id == b.account_id).cte("told_of")
+    one, other, r = buckets.c, buckets.alias("another").c, requests.alias("later").c
+    another_time = or_(other.bucket_start != one.bucket_start, other.bucket_end != one.bucket_end)
+    of_source = and_(other.account_id == one.account_id, other.source_system == one.source_system)
+    beside = and_(of_source, another_time, other.bucket_start < one.bucket_end, other.bucket_end > one.bucket_start)
+    later = and_(r.event_ts < one.bucket_end, utc_day(r.event_ts) > utc_day(one.bucket_start))
+    counted = or_(
+        exists(select(other.account_id).where(beside)),
+        exists(select(r.account_id).where(r.account_id == one.account_id, later)),
     )
     return (
-        select(
-            *b,
-            cast(func.greatest(b.bucket_start, tier_begins), Instant).label("at"),
-            case((belongs, b.n_requests)).label("number"),
-        )
-        .select_from(told.outerjoin(tiers, then))
-        .group_by(*b)
+        select(*one, case((~lasts(one), one.n_requests)).label("number"))
+        .where(or_(~lasts(one), ~counted))
         .cte("bucket")
     )

@@ -289,14 +289,16 @@ def signing_in(draw: Draw, actor: Actor, setting: Setting) -> None:
 
 def in_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
     """Usage in buckets of some days or hours, broken down or not, alone or beside requests that may be in them."""
-    limit = int(setting.limit("R01", "requests_a_day", actor.tier))
+    limit, output = (int(setting.limit("R01", name, actor.tier)) for name in ("requests_a_day", "output_tokens_a_week"))
     days = list(setting.period.days)
     for day in days[: draw(st.integers(1, 5))]:
-        first_hour, hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 12), (12, 24)]))
+        first_hour, hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 12), (12, 24), (0, 48), (7, 7 * 24)]))
         for model in draw(st.sampled_from([("m-1",), (None,), ("m-1", "n-1")])):
             n = draw(st.sampled_from([1, 2, None, limit - 1, limit, limit + 1]))
             key = draw(st.sampled_from([None, f"key-{actor.account}", "key-of-the-bucket"]))
-            actor.bucket(day, n, first_hour=first_hour, hours=hours, model=model, api_key_hash=key)
+            tokens = draw(st.sampled_from([5, output // 2, output, output + 1]))
+            columns = {"model": model, "api_key_hash": key, "output_tokens": tokens}
+            actor.bucket(day, n, first_hour=first_hour, hours=hours, **columns)
         if draw(st.booleans()):
             at = noon(day) + timedelta(minutes=draw(st.sampled_from([-1, 0, 59, 60])))
             key = draw(st.sampled_from([f"key-{actor.account}", "key-of-the-bucket", None]))

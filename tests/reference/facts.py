@@ -10,7 +10,7 @@ from typing import Any
 
 from audits.periods import Period
 from audits.policy import Book
-from tests.reference.validity import Row, in_force, rows_in_force
+from tests.reference.validity import Row, in_force, instants_of_change, rows_in_force
 
 UNASSIGNED = "unassigned"
 USERS = ("accounts", "usage_events", "usage_buckets")
@@ -41,6 +41,11 @@ def may_be_in(event: Row, bucket: Row) -> bool:
     )
 
 
+def lasts(bucket: Row) -> bool:
+    """Whether a bucket reaches beyond the day on which it begins."""
+    return bucket["bucket_end"] > midnight(day_of(bucket["bucket_start"]) + timedelta(days=1))
+
+
 def is_inside(bucket: Row, other: Row) -> bool:
     """Whether a larger bucket of the same source may count what this one counts."""
 
@@ -51,6 +56,7 @@ def is_inside(bucket: Row, other: Row) -> bool:
         bucket["source_system"] == other["source_system"]
         and bucket["account_id"] == other["account_id"]
         and day_of(bucket["bucket_start"]) == day_of(other["bucket_start"])
+        and lasts(bucket) == lasts(other)
         and bucket["bucket_start"] < other["bucket_end"]
         and other["bucket_start"] < bucket["bucket_end"]
         and all(None in (bucket.get(n), other.get(n)) or bucket[n] == other[n] for n in ("api_key_hash", "model"))
@@ -113,8 +119,8 @@ class Facts:
     def _countable_buckets(self) -> list[Row]:
         """What buckets count beyond the requests that may be in them, each bucket once.
 
-        Without a number of requests where a bucket reaches into another day or tier. One that begins before the
-        account has a tier counts from the tier's beginning on.
+        Without a number of requests where a bucket reaches into another day. On the day on which its account is opened
+        a bucket begins with it.
         """
         kept: dict[Any, Row] = {}
         for row in self.rows["usage_buckets"]:
@@ -124,14 +130,41 @@ class Facts:
             del kept[next(key for key, one in kept.items() if one is row)]
         of_one_time: defaultdict[Any, list[Row]] = defaultdict(list)
         for row in kept.values():
-            start, end = row["bucket_start"], row["bucket_end"]
-            next_day = midnight(day_of(start) + timedelta(days=1))
-            tiers = self._tier_rows[row["account_id"]]
-            held = rows_in_force(tiers, start, min(end, next_day), lambda r: self.ranks.get(r["tier"], -1))
-            belongs = end <= next_day and len({tier["tier"] for _, tier in held}) <= 1
-            one = row | {"belongs": belongs and row["n_requests"] is not None, "from": held[0][0] if held else start}
-            of_one_time[row["account_id"], row["source_system"], start, end, one["belongs"]].append(one)
+            one = row | {
+                "belongs": not lasts(row) and row["n_requests"] is not None,
+                "from": self._begins(row),
+                "alone": not lasts(row) or self._is_alone(row, list(kept.values())),
+            }
+            time = (row["bucket_start"], row["bucket_end"])
+            of_one_time[row["account_id"], row["source_system"], *time, one["belongs"]].append(one)
         return [row for rows in of_one_time.values() for row in self._beyond_requests(rows)]
+
+    def _begins(self, bucket: Row) -> datetime:
+        """When a bucket begins: not before its account is opened on that day."""
+        of_account = [row for row in self.rows["accounts"] if row["account_id"] == bucket["account_id"]]
+        opened = min((row["opened_at"] for row in of_account), default=None)
+        start: datetime = bucket["bucket_start"]
+        if opened and start < opened < bucket["bucket_end"] and day_of(start) == day_of(opened):
+            return opened
+        return start
+
+    def _is_alone(self, bucket: Row, buckets: list[Row]) -> bool:
+        """Whether no request of a later day, and no other bucket of its source, may be counted in a bucket too."""
+        start, end = bucket["bucket_start"], bucket["bucket_end"]
+        later = (
+            event
+            for event in self.events_by_account[bucket["account_id"]]
+            if start < event["event_ts"] < end and day_of(event["event_ts"]) > day_of(start)
+        )
+        others = (
+            other
+            for other in buckets
+            if all(other[name] == bucket[name] for name in ("account_id", "source_system"))
+            and (other["bucket_start"], other["bucket_end"]) != (start, end)
+            and other["bucket_start"] < end
+            and start < other["bucket_end"]
+        )
+        return not any(later) and not any(others)
 
     def _beyond_requests(self, buckets: list[Row]) -> list[Row]:
         """What the buckets of one source and time count beyond all requests that may be in them."""
@@ -170,21 +203,25 @@ class Facts:
         ]
 
     def buckets_of(self, account: str, tier: str, since: datetime | None = None) -> list[Row]:
-        """The account's buckets, likewise; a bucket counts on the day and under the tier in which it begins."""
+        """The account's buckets, likewise, by the day on which they begin; each counts in a tier in which it lies."""
         return [
             row
             for row in self.buckets_by_account[account]
             if (since or self.start) <= row["bucket_start"] < self.end
-            and self.tier_at(account, row["bucket_start"]) == tier
+            and self._tiers_during(account, row["bucket_start"], row["bucket_end"]) == {tier}
         ]
+
+    def _tiers_during(self, account: str, start: datetime, end: datetime) -> set[str]:
+        """Every tier, or none, that an account had in [start, end)."""
+        return {self.tier_at(account, at) for at in instants_of_change(self._tier_rows[account], start, end)}
 
     def missing_days(self, rule: str, account: str, tier: str, since: datetime | None = None) -> list[str]:
         """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule.
 
-        Or a bucket reaches into the tier, or the period, from before: how much of it belongs there nobody knows.
+        Or a bucket reaches beyond the tier, or the period: how much of it belongs there nobody knows.
         """
         since = since or self.start
-        reaching = ["a bucket reaches in"] if self._is_reached(account, tier) else []
+        reaching = ["a bucket reaches beyond"] if self._is_reached(account, tier) else []
         return reaching + [
             "blocked data" if one.verdict == "blocked" else "degraded data"
             for one in self._gaps(rule, account, since)
@@ -192,20 +229,14 @@ class Facts:
         ]
 
     def _is_reached(self, account: str, tier: str) -> bool:
-        """Whether a bucket that began before the period, or under another tier, reaches into the tier's time."""
-        rank = lambda r: self.ranks.get(r["tier"], -1)  # noqa: E731
+        """Whether a bucket lies in part in the tier's time of the period and in part elsewhere."""
         for bucket in self.rows["usage_buckets"]:
-            if bucket["account_id"] != account or bucket["bucket_end"] <= self.start:
+            start, end = self._begins(bucket), bucket["bucket_end"]
+            if bucket["account_id"] != account or end <= self.start or start >= self.end:
                 continue
-            held = rows_in_force(
-                self._tier_rows[account], bucket["bucket_start"], min(bucket["bucket_end"], self.end), rank
-            )
-            tiers = [(max(at, bucket["bucket_start"]), row["tier"]) for at, row in held]
-            for number, (at, one) in enumerate(tiers):
-                earlier = {other for _, other in tiers[:number]} - {one}
-                if one == tier and at >= self.start and earlier:
-                    return True
-            if bucket["bucket_start"] < self.start and self.tier_at(account, self.start) == tier:
+            within = self._tiers_during(account, max(start, self.start), min(end, self.end))
+            beyond = start < self.start or end > self.end or len(within) > 1
+            if beyond and tier in within:
                 return True
         return False
 
@@ -263,6 +294,12 @@ class Facts:
 
     def contract_at(self, customer: str, at: datetime) -> Row | None:
         return in_force(self._contract_rows[customer], at)
+
+    def contracts_during(self, customer: str, start: datetime, end: datetime) -> list[Row]:
+        """What contracts, or none, a customer had in [start, end): each that says something else once."""
+        held = [self.contract_at(customer, at) for at in instants_of_change(self._contract_rows[customer], start, end)]
+        said = [{name: value for name, value in (row or {}).items() if not name.startswith("valid_")} for row in held]
+        return [one for number, one in enumerate(said) if one not in said[:number]]
 
     def contracts_in_period(self, customer: str) -> list[Row]:
         return [row for _, row in rows_in_force(self._contract_rows[customer], self.start, self.end)]

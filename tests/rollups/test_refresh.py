@@ -209,7 +209,7 @@ def test_buckets_count_the_same_whether_days_are_built_together_or_one_by_one(ur
     built(url)
     d = account_day.c
     at_once = rows(url, select(d.day, d.n_requests, d.output_tokens).order_by(d.day, d.n_requests))
-    assert len(at_once) == 5
+    assert len(at_once) == 6
     with warehouse(url, write=True) as opened:
         for one in {row[0] for row in at_once}:
             with opened.begin() as connection:

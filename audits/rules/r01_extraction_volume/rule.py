@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 
 from audits.periods import utc_midnight
-from audits.rollups.account_day import account_day
+from audits.rollups.account_day import by_last_day
 from audits.rules.base import Found
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
@@ -16,6 +16,8 @@ from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number
 
 DAYS_BEFORE = timedelta(days=6)  # of the seven that end on a day
+LASTING = range(7)
+"""Of buckets that may lie in a week: by how many days the last of their use is later than the first."""
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -24,19 +26,18 @@ def violations(scope: Scope) -> Select[Any]:
     Each day is held against the limits of that day. Of what is over, the largest is reported; a limit that was kept is
     not spoken of.
     """
-    u = scope.usage(account_day, baseline=True).c
+    u = scope.usage(by_last_day(), baseline=True).c
     limits = (u.limit_requests_a_day, u.limit_output_tokens_a_week)
+    lasted = day_number(u.day) - day_number(u.first_day)
     days = (
         select(
             u.account_id, u.tier, u.day, *limits,
             # A bucket counts the requests that its source served; a source may publish no count at all.
             func.sum(func.coalesce(u.n_ok, u.n_requests)).label("ok"),
-            func.sum(u.output_tokens).label("output"),
+            *(func.sum(u.output_tokens).filter(lasted == n).label(f"output_{n}") for n in LASTING),
         ).group_by(u.account_id, u.tier, u.day, *limits)
     ).subquery("days").c  # fmt: skip
-    week = func.sum(days.output).over(
-        partition_by=(days.account_id, days.tier), order_by=day_number(days.day), range_=(-6, 0)
-    )
+    week = sum((_in_a_week(days, n) for n in LASTING), literal(0))
     w = select(*days, week.label("week_output")).subquery("weeks").c
     of_account = (w.account_id, w.tier)
     over_day, over_week = w.ok > w.limit_requests_a_day, w.week_output > w.limit_output_tokens_a_week
@@ -74,6 +75,14 @@ def violations(scope: Scope) -> Select[Any]:
     )
 
 
+def _in_a_week(days: Any, lasted: int) -> ColumnElement[Any]:
+    """Output tokens of what lasted so many days more, and lies whole in the seven that end on a day."""
+    output = func.sum(days[f"output_{lasted}"]).over(
+        partition_by=(days.account_id, days.tier), order_by=day_number(days.day), range_=(lasted - LASTING[-1], 0)
+    )
+    return func.coalesce(output, 0)
+
+
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests and buckets of the days over, and all of the seven days with the most output."""
     rows = scope.usage_of(found.account_ids, since=scope.baseline_from).subquery("counted")
@@ -84,6 +93,6 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     if day := found.observed["week_ends"]:
         last = date.fromisoformat(day)
         start, end = utc_midnight(last - DAYS_BEFORE), utc_midnight(last + timedelta(days=1))
-        which.append(and_(r.at >= literal(start), r.at < literal(end)))
-    held = scope.in_tier(found, r.at, r.account_id)
+        which.append(and_(r.at >= literal(start), r.until <= literal(end)))
+    held = scope.in_tier(found, r.at, r.account_id, until=r.until)
     return select(rows).where(held, or_(*which)).order_by(r.at, r.event_id, r.api_key_hash, r.model)

@@ -48,7 +48,7 @@ from audits.rules.base import Found
 from audits.rules.bounds import undecided
 from audits.rules.levels import group_levels, of_level, strictest_limits
 from audits.rules.listed import listed, listed_accounts
-from audits.rules.population import audited_accounts
+from audits.rules.population import audited_accounts, held
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number
 from audits.warehouse.tables import usage_events
@@ -286,10 +286,10 @@ def _hours(scope: Scope, active: CTE) -> CTE:
 def _tiers(scope: Scope) -> Subquery:
     """Active accounts of each tier in an hour, and their sum with the hours beside it."""
     h, a = account_hour.c, audited_accounts.c
-    held = and_(a.account_id == h.account_id, h.slice_start >= a.valid_from, h.slice_start < a.valid_to)
     rows = (
         select(a.tier, _slot(h).label("slot"), h.account_id)
-        .where(held, h.day.between(scope.period.first_day, scope.period.last_day))
+        .where(held(account_hour), h.day.between(scope.period.first_day, scope.period.last_day))
+        .where(scope.readable(account_hour))
         .subquery("slots_of_tiers")
     ).c
     active = (

@@ -8,7 +8,7 @@ and a smaller one that follows says nothing of what came before. Months are judg
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Date,
     Select,
     Subquery,
+    and_,
     case,
     exists,
     false,
@@ -23,21 +24,23 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
     union_all,
-)  # fmt: skip
+)
 
 from audits.periods import Period
-from audits.rollups.account_day import account_day
+from audits.rollups.account_day import account_day, by_last_day
 from audits.rules.base import Found
 from audits.rules.population import account_owners, audited_accounts
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio
 from audits.warehouse.dimensions import contracts_in_force
-from audits.warehouse.tables import accounts
+from audits.warehouse.tables import accounts, usage_buckets
 from audits.warehouse.validity import holds
 
 BANDS = {"high_over_factor": "high", "medium_over_factor": "medium", "low_over_factor": "low"}
 """Each band's limit and severity, the most severe first."""
+PARTLY = "a usage bucket belongs to the commitment in part, or counts what others count"
 MEASURES = {"tokens": "tokens", "usd": "US dollars"}
 
 
@@ -69,14 +72,19 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of customers that draw on a commitment in money with requests or buckets whose cost is not recorded."""
+    """Accounts of customers that draw on a commitment with buckets that may belong elsewhere, or without a cost.
+
+    Elsewhere is before or after the month, or under another contract; something else may count the same, too.
+    """
     a = scope.accounts().c
     if not (months := _months(scope)):
         return select(a.account_id, literal("").label("reason")).where(false())
     d, o = _drawn(months).c, account_owners.c
     unpriced = select(d.customer_id).where(d.commit_usd.is_not(None), d.n_unpriced > 0)
-    reason = literal("not recorded: cost_usd").label("reason")
-    return select(o.account_id, o.customer_id, reason).where(o.customer_id.in_(unpriced))
+    doubts = ((unpriced, "not recorded: cost_usd"), (_partly_drawn(months), PARTLY))
+    customers = [(o.customer_id.in_(of), literal(reason)) for of, reason in doubts]
+    reason = case(*customers).label("reason")
+    return select(o.account_id, o.customer_id, reason).where(or_(*(doubted for doubted, _ in customers)))
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
@@ -99,8 +107,13 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     everyone = select(a.account_id).where(a.customer_id == found.subject_id)
     used = month.usage_of(everyone).subquery("used")
     u = used.c
-    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, holds(c, u.at), _commits(c)))
-    return select(used).where(bound).order_by(u.at, u.event_id, u.api_key_hash, u.model)
+    whole = and_(holds(c, u.at), u.until <= c.valid_to)
+    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, whole, _commits(c)))
+    return (
+        select(used)
+        .where(bound, u.until <= literal(month.period.end))
+        .order_by(u.at, u.event_id, u.api_key_hash, u.model)
+    )
 
 
 def _commits(contract: Any) -> ColumnElement[bool]:
@@ -139,19 +152,51 @@ def _months(scope: Scope) -> tuple[Period, ...]:
 
 
 def _drawn(months: tuple[Period, ...]) -> Subquery:
-    """Use of the months by account and slice, under whatever tier, with the commitment in force at its time."""
-    d, c, owner = account_day.c, contracts_in_force().c, account_owners.c
-    month = case(*((d.day <= literal(one.last_day), literal(one.first_day, Date)) for one in months)).label("month")
+    """Use of the months by account and slice, under whatever tier, with the commitment in force all the time of it."""
+    d, c, owner = by_last_day().c, contracts_in_force().c, account_owners.c
+    in_month = [and_(d.first_day >= literal(one.first_day), d.day <= literal(one.last_day)) for one in months]
+    month = case(*zip(in_month, (literal(one.first_day, Date) for one in months), strict=True)).label("month")
     row = (
-        owner.customer_id, month, d.account_id, d.slice_start, d.source_system, d.n_unpriced,
+        owner.customer_id, month, d.account_id, d.slice_start, d.used_until, d.source_system, d.n_unpriced,
         (d.input_tokens + d.output_tokens).label("tokens"), d.cost_usd.label("usd"),
     )  # fmt: skip
     return (
         select(*row, c.commit_tokens, c.commit_usd)
-        .where(d.day.between(months[0].first_day, months[-1].last_day), owner.account_id == d.account_id)
-        .where(c.customer_id == owner.customer_id, holds(c, d.slice_start), _commits(c))
+        .where(or_(*in_month), owner.account_id == d.account_id)
+        .where(c.customer_id == owner.customer_id, holds(c, d.slice_start), d.used_until <= c.valid_to, _commits(c))
         .subquery("drawn")
     )
+
+
+def _partly_drawn(months: tuple[Period, ...]) -> Select[Any]:
+    """``customer_id`` of whom buckets of the months, or from before, may draw on a commitment but are not in _drawn."""
+    d, c, owner, drawn = account_day.c, contracts_in_force().c, account_owners.c, _drawn(months).c
+    u, start, end = usage_buckets.c, literal(months[0].start), literal(months[-1].end)
+    whole = exists(
+        select(drawn.account_id).where(
+            drawn.account_id == d.account_id, drawn.slice_start == d.slice_start,
+            drawn.source_system == d.source_system, drawn.used_until == d.used_until,
+        )
+    )  # fmt: skip
+    bound = and_(_commits(c), c.valid_from < d.used_until, c.valid_to > d.slice_start)
+    days = d.day.between(months[0].first_day, months[-1].last_day)
+    of_months = (
+        select(owner.customer_id)
+        .where(d.grain == "bucket", days, owner.account_id == d.account_id)
+        .where(c.customer_id == owner.customer_id, bound, ~whole)
+    )
+    into_them = (
+        select(owner.customer_id)
+        .where(owner.account_id == u.account_id, or_(u.input_tokens > 0, u.output_tokens > 0))
+        .where(or_(*(_reaches_into(u, one.start) for one in months)))
+        .where(c.customer_id == owner.customer_id, _commits(c), c.valid_from < u.bucket_end, c.valid_to > start)
+        .where(c.valid_from < end)
+    )
+    return select(union(of_months, into_them).subquery("partly_drawn").c.customer_id)
+
+
+def _reaches_into(bucket: Any, start: datetime) -> ColumnElement[bool]:
+    return and_(bucket.bucket_start < literal(start), bucket.bucket_end > literal(start))
 
 
 def _judged(scope: Scope, months: tuple[Period, ...]) -> Subquery:

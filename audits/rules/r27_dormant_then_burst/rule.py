@@ -24,7 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from audits.rollups.account_day import account_day
+from audits.rollups.account_day import account_day, last_day
 from audits.rules.base import Found
 from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed, on_listed_days
@@ -146,12 +146,15 @@ def _wakings(scope: Scope) -> Subquery:
     where the history begins, if that is later. ``age`` is in days, too.
     """
     a = account_day.c
+    used = and_(a.day.between(scope.baseline_from, scope.period.last_day), _ok(a) > 0)
     use = (
-        select(a.account_id, a.day)
-        .where(a.day.between(scope.baseline_from, scope.period.last_day), _ok(a) > 0)
-        .distinct()
+        union(
+            select(a.account_id, a.day).where(used),
+            select(a.account_id, last_day(a)).where(used, a.grain == "bucket", last_day(a) <= scope.period.last_day),
+        )
         .subquery("use")
-    ).c
+        .c
+    )
     before = func.lag(use.day).over(partition_by=use.account_id, order_by=use.day)
     spaced = select(use.account_id, use.day, before.label("before")).subquery("spaced").c
     opened = (

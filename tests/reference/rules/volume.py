@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from tests.reference.answers import Answer, no, not_applicable, not_evaluated, violating
-from tests.reference.facts import UNASSIGNED, Facts, day_of
+from tests.reference.facts import UNASSIGNED, Facts, day_of, lasts, midnight
 from tests.reference.groups import about_group, members_at, up_to
 from tests.reference.usage import (
     WEEK_BEFORE,
@@ -34,11 +34,15 @@ def r01(facts: Facts, account: str, tier: str) -> Answer:
     used = any(at_of(row) >= facts.start for row in [*events, *buckets])
     if not used and not facts.missing_days("R01", account, tier):
         return not_applicable("no usage")
-    requests, tokens = per_day(events, buckets)
+    requests, tokens = per_day(events, [bucket for bucket in buckets if not lasts(bucket)])
+    lasting = [bucket for bucket in buckets if lasts(bucket) and bucket["alone"]]
     over: dict[str, dict[date, int]] = {"requests_a_day": {}, "output_tokens_a_week": {}}
     for day in facts.period.days:
         limits = facts.limits("R01", tier, day)
         week = sum(n for at, n in tokens.items() if 0 <= (day - at).days < 7)
+        begun, ended = midnight(day) - WEEK_BEFORE, midnight(day) + timedelta(days=1)
+        inside = (one for one in lasting if begun <= one["bucket_start"] and one["bucket_end"] <= ended)
+        week += sum(one["output_tokens"] for one in inside)
         for name, value in (("requests_a_day", requests[day]), ("output_tokens_a_week", week)):
             if limits is not None and value > limits[name]:
                 over[name][day] = value
@@ -173,6 +177,14 @@ def _is_under(facts: Facts, account: str, level: str, day: date) -> bool:
 # ---------------------------------------------------------------- R25
 
 
+def belongs_whole(facts: Facts, customer: str, bucket: Row) -> bool:
+    """Whether all of a bucket is of the month and of one contract, and nothing else may count the same."""
+    if not bucket["alone"] or bucket["bucket_end"] > facts.end:
+        return False
+    held = facts.contracts_during(customer, bucket["bucket_start"], bucket["bucket_end"])
+    return len(held) == 1 or not any(one.get("commit_tokens") for one in held)
+
+
 def r25(facts: Facts, customer: str, accounts: list[str]) -> Answer:
     """The customer's tokens of a calendar month against its commitment, in the period in which the month ends."""
     if facts.period.kind != "month":
@@ -187,12 +199,14 @@ def r25(facts: Facts, customer: str, accounts: list[str]) -> Answer:
     for account in accounts:
         for tier in {*facts.tiers_in_period(account), UNASSIGNED}:
             reasons += facts.missing_days("R25", account, tier)
-            rows = [*facts.events_of(account, tier), *facts.buckets_of(account, tier)]
-            used = used or bool(rows)
-            for row in rows:
-                contract = facts.contract_at(customer, at_of(row))
-                if contract and contract.get("commit_tokens"):
-                    tokens += row["input_tokens"] + row["output_tokens"]
+        rows = [*facts.events_by_account[account], *facts.buckets_by_account[account]]
+        for row in (row for row in rows if facts.start <= at_of(row) < facts.end):
+            used = True
+            contract = facts.contract_at(customer, at_of(row))
+            if "bucket_end" in row and not belongs_whole(facts, customer, row):
+                reasons.append("a bucket belongs in part")
+            elif contract and contract.get("commit_tokens"):
+                tokens += row["input_tokens"] + row["output_tokens"]
     if not used and not reasons:
         return not_applicable("no usage")
     factor = tokens / committed[-1]["commit_tokens"]
