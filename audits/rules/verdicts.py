@@ -38,7 +38,7 @@ from sqlalchemy import (
 from audits.rules.base import Found, Rule
 from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts
 from audits.rules.facts import Facts, account_facts
-from audits.rules.population import UNASSIGNED
+from audits.rules.population import UNASSIGNED, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
@@ -187,11 +187,13 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
     in_question: Step = (unknown.c.reason.is_not(None), not_evaluated, unknown.c.reason)
     in_doubt: list[Step] = [(gap.c.reason.is_not(None), not_evaluated, gap.c.reason)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
+    in_group, members = f.account_id.in_(select(audited_groups.c.account_id)), list[Step]()
     if "group" in rule.spec.units:
         told.append(linked := linked_doubts(rule, facts))
         in_doubt += [*own, (linked.c.reason.is_not(None), not_evaluated, linked.c.reason)]
         own = []
-        idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)  # a group is found with its idle members
+        members = [*in_doubt, in_question]  # a group is found with all its members, idle or of a tier without limits
+        idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)
     if "customer" in rule.spec.units and needs.usage:
         told.append(whole := customer_doubts(rule, facts))
         in_doubt += [*own, (whole.c.reason.is_not(None), not_evaluated, whole.c.reason)]
@@ -203,6 +205,7 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
             f.tier.not_in([tier.id for tier in scope.book.tiers]), not_evaluated,
             func.concat("tier ", f.tier, " is not in the policy book"),
         ),
+        *((and_(in_group, when), *why) for when, *why in members),
         (f.tier.not_in(sorted({row.tier for row in scope.limits})), not_applicable, "no limit for this tier"),
     ]  # fmt: skip
     if missing:

@@ -126,7 +126,8 @@ def for_member(facts: Facts, rule: str, account: str, tier: str, of_group: Calla
     if group and tier in facts.ranks and (found := of_group(group)).verdict == "violating":
         return found
     if early := not_asked(facts, rule, account, tier):
-        return early
+        open_ = group and early.verdict == "not_applicable" and of_group(group).verdict == "not_evaluated"
+        return of_group(str(group)) if open_ else early
     if group is None:
         nobody = Answer("compliant", "no linked group", ("not_applicable",))
         return nobody if links_are_recorded(facts) else not_evaluated("no linking evidence")
