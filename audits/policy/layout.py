@@ -256,6 +256,11 @@ _QUALITY = FileKind(
                     "limit": Field(Number(low=0), "From which, or above which, the day fails it"),
                     "severity": Field(Choice(QUALITY_SEVERITIES), "What a failure does to the day"),
                     "not_evaluated": Field(Each(_RULE), "Rules that a failure leaves not evaluated"),
+                    "set_aside": Field(
+                        Flag(),
+                        "Whether these rules do not read such a day and find nothing in it; left out: they do",
+                        required=False,
+                    ),
                     **_DATED,
                     "why": _WHY,
                 },

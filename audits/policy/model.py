@@ -168,7 +168,12 @@ class Book:
     def quality(self, day: date) -> dict[str, QualityLimit]:
         """The limits of the quality gate in force on a day, by name."""
         return {
-            e.key[1]: QualityLimit(float(e.fields["limit"]), e.fields["severity"], _rules_left_out(e.fields))
+            e.key[1]: QualityLimit(
+                float(e.fields["limit"]),
+                e.fields["severity"],
+                _rules_left_out(e.fields),
+                bool(e.fields.get("set_aside", False)),
+            )
             for e in self._of("quality")
             if e.holds(day)
         }

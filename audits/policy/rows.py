@@ -79,11 +79,15 @@ class StandingRule:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimit:
-    """A limit of the quality gate, what a failure does to the day, and which rules it leaves not evaluated."""
+    """A limit of the quality gate, what a failure does to the day, and which rules it leaves not evaluated.
+
+    Where rows are missing, what these rules find stands. Where what they read is wrong, its rows are ``set_aside``.
+    """
 
     limit: float
     severity: Literal["warn", "degrade", "block"]
     not_evaluated: tuple[str, ...]
+    set_aside: bool
 
 
 @dataclass(frozen=True, slots=True)

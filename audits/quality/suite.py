@@ -116,7 +116,8 @@ def expectations(limits: Limits) -> Any:
 
 
 def _notes(check: str, limit: QualityLimit) -> str:
-    puts_in_doubt = f"; rules that are not evaluated: {', '.join(limit.not_evaluated)}" if limit.not_evaluated else ""
+    left_open = "rules that are not evaluated and do not read it" if limit.set_aside else "rules that are not evaluated"
+    puts_in_doubt = f"; {left_open}: {', '.join(limit.not_evaluated)}" if limit.not_evaluated else ""
     return f"{QUALITY_CHECKS[check]} ({limit.severity}{puts_in_doubt})"
 
 

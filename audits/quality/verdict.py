@@ -40,6 +40,7 @@ class Reason:
     rules: tuple[str, ...]  # that are not evaluated
     hours: tuple[int, ...]  # UTC; empty where it is not a matter of hours
     accounts: tuple[str, ...] = ()  # whom alone it concerns; empty: everyone that the source serves
+    set_aside: bool = False  # these rules do not read the day at all
     keys: tuple[str, ...] = ()  # event ids of the first rows concerned; empty where no single event is at fault
 
     def as_json(self) -> dict[str, Any]:
@@ -170,7 +171,8 @@ def _verdict(
 def _reason(check: str, figure: Figure, limit: QualityLimit, keys: Keys) -> Reason:
     rules = () if limit.severity == "warn" else limit.not_evaluated
     rows = int(figure.rows)  # PostgreSQL sums whole numbers as decimals
-    return Reason(check, limit.severity, figure.what, rows, rules, figure.hours, figure.accounts, keys)
+    aside = bool(rules) and limit.set_aside
+    return Reason(check, limit.severity, figure.what, rows, rules, figure.hours, figure.accounts, aside, keys)
 
 
 def _suspect(verdicts: Iterable[DayVerdict]) -> dict[date, bool]:

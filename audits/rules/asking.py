@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -20,7 +20,7 @@ from audits.rules.base import Rule
 from audits.rules.evaluate import prepare_subjects
 from audits.rules.facts import Facts, prepare_facts
 from audits.rules.gaps import record_gaps
-from audits.rules.scope import Scope
+from audits.rules.scope import Scope, SourceDay
 from audits.rules.verdicts import prepare_verdicts
 
 
@@ -36,7 +36,8 @@ class Asking:
     groups: Mapping[str, str]  # account -> its linked group
     links: LinkReport | None  # what linking came to; None where the period was not linked
     unrecorded: frozenset[str]  # contract tables that are absent or empty
-    blocked: tuple[tuple[date, str], ...]  # days of sources whose rows must not be read, also before the period
+    blocked: tuple[SourceDay, ...]  # whose rows must not be read, also before the period
+    set_aside: Mapping[str, tuple[SourceDay, ...]]  # rule -> days that it must not read, likewise
 
     def scope(self, rule: Rule) -> Scope:
         """What the rule sees: the limits that the book has for the audited tiers, where the terms forbid anything."""
@@ -45,7 +46,8 @@ class Asking:
             rule.id, first, self.period.last_day, families=rule.spec.families, judged_from=self.period.first_day
         )
         held = tuple(row for row in limits if row.tier in self.tiers)
-        return Scope(self.period, rule.spec, self.book, held, self.unrecorded, self.blocked)
+        aside = self.set_aside.get(rule.id, ())
+        return Scope(self.period, rule.spec, self.book, held, self.unrecorded, self.blocked, aside)
 
     def under(self, book: Book) -> Asking:
         """The same people under another book, which must have the same tiers in the same order."""
@@ -77,6 +79,16 @@ def prepare_asking(
         links=links,
         unrecorded=people.unrecorded_tables(connection),
         blocked=blocked,
+        set_aside={rule_id: _set_aside(verdicts, rule_id) for rule_id in rules},
+    )
+
+
+def _set_aside(verdicts: Iterable[DayVerdict], rule_id: str) -> tuple[SourceDay, ...]:
+    """The days on which what the rule reads is wrong."""
+    return tuple(
+        (one.day, one.source_system)
+        for one in verdicts
+        if any(reason.set_aside and rule_id in reason.rules for reason in one.reasons)
     )
 
 

@@ -122,6 +122,7 @@ class Case(_Strict):
     links: dict[str, dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]]] = {}  # group -> kind -> accounts
     doubts: dict[str, str] = {}
     blocked: tuple[date, ...] = ()  # days on which nothing was rolled up, of the source native
+    set_aside: tuple[date, ...] = ()  # days of that source that the rule must not read
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()
     verdicts: Annotated[dict[str, list[str]], BeforeValidator(_listed)] = {}

@@ -98,11 +98,11 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
         for day in case.blocked:
             rollups.roll_up(connection, day, day, without=(NATIVE,))
         _put_groups(connection, case)
-        blocked = [(day, NATIVE) for day in case.blocked]
+        blocked, aside = (tuple((day, NATIVE) for day in days) for days in (case.blocked, case.set_aside))
         people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
         prepare_evaluation(connection, period, set())
         limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
-        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection), tuple(blocked))
+        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection), blocked, aside)
         yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)))
 
 
