@@ -21,7 +21,7 @@ class Difference:
     """What an account's usage of a month comes to, against what was billed for it."""
 
     account_id: str
-    sources: tuple[str, ...]  # that served the account in the month; the busiest where none did
+    sources: tuple[str, ...]  # the account's, of those with rows on the month's last day; else the busiest of these
     unit: str  # USD, or tokens where a cost is not recorded of every row
     used: float
     billed: float
@@ -76,20 +76,27 @@ def differences(connection: Connection, month_end: date) -> tuple[Difference, ..
         .group_by(a.account_id, a.source_system)
         .order_by(a.account_id, a.source_system)
     ).all()
-    if not used:
+    # The month is judged on its last day: what is off of a source without rows then stands with one that has some.
+    last_day = set(connection.scalars(select(a.source_system).where(a.day == month_end)))
+    rows_of = {name: sum(row.n_rows for row in used if row.source_system == name) for name in sorted(last_day)}
+    if not rows_of:
         return ()
-    busiest = max(used, key=lambda row: (row.n_rows, row.source_system)).source_system
+    busiest = max(rows_of, key=lambda name: (rows_of[name], name))
     of_account: dict[str, list[Any]] = defaultdict(list)
     for row in used:
         of_account[row.account_id].append(row)
-    return tuple(_difference(bill, of_account[account], busiest) for account, bill in sorted(billed.items()))
+    differences = []
+    for account, bill in sorted(billed.items()):
+        theirs = tuple(row.source_system for row in of_account[account] if row.source_system in last_day)
+        differences.append(_difference(bill, of_account[account], theirs or (busiest,)))
+    return tuple(differences)
 
 
-def _difference(bill: Any, used: Sequence[Any], busiest: str) -> Difference:
+def _difference(bill: Any, used: Sequence[Any], sources: tuple[str, ...]) -> Difference:
     in_usd = all(row.n_costed == row.n_rows for row in used)
     return Difference(
         account_id=bill.account_id,
-        sources=tuple(row.source_system for row in used) or (busiest,),
+        sources=sources,
         unit="USD" if in_usd else "tokens",
         used=float(sum(row.cost_usd if in_usd else row.tokens for row in used)),
         billed=float(bill.cost_usd if in_usd else bill.tokens),

@@ -78,3 +78,13 @@ def test_repeated_rows_are_counted_once(url):
     rows = month()
     put(url, rows | {"usage_events": rows["usage_events"] + rows["usage_events"][:7]})
     assert of_month_end(url) is None
+
+
+def test_an_account_whose_source_sent_nothing_on_the_last_day_is_compared_as_well(url):
+    rows = month(0.96)
+    other = [row | {"source_system": "other"} for row in rows["usage_events"] if row["account_id"] == "b"]
+    kept = [row for row in rows["usage_events"] if row["account_id"] != "b"]
+    put(url, rows | {"usage_events": [*kept, *(row for row in other if row["event_ts"].date() != MONTH_END)]})
+    reason = of_month_end(url)
+    assert reason.accounts == ("b",)
+    assert reason.what == "usage of 1 account in October 2026 differs from what was billed by up to 16.7%"
