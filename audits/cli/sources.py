@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from audits.cli.console import Format, clock, format_option, out, progress
-from audits.display import json_text, plain
+from audits.cli.source_report import print_reports
+from audits.display import json_text
 from audits.errors import AuditsError
 from audits.settings import Settings, geo_folder, hashing_salt
 
 if TYPE_CHECKING:
     from audits.sources.base import Source
-    from audits.sources.load import LoadReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -96,7 +94,7 @@ def check(
 
     sources = _sources(kind, inputs, mapping, account_attribute, trust_sessions, since, system)
     reports = [preview(source, rows=rows, now=clock(None)) for source in sources]
-    _print(reports, shape, "Would load")
+    print_reports(reports, shape, "Would load")
     if shape is Format.table:
         out.print(f"\nNext   audits source load {kind} ...", markup=False)
     if any(report.n_rejected for report in reports):
@@ -112,6 +110,10 @@ def load(
     trust_sessions: TrustSessions = False,
     since: Since = None,
     system: System = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="file: remove what the files no longer have between their first and last row."),
+    ] = False,
     now: Annotated[str | None, typer.Option(help="Load as if it were this instant.", show_default="the clock")] = None,
     shape: Shape = Format.table,
 ) -> None:
@@ -122,6 +124,8 @@ def load(
     from audits.sources.load import load as load_source  # noqa: PLC0415
 
     sources = _sources(kind, inputs, mapping, account_attribute, trust_sessions, since, system)
+    if replace:
+        _require_replaceable(kind, sources)
     url = Settings.from_env().warehouse_url
     with progress() as tell:
         reports = [
@@ -130,15 +134,31 @@ def load(
                 url,
                 now=clock(now),
                 tell=lambda so_far: tell(f"{so_far.system}: {so_far.read:,} rows read, {so_far.loaded:,} loaded"),
+                replace=replace,
             )
             for source in sources
         ]
-    _print(reports, shape, "Loaded")
+    print_reports(reports, shape, "Loaded")
     if shape is Format.table:
         last = max((report.last for report in reports if report.last), default=None)
         out.print(f"\nNext   {f'audits run --period {last:%Y-%m}' if last else 'audits doctor'}", markup=False)
     if any(report.n_rejected for report in reports):
         raise typer.Exit(1)
+
+
+def _require_replaceable(kind: str, sources: Sequence[Source]) -> None:
+    """Refuse --replace for what has no id of its own source for every row, and for two mappings of one source."""
+    filled = [(source.system, source.table.name) for source in sources]
+    if kind != "file" or any(table != "usage_events" for _, table in filled):
+        raise AuditsError(
+            "--replace is for files of single requests only.", where="--replace",
+            fix="Leave it out: what is loaded into other tables, or from other sources, replaces its own rows.",
+        )  # fmt: skip
+    if len(set(filled)) < len(filled):
+        raise AuditsError(
+            "With --replace the second mapping of a source would remove what the first one brings.",
+            where="--replace, --mapping", fix="Load each with a `system` of its own, or all files with one mapping.",
+        )  # fmt: skip
 
 
 def _sources(
@@ -199,118 +219,3 @@ def _source(
 
             return Buckets(paths, openai_row if kind == "openai" else anthropic_row, system or kind)
     raise AuditsError(f"There is no source {kind!r}.", where="SOURCE", fix=f"Name one of {', '.join(KINDS)}.")
-
-
-def _print(reports: Sequence[LoadReport], shape: Format, loaded: str) -> None:
-    """One object as JSON, or a list of them where several mappings were given."""
-    if shape is not Format.table:
-        found = [_as_json(report) for report in reports]
-        typer.echo(json_text(found[0] if len(found) == 1 else found, indent=2))
-        return
-    for number, report in enumerate(reports):
-        if number:
-            out.print()
-        _print_one(report, loaded)
-
-
-def _print_one(report: LoadReport, loaded: str) -> None:
-    span = f"{report.first:%-d %b %Y %H:%M} to {report.last:%-d %b %Y %H:%M} UTC" if report.first else ""
-    out.print(f"[bold]{escape(plain(report.system))}[/] into {report.table}{span and f', {span}'}\n")
-    counts = Table(box=None, pad_edge=False, header_style="bold")
-    figures = {
-        "Read": report.read,
-        loaded: report.loaded,
-        "There already": report.already_there,
-        "Not requests": report.ignored,
-        "Set aside": report.n_rejected,
-    }
-    for heading in figures:
-        counts.add_column(heading, justify="right")
-    counts.add_row(*(f"{figure:,}" for figure in figures.values()))
-    out.print(counts)
-    if report.rejected:
-        _print_rejects(report)
-    _print_notes(report)
-
-
-def _print_rejects(report: LoadReport) -> None:
-    from audits.sources.privacy import redacted  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold", title="\nSet aside, in the table rejected_rows",
-                  title_justify="left", title_style="bold red")  # fmt: skip
-    table.add_column("Rows", justify="right")
-    for heading in ("Column", "Holds", "First at", "Of the form"):
-        table.add_column(heading, overflow="fold")
-    for (column, reason), rows in sorted(report.rejected.items(), key=lambda entry: (-entry[1], entry[0])):
-        first = report.examples[column, reason]
-        form = "" if first.reject.value is None else redacted(first.reject.value)
-        table.add_row(f"{rows:,}", *(escape(plain(text)) for text in (column, reason, first.position, form)))
-    out.print(table)
-
-
-def _print_notes(report: LoadReport) -> None:
-    notes = []
-    if report.not_requests:
-        kinds = sorted(report.not_requests.items(), key=lambda entry: (-entry[1], entry[0]))
-        notes.append("Not requests to a model: " + ", ".join(f"{kind} ({rows:,})" for kind, rows in kinds))
-    if report.replaced:
-        notes.append(
-            f"{report.replaced:,} rows of earlier loads were replaced or removed: the same ids, read otherwise now. "
-            "If they were other requests, the ids repeat from file to file: leave event_id out of the mapping."
-        )
-    if report.conflicting:
-        notes.append(
-            f"{report.conflicting:,} rows repeat the id of another row in this load with different content; the last "
-            "one counts. If they are separate requests, the column is not an id: leave event_id out of the mapping."
-        )
-    if report.settled:
-        notes.append(
-            f"{report.settled:,} rows that an earlier load rejected fit now and are no longer counted as rejected."
-        )
-    if report.outdated:
-        notes.append(
-            f"{report.outdated:,} buckets hold less than what is there, as an earlier export of the same time does; "
-            "what is there was kept. If they are corrections, delete those rows of bucket_parts first."
-        )
-    if report.unmapped:
-        notes.append(f"{report.unmapped:,} rows name no account; they count as UNMAPPED.")
-    if report.unknown_accounts:
-        most = sorted(report.unknown_accounts.items(), key=lambda entry: (-entry[1], entry[0]))[:5]
-        shown = ", ".join(f"{account} ({rows:,})" for account, rows in most)
-        more = ", ..." if len(report.unknown_accounts) > len(most) else ""
-        notes.append(f"Accounts that the table accounts lacks, with their rows: {shown}{more}")
-    if report.not_recorded:
-        notes.append(f"Not recorded, so that rules that need them are not evaluated: {', '.join(report.not_recorded)}")
-    if notes:
-        out.print()
-    for note in notes:
-        out.print(f"[yellow]note[/] {escape(plain(note))}")
-
-
-def _as_json(report: LoadReport) -> dict[str, Any]:
-    return {
-        "system": report.system,
-        "table": report.table,
-        "read": report.read,
-        "loaded": report.loaded,
-        "replaced": report.replaced,
-        "settled": report.settled,
-        "conflicting": report.conflicting,
-        "outdated": report.outdated,
-        "already_there": report.already_there,
-        "ignored": report.ignored,
-        "ignored_by_kind": dict(sorted(report.not_requests.items())),
-        "rejected": [
-            {"column": column, "reason": reason, "rows": rows, "first_at": report.examples[column, reason].position}
-            for (column, reason), rows in sorted(report.rejected.items())
-        ],
-        "unmapped": report.unmapped,
-        "unknown_accounts": report.unknown_accounts,
-        "not_recorded": list(report.not_recorded),
-        "first": _instant(report.first),
-        "last": _instant(report.last),
-    }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

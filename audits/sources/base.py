@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Float,
@@ -115,6 +116,8 @@ class Batch:
     fitting: Callable[[Collection[str]], Iterator[tuple[str, str]]] = lambda _positions: iter(())
     """Of some places in the source, those whose rows fit, with the rows' digests: where a corrected mapping may tell
     another thing of a row that an earlier load rejected."""
+    formed_otherwise: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None
+    """Whether an event id was formed from other columns than those of these rows, where a file may do so."""
 
 
 @dataclass(frozen=True, slots=True)

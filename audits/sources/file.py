@@ -25,6 +25,7 @@ from audits.sources.base import Batch, Reject, SetAside, digest
 from audits.sources.file_mapping import FileMapping
 from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
+from audits.sources.identity import formed_otherwise, row_prefix
 from audits.sources.privacy import redacted
 from audits.warehouse.staging import arrow_type
 
@@ -57,7 +58,8 @@ class File:
             for path in self.paths:
                 begun, occurrences = False, Counter[str]()  # files may overlap: equal rows of two files are the same
                 for chunk in read_file(path, self.mapping):
-                    query = conversion(self.mapping, chunk.rows.column_names, _numbers(chunk.rows))
+                    ids = row_prefix(self.system, chunk.rows.schema) if self.mapping.identifies_by_row else None
+                    query = conversion(self.mapping, chunk.rows.column_names, _numbers(chunk.rows), ids or "")
                     converted = _converted(engine, chunk, query)
                     if repeated:
                         converted = _told_apart(converted, repeated, occurrences)
@@ -70,6 +72,7 @@ class File:
                     yield Batch(
                         self._finished(rows), aside, read, no_events=self._no_events(converted),
                         fitting=partial(_fitting, path, chunk, converted),
+                        formed_otherwise=formed_otherwise(self.system, ids) if "event_id" in self.table.c else None,
                     )  # fmt: skip
 
     def _no_events(self, converted: pa.Table) -> list[str]:
@@ -96,7 +99,7 @@ class File:
         engine.execute("CREATE TABLE hashes (row_hash UBIGINT)")
         for chunk in (chunk for path in self.paths for chunk in read_file(path, self.mapping)):
             engine.register("chunk", _numbered(chunk.rows))
-            engine.execute(f"INSERT INTO hashes SELECT hash({whole_row(chunk.rows.num_columns)}) FROM chunk")  # noqa: S608
+            engine.execute(f"INSERT INTO hashes SELECT hash({whole_row(chunk.rows.column_names)}) FROM chunk")  # noqa: S608
         found = engine.execute("SELECT row_hash FROM hashes GROUP BY row_hash HAVING count(*) > 1").fetchall()
         engine.execute("DROP TABLE hashes")
         return [row_hash for (row_hash,) in found]

@@ -18,8 +18,9 @@
       operation: {value: chat}                       # the same in every row
 
 ``account_id`` of usage may be left out: its rows are UNMAPPED. ``event_id`` may be left out: the digest of the row is
-the id, so the same row is loaded once whatever the file is called, and equal rows of one file are told apart by their
-number. Loading again with a corrected mapping replaces what the wrong one made.
+the id, so the same row is loaded once whatever the file is called and in whatever order its columns stand, and equal
+rows of one file are told apart by their number (:mod:`audits.sources.identity`). Loading again with a corrected mapping
+replaces what the wrong one made.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ class Conversion:
     checks: tuple[Check, ...]
 
 
-def conversion(mapping: FileMapping, names: Sequence[str], numbers: Collection[str] = ()) -> Conversion:
+def conversion(mapping: FileMapping, names: Sequence[str], numbers: Collection[str] = (), ids: str = "") -> Conversion:
     """The query for a file with the columns ``names``, in their order in the file; of these ``numbers`` are numbers by
-    their type and not text.
+    their type and not text. ``ids`` is what the ids of rows begin with that are known by their content.
     """
     texts: list[str] = []
     parts: list[str] = []
@@ -94,8 +94,9 @@ def conversion(mapping: FileMapping, names: Sequence[str], numbers: Collection[s
     if usage and all(field.name != "account_id" for field in mapping.fields):
         outputs.append(f"'{UNMAPPED}' AS account_id")
     if mapping.identifies_by_row:
-        texts.append(f"{whole_row(len(names))} AS whole")
-        outputs += ["$system || ':' || left(sha256(whole), 32) AS event_id", "hash(whole) AS row_hash"]
+        parameters["ids"] = ids
+        texts.append(f"{whole_row(names)} AS whole")
+        outputs += ["$ids || left(sha256(whole), 32) AS event_id", "hash(whole) AS row_hash"]
     checked = f"CASE {' '.join(failures)} ELSE 0 END AS failed" if failures else "0 AS failed"
     sql = (
         f"SELECT {', '.join(outputs)}, {checked} FROM "  # noqa: S608 - our own names; all that is foreign is bound
@@ -117,9 +118,10 @@ def _cases(field: Field, reasons: Sequence[_Trouble], checks: list[Check]) -> li
     return branches
 
 
-def whole_row(columns: int) -> str:
-    """The SQL of a text that two rows share only if they are equal in every column."""
-    return f"concat_ws(chr(31), {', '.join(f'COALESCE(CAST(c{n} AS VARCHAR), chr(0))' for n in range(columns))})"
+def whole_row(names: Sequence[str]) -> str:
+    """The SQL of a text that two rows share only if they are equal in every column, in whatever order these stand."""
+    in_order = sorted(range(len(names)), key=names.__getitem__)
+    return f"concat_ws(chr(31), {', '.join(f'COALESCE(CAST(c{n} AS VARCHAR), chr(0))' for n in in_order)})"
 
 
 def _names_system(mapping: FileMapping) -> bool:

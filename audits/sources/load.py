@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from audits.errors import AuditsError, PartialError
 from audits.sources.base import KEYS, TOLD_AGAIN, UNMAPPED, Batch, SetAside, Source, Waiting, rejected_rows
 from audits.sources.bucket_parts import write_buckets
+from audits.sources.identity import begin_replacing, count_beside, keep, remove_others, require_one_identity
 from audits.sources.privacy import redacted, unquoted
 from audits.warehouse import Warehouse
 from audits.warehouse.failures import PartFailedError, failure
@@ -36,7 +37,8 @@ class LoadReport:
     ``already_there`` counts rows that an earlier load brought and copies within this one, ``replaced`` rows of earlier
     loads that this one corrected or withdrew, ``settled`` rows that earlier loads rejected and that fit now,
     ``conflicting`` rows that repeat another row's id with different content, the last of which counts, ``outdated``
-    buckets of an earlier export than the one that is there. ``unknown_accounts`` are those of the read
+    buckets of an earlier export than the one that is there, ``beside`` rows of earlier loads of a file's source between
+    the times of its rows, where new rows came to stand beside them. ``unknown_accounts`` are those of the read
     rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
     """
@@ -49,6 +51,7 @@ class LoadReport:
     settled: int = 0
     conflicting: int = 0
     outdated: int = 0
+    beside: int = 0
     already_there: int = 0
     not_requests: Counter[str] = field(default_factory=Counter)  # kind -> rows
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # (column, reason) -> rows
@@ -77,14 +80,18 @@ def load(
     now: datetime,
     tell: Callable[[LoadReport], None] = lambda _: None,
     most: int | None = None,
+    replace: bool = False,
 ) -> LoadReport:
     """Bring a source's rows into the contract's tables and set aside those that do not fit.
 
     A batch is one transaction; after a failure what was committed is kept, and the same load goes on. ``now`` is the
     arrival of rows whose source records none. ``tell`` hears of every batch. After ``most`` rows
-    no further batch is read. The one command that writes to the
-    contract's tables: it makes the one that it fills and, empty, those that no audit can do without. Others stay
-    absent, which says that they are not recorded; an empty table would say that there is nothing.
+    no further batch is read. With ``replace``, requests that the source had between the first and the last of these
+    rows and has no more are removed, and the whole load is one transaction.
+
+    The one command that writes to the contract's tables: it makes the one that it fills and, empty, those that no audit
+    can do without. Others stay absent, which says that they are not recorded; an empty table would say that there is
+    nothing.
     """
     report, seen = LoadReport(source.system, source.table.name), _Seen()
     needed = [table for table in source_metadata.sorted_tables if table.name in ESSENTIAL or table is source.table]
@@ -92,11 +99,15 @@ def load(
         with warehouse.begin() as connection:
             newest = _newest(connection, source, now)
             rejected = _rejected_positions(connection, source.system)
-        with _kept(report, warehouse):
+        with _kept(report, warehouse, whole=replace), _transactions(warehouse, whole=replace) as begin:
             batch: Batch | None = None
             for batch in source.batches(newest):
                 rows = _with_arrival(source, batch.rows, now)
-                with warehouse.begin() as connection:
+                with begin() as connection:
+                    if replace:
+                        keep(connection, rows)
+                    elif batch.formed_otherwise:
+                        require_one_identity(connection, source.system, rows, batch.formed_otherwise)
                     written = _write(connection, source, rows, batch.no_events)
                     again, earlier = _settle(connection, batch, now)
                     report.settled += _settle_rejects(connection, source.system, batch, rejected)
@@ -108,12 +119,19 @@ def load(
                 if most is not None and report.read >= most:
                     break
             if batch is not None and batch.nested and seen.waiting:
-                with warehouse.begin() as connection:
+                with begin() as connection:
                     told = batch.nested.told_elsewhere(connection, seen.waiting)
                     aside = [row.aside for row in seen.waiting if row.identity not in told]
                     _set_aside(connection, source.system, aside, now)
                 report.not_requests.update(row.kind for row in seen.waiting if row.identity in told)
                 _count_set_aside(report, aside)
+            if report.first and report.last and batch is not None and batch.formed_otherwise:
+                with begin() as connection:
+                    if replace:
+                        report.replaced += remove_others(connection, source.system, report.first, report.last)
+                    elif report.loaded > report.replaced:
+                        loaded = report.first, report.last, seen.ids
+                        report.beside = count_beside(connection, source.system, *loaded)
         report.unknown_accounts = _unknown_accounts(warehouse, seen.accounts)
     _conclude(report, seen, source)
     return report
@@ -163,6 +181,7 @@ class _Seen:
     accounts: Counter[str] = field(default_factory=Counter)
     columns: set[str] = field(default_factory=set)
     waiting: list[Waiting] = field(default_factory=list)
+    ids: int = 0  # of requests, those of one batch that are the same counted once
 
 
 def _count(report: LoadReport, seen: _Seen, batch: Batch, written: _Written) -> None:
@@ -181,6 +200,8 @@ def _count(report: LoadReport, seen: _Seen, batch: Batch, written: _Written) -> 
         return  # customers, accounts and the like: no usage
     for count in pc.value_counts(batch.rows.column("account_id")).to_pylist():
         seen.accounts[count["values"]] += count["counts"]
+    if batch.formed_otherwise:
+        seen.ids += pc.count_distinct(batch.rows.column("event_id")).as_py()
     times = pc.min_max(batch.rows.column(_time_column(batch.rows))).as_py()
     report.first = min(times["min"], report.first or times["min"])
     report.last = max(times["max"], report.last or times["max"])
@@ -288,20 +309,36 @@ def _unknown_accounts(warehouse: Warehouse, seen: Counter[str]) -> dict[str, int
 
 
 @contextmanager
-def _kept(report: LoadReport, warehouse: Warehouse) -> Iterator[None]:
-    """Say what is kept where a load breaks off after its first batch."""
+def _transactions(
+    warehouse: Warehouse, *, whole: bool
+) -> Iterator[Callable[[], AbstractContextManager[Connection, bool | None]]]:
+    """What begins the transaction of a batch; with ``whole`` it is one for all batches, which keeps their ids."""
+    if not whole:
+        yield warehouse.begin
+        return
+    with warehouse.begin() as connection:
+        begin_replacing(connection)
+        yield lambda: nullcontext(connection)
+
+
+@contextmanager
+def _kept(report: LoadReport, warehouse: Warehouse, *, whole: bool) -> Iterator[None]:
+    """Say what is kept where a load breaks off after its first batch; of one that is ``whole``, nothing is."""
     try:
         yield
     except DBAPIError as error:
         if warehouse.part and (failed := failure(warehouse.part, error.orig or error)):
             raise failed from error
+        kept = "Nothing was changed; put this right and run the same load again." if whole else (
+            "The batches before it are kept; put this right and run the same load again, it goes on from there."
+        )  # fmt: skip
         raise PartialError(
             f"A batch could not be written: {unquoted(str(error.orig).strip().splitlines()[0])}",
             where=f"table {report.table}, after {report.read:,} rows",
-            fix="The batches before it are kept; put this right and run the same load again, it goes on from there.",
+            fix=kept,
         ) from error
     except AuditsError as error:
-        if not report.read or isinstance(error, PartFailedError):
+        if whole or not report.read or isinstance(error, PartFailedError):
             raise
         raise PartialError(
             error.what,

@@ -91,6 +91,7 @@ def test_files_are_loaded_by_their_mapping(warehouse: str, tmp_path: Path) -> No
         (("load", "litellm", "postgresql://a", "postgresql://b"), "litellm takes one database"),
         (("load", "litellm", "postgresql://a", "--since", "lately"), "'lately' is not an instant"),
         (("load", "otel", "absent.jsonl"), "There is no file absent.jsonl"),
+        (("load", "otel", "spans.jsonl", "--replace"), "--replace is for files of single requests only"),
     ],
 )
 def test_what_cannot_be_done_is_said(warehouse: str, arguments: tuple[str, ...], what: str) -> None:
