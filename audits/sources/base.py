@@ -71,6 +71,9 @@ rejected_rows = Table(
     Column("redacted_value", String),  # its shape: letters as x, digits as 9
     Column("row_digest", String, nullable=False),  # SHA-256 of the row, so that the same row is recognised
     Column("loaded_at", Instant, nullable=False),
+    Column("table_name", String),  # that its row was to fill
+    Column("event_id", String),  # that its event would have, where the row says so
+    Column("anchor", String),  # where a row near it stands, and that row's digest
 )
 """Rows of a source that could not be loaded, in the warehouse beside the contract's tables; never their content."""
 
@@ -93,11 +96,39 @@ class NotRequest:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A row that is set aside: the reject, the row's place in its source and the digest of the row."""
+    """A row that is set aside: the reject, the row's place in its source and the digest of the row.
+
+    ``event_id`` is that of the event that it would be, where the row says so; ``anchor`` the place and the digest of a
+    row near it that fits, by which a corrected file is told from another one of its name.
+    """
 
     reject: Reject
     position: str
     row_digest: str
+    event_id: str | None = None
+    anchor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A row that an earlier load set aside, as :class:`SetAside` says it."""
+
+    position: str
+    row_digest: str
+    reason: str
+    event_id: str | None
+    anchor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What stands now where an earlier load rejected a row: its digest, why it is rejected (None: it fits), and which
+    anchors of the earlier rejects at this place still hold.
+    """
+
+    row_digest: str
+    reason: str | None
+    anchors: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +144,9 @@ class Batch:
     ignored: Mapping[str, int] = field(default_factory=dict)
     nested: Nested | None = None
     no_events: Sequence[str] = ()  # ids of rows that were read and make no event: what an earlier load made is removed
-    fitting: Callable[[Collection[str]], Iterator[tuple[str, str]]] = lambda _positions: iter(())
-    """Of some places in the source, those whose rows fit, with the rows' digests: where a corrected mapping may tell
-    another thing of a row that an earlier load rejected."""
+    no_requests: Sequence[str] = ()  # further ids of such rows, which are known to be no requests
+    here: Callable[[Mapping[str, Sequence[Earlier]]], Iterator[tuple[Earlier, Here]]] = lambda _earlier: iter(())
+    """Of earlier rejects by their place, those whose place is in this batch, and what stands there now."""
     formed_otherwise: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None
     """Whether an event id was formed from other columns than those of these rows, where a file may do so."""
 
@@ -294,12 +325,13 @@ def mapped_batches(
             position, row = item
             event = mapping(row)
             found = columns.trouble(event) if isinstance(event, dict) else event
-            if found is not None and identity is not None:
-                no_events.append(identity(row))
+            event_id = None if found is None or identity is None else identity(row)
+            if event_id is not None:
+                no_events.append(event_id)
             if isinstance(found, NotRequest):
                 ignored[found.kind] += 1
             elif found is not None:
-                aside.append(SetAside(found, position, digest(row)))
+                aside.append(SetAside(found, position, digest(row), event_id))
             elif isinstance(event, dict):
                 events.append(event)
         if read == BATCH_ROWS:

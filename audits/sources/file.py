@@ -6,28 +6,32 @@ that are hashed and rows that occur more than once are ever looked at one by one
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Table
 
 from audits.errors import AuditsError
 from audits.features.hashing import Hasher
-from audits.sources.base import Batch, Reject, SetAside, digest
+from audits.sources.base import Batch, Earlier, Here, Reject, SetAside, digest
 from audits.sources.file_mapping import FileMapping
 from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
 from audits.sources.identity import formed_otherwise, row_prefix
 from audits.sources.privacy import redacted
 from audits.warehouse.staging import arrow_type
+
+_ANCHOR = 16  # characters of a digest by which a row near a reject is known again
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,11 @@ class File:
                     if chunk.rows.num_rows and not begun:
                         self._refuse_if_one_thing_is_wrong(path, chunk, converted, query)
                         begun = True
-                    aside = [*chunk.set_aside, *_set_aside(path, chunk, converted, query)]
+                    aside = [*_with_anchors(path, chunk, converted), *self._set_aside(path, chunk, converted, query)]
                     read = chunk.rows.num_rows + len(chunk.set_aside)
                     yield Batch(
                         self._finished(rows), aside, read, no_events=self._no_events(converted),
-                        fitting=partial(_fitting, path, chunk, converted),
+                        here=partial(_here, path, chunk, converted, aside),
                         formed_otherwise=formed_otherwise(self.system, ids) if "event_id" in self.table.c else None,
                     )  # fmt: skip
 
@@ -118,6 +122,19 @@ class File:
             + ('; write time: "%d/%m/%Y %H:%M", unix_s, unix_ms or unix_us.' if "no time" in check.reason else "."),
         )
 
+    def _set_aside(self, path: Path, chunk: Chunk, converted: pa.Table, query: Conversion) -> Iterator[SetAside]:
+        """The rows that do not fit; those that no id of their own tells apart have an anchor."""
+        codes = converted.column("failed").to_numpy()
+        fitting = np.flatnonzero(codes == 0)
+        ids = converted.column("event_id") if "event_id" in converted.column_names else None
+        for row in codes.nonzero()[0].tolist():
+            check = query.checks[codes[row] - 1]
+            reject = Reject(check.field.column or check.field.name, check.reason, _held(check, chunk, row))
+            event_id = None if ids is None else ids[row].as_py()
+            known = event_id is not None and not self.mapping.identifies_by_row and check.field.name != "event_id"
+            anchor = None if known else _anchor(path, chunk, fitting, row)
+            yield SetAside(reject, f"{path.name}:{chunk.numbers[row]}", _digest(chunk, row), event_id, anchor)
+
     def _finished(self, rows: pa.Table) -> pa.Table:
         """Contract columns in the contract's types, digests in the place of what is hashed."""
         hashes = {field.name: field.hash for field in self.mapping.fields if field.hash}
@@ -151,21 +168,56 @@ def _converted(engine: duckdb.DuckDBPyConnection, chunk: Chunk, query: Conversio
     return engine.execute(query.sql, query.parameters).to_arrow_table()
 
 
-def _set_aside(path: Path, chunk: Chunk, converted: pa.Table, query: Conversion) -> Iterator[SetAside]:
-    codes = converted.column("failed").to_numpy()
-    for row in codes.nonzero()[0].tolist():
-        check = query.checks[codes[row] - 1]
-        reject = Reject(check.field.column or check.field.name, check.reason, _held(check, chunk, row))
-        content = chunk.rows.slice(row, 1).to_pylist()[0]
-        yield SetAside(reject, f"{path.name}:{chunk.numbers[row]}", digest(content))
+def _with_anchors(path: Path, chunk: Chunk, converted: pa.Table) -> Iterator[SetAside]:
+    """What could not be read as a row, with its anchor."""
+    fitting = np.flatnonzero(converted.column("failed").to_numpy() == 0)
+    for aside in chunk.set_aside:
+        row = bisect_left(chunk.numbers, int(aside.position.rpartition(":")[2]))
+        yield replace(aside, anchor=_anchor(path, chunk, fitting, row))
 
 
-def _fitting(path: Path, chunk: Chunk, converted: pa.Table, positions: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Of some places, those whose rows fit, with the rows' digests."""
+def _anchor(path: Path, chunk: Chunk, fitting: np.ndarray[Any, Any], row: int) -> str | None:
+    """The place and digest of the last row before ``row`` that fits, or else of the first one after it."""
+    if not fitting.size:
+        return None
+    before = int(np.searchsorted(fitting, row)) - 1
+    near = int(fitting[max(before, 0)])
+    return f"{path.name}:{chunk.numbers[near]} {_digest(chunk, near)[:_ANCHOR]}"
+
+
+def _digest(chunk: Chunk, row: int) -> str:
+    return digest(chunk.rows.slice(row, 1).to_pylist()[0])
+
+
+def _here(
+    path: Path, chunk: Chunk, converted: pa.Table, aside: Sequence[SetAside], earlier: Mapping[str, Sequence[Earlier]]
+) -> Iterator[tuple[Earlier, Here]]:
+    """Of earlier rejects, those whose place is in the chunk, and what stands there now."""
     codes = converted.column("failed")
-    for row, number in enumerate(chunk.numbers):
-        if (position := f"{path.name}:{number}") in positions and codes[row].as_py() == 0:
-            yield position, digest(chunk.rows.slice(row, 1).to_pylist()[0])
+    place = {number: row for row, number in enumerate(chunk.numbers)}
+    rejected = {entry.position: entry for entry in aside}
+
+    def holds(anchor: str) -> bool:
+        at, _, content = anchor.rpartition(" ")
+        row = place.get(_number(at)) if at.startswith(f"{path.name}:") else None
+        return row is not None and _digest(chunk, row)[:_ANCHOR] == content
+
+    for position, rejects in earlier.items():
+        row = place.get(_number(position)) if position.startswith(f"{path.name}:") else None
+        now = rejected.get(position)
+        if now is None and (row is None or codes[row].as_py() != 0):
+            continue
+        anchors = {one.anchor for one in rejects if one.anchor is not None and holds(one.anchor)}
+        held = (
+            Here(now.row_digest, now.reject.reason, anchors) if now else Here(_digest(chunk, row or 0), None, anchors)
+        )
+        yield from ((one, held) for one in rejects)
+
+
+def _number(position: str) -> int:
+    """The number of a record in its place; -1 where that is none of a file's."""
+    number = position.rpartition(":")[2]
+    return int(number) if number.isascii() and number.isdigit() else -1
 
 
 def _held(check: Check, chunk: Chunk, row: int) -> Any:

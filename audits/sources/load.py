@@ -11,23 +11,20 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, and_, column, delete, exists, func, or_, select
-from sqlalchemy import table as lightweight_table
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from audits.errors import AuditsError, PartialError
 from audits.sources.base import KEYS, TOLD_AGAIN, UNMAPPED, Batch, SetAside, Source, Waiting, rejected_rows
 from audits.sources.bucket_parts import write_buckets
 from audits.sources.identity import begin_replacing, count_beside, keep, remove_others, require_one_identity
-from audits.sources.privacy import redacted, unquoted
+from audits.sources.privacy import unquoted
+from audits.sources.rejects import Rejects, set_aside
 from audits.warehouse import Warehouse
 from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
-from audits.warehouse.loading import append_new, remove, replace_changed, target
-from audits.warehouse.staging import stage
+from audits.warehouse.loading import remove, replace_changed, target
 from audits.warehouse.tables import accounts, source_metadata, usage_events
-
-_REJECT_KEY = ("source_system", "reason", "row_digest")  # wherever it stands: exports overlap
 
 
 @dataclass(slots=True)
@@ -98,7 +95,7 @@ def load(
     with target(warehouse_url, [*needed, *source.own_tables, rejected_rows]) as warehouse:
         with warehouse.begin() as connection:
             newest = _newest(connection, source, now)
-            rejected = _rejected_positions(connection, source.system)
+            rejects = Rejects.of(connection, source)
         with _kept(report, warehouse, whole=replace), _transactions(warehouse, whole=replace) as begin:
             batch: Batch | None = None
             for batch in source.batches(newest):
@@ -110,8 +107,8 @@ def load(
                         require_one_identity(connection, source.system, rows, batch.formed_otherwise)
                     written = _write(connection, source, rows, batch.no_events)
                     again, earlier = _settle(connection, batch, now)
-                    report.settled += _settle_rejects(connection, source.system, batch, rejected)
-                    _set_aside(connection, source.system, batch.set_aside, now)
+                    report.settled += rejects.settle(connection, batch)
+                    set_aside(connection, source, batch.set_aside, now)
                 _count(report, seen, batch, written)
                 _count_told_again(report, again, earlier)
                 seen.waiting += batch.nested.waiting if batch.nested else ()
@@ -122,7 +119,10 @@ def load(
                 with begin() as connection:
                     told = batch.nested.told_elsewhere(connection, seen.waiting)
                     aside = [row.aside for row in seen.waiting if row.identity not in told]
-                    _set_aside(connection, source.system, aside, now)
+                    report.settled += rejects.settle_told(
+                        connection, [r.aside for r in seen.waiting if r.identity in told]
+                    )
+                    set_aside(connection, source, aside, now)
                 report.not_requests.update(row.kind for row in seen.waiting if row.identity in told)
                 _count_set_aside(report, aside)
             if report.first and report.last and batch is not None and batch.formed_otherwise:
@@ -243,52 +243,6 @@ def _with_arrival(source: Source, rows: pa.Table, now: datetime) -> pa.Table:
         return rows
     instant = pa.scalar(now.astimezone(UTC), pa.timestamp("us", "UTC"))
     return rows.append_column("ingested_ts", pa.repeat(instant, rows.num_rows))
-
-
-def _set_aside(connection: Connection, system: str, aside: Sequence[SetAside], now: datetime) -> None:
-    texts = {
-        "source_system": [system] * len(aside),
-        "position": [entry.position for entry in aside],
-        "reason": [entry.reject.reason for entry in aside],
-        "column_name": [entry.reject.column for entry in aside],
-        "redacted_value": [None if (v := entry.reject.value) is None else redacted(v) for entry in aside],
-        "row_digest": [entry.row_digest for entry in aside],
-    }
-    rows = pa.table({name: pa.array(values, pa.string()) for name, values in texts.items()})
-    arrival = pa.array([now] * len(aside), pa.timestamp("us", "UTC"))
-    append_new(connection, rejected_rows, _REJECT_KEY, rows.append_column("loaded_at", arrival))
-
-
-def _rejected_positions(connection: Connection, system: str) -> frozenset[str]:
-    """Where in the source the rows stand that earlier loads rejected."""
-    r = rejected_rows.c
-    return frozenset(connection.scalars(select(r.position).where(r.source_system == system)))
-
-
-def _settle_rejects(connection: Connection, system: str, batch: Batch, rejected: frozenset[str]) -> int:
-    """Forget earlier rejects of rows that fit now; of a row that is rejected again, those for another reason.
-
-    Returns how many rows fit now.
-    """
-    if not rejected:
-        return 0
-    fitting = [{"position": at, "row_digest": digest} for at, digest in batch.fitting(rejected)]
-    again = [
-        {"position": aside.position, "row_digest": aside.row_digest, "reason": aside.reject.reason}
-        for aside in batch.set_aside
-        if aside.position in rejected
-    ]
-    if not (decided := [*fitting, *again]):
-        return 0
-    names = ("position", "row_digest", "reason")
-    schema = pa.schema([(name, pa.string()) for name in names])
-    stage(connection, "decided", rejected_rows, pa.Table.from_pylist(decided, schema))
-    d, r = lightweight_table("decided", *map(column, names)).c, rejected_rows.c
-    same_row = and_(d.position == r.position, d.row_digest == r.row_digest)
-    otherwise = exists(select(d.position).where(same_row, or_(d.reason.is_(None), d.reason != r.reason)))
-    gone = delete(rejected_rows).where(r.source_system == system, otherwise)
-    removed = connection.execute(gone, execution_options={"preserve_rowcount": True}).rowcount
-    return int(removed) if fitting else 0
 
 
 def _newest(connection: Connection, source: Source, now: datetime) -> datetime | None:

@@ -148,6 +148,7 @@ class _Collected:
         self._ignored: Counter[str] = Counter()
         self._waiting: list[Waiting] = []
         self._no_events: list[str] = []
+        self._no_requests: list[str] = []
         self._links: list[tuple[str, str, str]] = []
 
     def add(
@@ -161,7 +162,8 @@ class _Collected:
         event = source.event(row, named)
         found = columns.trouble(event) if isinstance(event, dict) else event
         if isinstance(found, Reject) and found not in (_NO_USAGE, _AGENTS_USAGE):
-            self._aside.append(SetAside(found, position, digest(row)))
+            event_id = _event_id(source.system, row["span"])
+            self._aside.append(SetAside(found, position, digest(row), event_id))
             if isinstance(event, dict):
                 self._no_events.append(event["event_id"])
             return
@@ -170,9 +172,11 @@ class _Collected:
             self._links.append((*identity.split("-", 1), parent))  # type: ignore[arg-type]
         if isinstance(found, NotRequest):
             self._ignored[found.kind] += 1
+            self._no_requests.append(f"{source.system}:{identity}")
         elif isinstance(found, Reject):
-            aside, agent = SetAside(found, position, digest(row)), found is _AGENTS_USAGE
-            self._no_events.append(f"{source.system}:{identity}")
+            event_id, agent = f"{source.system}:{identity}", found is _AGENTS_USAGE
+            aside = SetAside(found, position, digest(row), event_id)
+            self._no_events.append(event_id)
             self._waiting.append(Waiting(identity, aside, _AROUND if agent else TOLD_AGAIN, inside_too=not agent))
         elif isinstance(event, dict):
             self._events.append(event)
@@ -185,7 +189,16 @@ class _Collected:
             self._ignored,
             Spans(system, self._links, self._waiting),
             self._no_events,
+            self._no_requests,
         )
+
+
+def _event_id(system: str, span: Any) -> str | None:
+    """The id of the event that a span would be, where it has one."""
+    try:
+        return f"{system}:{identities(span)[0]}"
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def identities(span: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -38,7 +38,7 @@ from audits.warehouse.dialects import analyze
 from audits.warehouse.engines import Warehouse, parse_url
 from audits.warehouse.failures import Part, failure
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
-from audits.warehouse.tables import SOURCE_SCHEMA
+from audits.warehouse.tables import SOURCE_SCHEMA, source_metadata
 
 LOADED = "The batches before it are kept: the same load goes on from there."
 
@@ -180,13 +180,23 @@ def _make_missing(connection: Connection, tables: Sequence[Table]) -> None:
             table.create(connection, checkfirst=False)
             index_for_loading(connection, table)
             continue
-        missing = [column.name for column in table.c if column.name not in there[table.name]]
-        if missing:
+        missing = [column for column in table.c if column.name not in there[table.name]]
+        if missing and table.metadata is not source_metadata and all(column.nullable for column in missing):
+            _add(connection, table, missing)  # a table of ours, from before it had them
+        elif missing:
+            names = [column.name for column in missing]
             raise AuditsError(
-                f"The table {table.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
+                f"The table {table.name} lacks the column{'s' if len(names) > 1 else ''} {', '.join(names)}.",
                 where=connection.engine.url.render_as_string(hide_password=True),
                 fix="Add what is missing as the warehouse contract says; `audits doctor` lists every difference.",
             )
+
+
+def _add(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    for one in columns:
+        kind = one.type.compile(connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(one.name)} {kind}")
 
 
 def _cannot_open(where: str, why: str, error: DBAPIError | ArgumentError | None) -> AuditsError:

@@ -101,7 +101,7 @@ def index_for_loading(connection: Connection, table: Table) -> None:
     if connection.dialect.name != "postgresql":
         return
     name = connection.dialect.identifier_preparer.quote(table.name)
-    if "event_id" in table.c:
+    if table.name == "usage_events":
         connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_id)")
         connection.exec_driver_sql(f"CREATE INDEX ON {name} (event_ts, ingested_ts)")
     elif "trace_id" in table.c:

@@ -162,7 +162,7 @@ def test_a_corrected_mapping_settles_what_it_rejected(tmp_path: Path, url: str) 
     header = "id,at,org,in,out,status"
     data = csv_file(tmp_path, f"{GOOD},200", f"{GOOD.replace('r1', 'r2')},success", "r3,never,a,1,1,200", header=header)
     (tmp_path / "other").mkdir()
-    namesake = csv_file(tmp_path / "other", f"{GOOD},200", f"{GOOD},failure", header=header)  # another row, same place
+    namesake = csv_file(tmp_path / "other", f"{GOOD},200", f"{GOOD.replace('r1', 'r7')},failure", header=header)
     first = mapping(tmp_path, status_code={"column": "status"})
     for one, rejected in ((data, 2), (namesake, 1)):
         report, _ = loaded(one, first, url)
