@@ -13,13 +13,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from audits.errors import AuditsError
 from audits.sources.base import Reject, SetAside, digest
 from audits.sources.file_mapping import FileMapping
+from audits.sources.recoding import MARK, AsUtf8, is_decoded
 from audits.warehouse.raw_text import Form, kind_of
 
 _PARQUET = frozenset({".parquet", ".pq"})
@@ -86,11 +89,10 @@ def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
         invalid.append(row)
         return "skip"
 
+    recoded = AsUtf8(path, mapping.encoding)
     reader = pa.csv.open_csv(
-        path,
-        read_options=pa.csv.ReadOptions(
-            block_size=_CSV_BLOCK, encoding=mapping.encoding, use_threads=False, column_names=told_names
-        ),
+        pa.PythonFile(io.BufferedReader(recoded, _CSV_BLOCK), mode="r"),
+        read_options=pa.csv.ReadOptions(block_size=_CSV_BLOCK, use_threads=False, column_names=told_names),
         parse_options=pa.csv.ParseOptions(
             delimiter=mapping.delimiter, newlines_in_values=True, invalid_row_handler=skip
         ),
@@ -107,10 +109,12 @@ def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
         yield pending
         numbers, record = _numbers(batch.num_rows, record, {row.number for row in invalid[told:]})
         pending = Chunk(pa.Table.from_batches([batch]), numbers, [_invalid(path, row) for row in invalid[told:]])
+        if recoded.damaged:
+            pending = _without_damaged(path, pending, mapping.encoding)
         told = len(invalid)
-    yield _without_unclosed(path, pending)
-    if invalid[told:]:
-        yield Chunk(reader.schema.empty_table(), (), [_invalid(path, row) for row in invalid[told:]])
+    after = [_invalid(path, row) for row in invalid[told:]]
+    last = _without_unclosed(path, pending)
+    yield Chunk(last.rows, last.numbers, [*last.set_aside, *after])
 
 
 def _numbers(count: int, first: int, left_out: set[int]) -> tuple[Sequence[int], int]:
@@ -130,6 +134,24 @@ def _invalid(path: Path, row: Any) -> SetAside:
     return SetAside(Reject("line", reason), f"{path.name}:{row.number}", digest(row.text))
 
 
+def _without_damaged(path: Path, chunk: Chunk, encoding: str) -> Chunk:
+    """Set rows aside that have bytes which the encoding does not have. Where every row has, the encoding is wrong."""
+    rows = chunk.rows
+    marked = {name: pc.match_substring(rows.column(name), MARK).to_numpy() for name in rows.column_names}
+    damaged = np.logical_or.reduce([*marked.values()])
+    if not damaged.any():
+        return chunk
+    if damaged.all():
+        raise UnicodeError
+    reason, aside = f"bytes that are not {encoding} (another `encoding` is said in the mapping)", list(chunk.set_aside)
+    for row in np.flatnonzero(damaged).tolist():
+        column = next(name for name, here in marked.items() if here[row])
+        content = digest(rows.slice(row, 1).to_pylist()[0])
+        aside.append(SetAside(Reject(column, reason), f"{path.name}:{chunk.numbers[row]}", content))
+    kept = np.flatnonzero(~damaged)
+    return Chunk(rows.take(kept), [chunk.numbers[row] for row in kept.tolist()], aside)
+
+
 def _without_unclosed(path: Path, chunk: Chunk) -> Chunk:
     """A quote that is never closed swallows the rest of the file into one field: that record is no row."""
     if not chunk.rows.num_rows:
@@ -144,10 +166,13 @@ def _without_unclosed(path: Path, chunk: Chunk) -> Chunk:
 
 def _header(path: Path, mapping: FileMapping) -> list[str]:
     encoding = "utf-8-sig" if mapping.encoding.lower() in {"utf-8", "utf8"} else mapping.encoding
+    errors = "surrogateescape"  # of the rows after it, which are looked at one by one
     try:
-        with io.TextIOWrapper(pa.input_stream(path), encoding=encoding, newline="") as text:
+        with io.TextIOWrapper(pa.input_stream(path), encoding=encoding, errors=errors, newline="") as text:
             names = next(csv.reader(text, delimiter=mapping.delimiter), None)
-    except (LookupError, UnicodeDecodeError) as error:
+        if not all(map(is_decoded, names or ())):
+            raise UnicodeError
+    except (LookupError, UnicodeError) as error:
         what = "there is no such encoding" if isinstance(error, LookupError) else "it has other bytes"
         raise AuditsError(
             f"The file cannot be read as {mapping.encoding}: {what}.", where=str(path), fix=_SAY_ENCODING
