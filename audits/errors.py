@@ -9,6 +9,8 @@ from audits.display import visible, without_passwords
 
 _SIMILAR = 0.7  # hihg and high have 0.75 in common; R32 and R02 only 0.67
 
+_LOOK_ALIKE = str.maketrans("oil|", "0111")  # R0l and RO1 are misread, not misspelt
+
 
 class AuditsError(Exception):
     """Something a user can put right.
@@ -35,7 +37,8 @@ class PartialError(AuditsError):
 
 def closest(word: object, known: Sequence[str]) -> str:
     """The known name that was most likely meant, or an empty string."""
-    similarity = {name: SequenceMatcher(None, str(word).lower(), name.lower()).ratio() for name in known}
+    plain = str(word).lower().translate(_LOOK_ALIKE)
+    similarity = {name: SequenceMatcher(None, plain, name.lower().translate(_LOOK_ALIKE)).ratio() for name in known}
     best = max(similarity, key=similarity.__getitem__, default="")  # the first of equals: R5 means R05, not R25
     return best if similarity.get(best, 0) >= _SIMILAR else ""
 

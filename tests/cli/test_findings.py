@@ -38,6 +38,8 @@ def test_only_one_rule_of_one_tier(ledger: str) -> None:
     [
         (("--tier", "Build"), "There is no tier 'Build'.", "Did you mean build?"),
         (("--rule", "R1"), "There is no rule 'R1'.", "Did you mean R01?"),
+        (("--rule", "R0l"), "There is no rule 'R0l'.", "Did you mean R01?"),
+        (("--rule", "RO2"), "There is no rule 'RO2'.", "Did you mean R02?"),
         (("--fail-on", "hihg"), "There is no severity 'hihg'.", "Did you mean high?"),
         (("--format", "jsnol"), "There is no format 'jsnol'.", "Did you mean jsonl?"),
     ],
