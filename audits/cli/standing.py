@@ -38,6 +38,10 @@ def standing(
     from audits.ledger import open_ledger  # noqa: PLC0415
     from audits.standing import standing_of  # noqa: PLC0415
 
+    if not who.strip():
+        raise AuditsError(
+            "No customer is named.", where="CUSTOMER|ACCOUNT", fix="Give an id, or a customer's name or part of it."
+        )
     settings, day = Settings.from_env(), _day(at)
     with open_ledger(settings.ledger_url) as books, books.session() as session:
         found = standing_of(session, who, day)

@@ -60,6 +60,15 @@ def test_somebody_unknown_is_said_to_be_unknown(environment: dict[str, str]) -> 
     assert result.exception.fix
 
 
+@pytest.mark.parametrize("nobody", ["", " "])
+def test_nobody_is_refused(environment: dict[str, str], nobody: str) -> None:
+    result = CliRunner().invoke(app, ["standing", nobody], env=environment)
+    assert isinstance(result.exception, AuditsError)
+    assert (result.exception.what, result.exception.exit_code) == ("No customer is named.", 2)
+    assert result.exception.where
+    assert result.exception.fix
+
+
 def test_a_day_that_is_none(environment: dict[str, str]) -> None:
     result = CliRunner().invoke(app, ["standing", "c-0203", "--at", "31 October"], env=environment)
     assert isinstance(result.exception, AuditsError)
