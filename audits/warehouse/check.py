@@ -14,11 +14,12 @@ from sqlalchemy.exc import OperationalError
 from audits.errors import AuditsError
 from audits.warehouse.catalog import Catalog, read_catalog
 from audits.warehouse.check_validity import validity_problems
-from audits.warehouse.engines import connect, parse_url, rollups_path
+from audits.warehouse.engines import connect, parse_url
 from audits.warehouse.failures import first_line
 from audits.warehouse.fit import ESSENTIAL, Problem, misfits
 from audits.warehouse.raw_text import form_of, text_columns
 from audits.warehouse.raw_text_sql import find_raw_text
+from audits.warehouse.rollups_file import rollups_path
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA, customers, source_metadata, usage_events
 
 

@@ -30,7 +30,14 @@ from audits.warehouse.dialects import for_literals
 from audits.warehouse.failures import Part, PartFailedError, failure, first_line, kind_of, watched
 from audits.warehouse.fit import absent, misfits, require_fit
 from audits.warehouse.own import make_own_tables
-from audits.warehouse.rollups_file import RollupsSetAsideError, holder_of, is_damaged, rollups_part, set_aside
+from audits.warehouse.rollups_file import (
+    RollupsSetAsideError,
+    holder_of,
+    is_damaged,
+    rollups_part,
+    rollups_path,
+    set_aside,
+)
 from audits.warehouse.standins import SCHEMAS, stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
 
@@ -227,6 +234,12 @@ def connect(url: URL, rollups_url: str | None = None, *, write: bool = False, te
         case "duckdb":
             return _duckdb(url, rollups_url, write, tell)
         case "postgresql":
+            if rollups_url:
+                raise AuditsError(
+                    "Rollups of a PostgreSQL warehouse are in its own schema audit, and nowhere else.",
+                    where="setting AUDITS_ROLLUPS_URL",
+                    fix="unset AUDITS_ROLLUPS_URL: it is for the rollups of a DuckDB warehouse.",
+                )
             return _postgresql(url)
         case other:
             raise AuditsError(
@@ -234,13 +247,6 @@ def connect(url: URL, rollups_url: str | None = None, *, write: bool = False, te
                 where="setting AUDITS_WAREHOUSE_URL",
                 fix="Use a duckdb:// or postgresql:// URL.",
             )
-
-
-def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
-    """Where the rollups of a DuckDB source lie: ``<stem>.rollups.duckdb`` beside it, or where the setting says."""
-    if rollups_url:
-        return Path(make_url(rollups_url).database or "")
-    return source.with_name(f"{source.stem}.rollups.duckdb")
 
 
 def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engine:

@@ -1,4 +1,4 @@
-"""The DuckDB file of the rollups: whether it is damaged, and moving it aside where it is.
+"""The DuckDB file of the rollups: where it lies, whether it is damaged, and moving it aside where it is.
 
 Everything in it can be built again from the warehouse, so a damaged one stops no audit. It is kept, not deleted.
 """
@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 
 import duckdb
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from audits.errors import PartialError
+from audits.errors import AuditsError, PartialError
 from audits.warehouse.failures import Part, first_line, kind_of
 
 
@@ -25,6 +27,23 @@ class RollupsSetAsideError(PartialError):
             fix="Run the audit again: it builds the rollups from the warehouse, in which nothing was changed. "
             f"{aside} may be deleted.",
         )
+
+
+def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
+    """Where the rollups of a DuckDB source lie: ``<stem>.rollups.duckdb`` beside it, or where the setting says."""
+    if not rollups_url:
+        return source.with_name(f"{source.stem}.rollups.duckdb")
+    try:
+        parsed = make_url(rollups_url)
+    except (ArgumentError, ValueError):  # what they say may quote a password
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "duckdb" or parsed.database in (None, "", ":memory:"):
+        raise AuditsError(
+            "The rollups of a DuckDB warehouse are a DuckDB file.",
+            where="setting AUDITS_ROLLUPS_URL",
+            fix="Write duckdb:////path/to/usage.rollups.duckdb, or unset it: the file is then beside the warehouse.",
+        )
+    return Path(str(parsed.database))
 
 
 def rollups_part(file: Path) -> Part:
