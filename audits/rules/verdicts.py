@@ -26,6 +26,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -38,7 +39,7 @@ from sqlalchemy import (
 from audits.rules.base import Found, Rule
 from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts
 from audits.rules.facts import Facts, account_facts
-from audits.rules.population import UNASSIGNED, audited_groups
+from audits.rules.population import UNASSIGNED, account_owners, audited_groups
 from audits.rules.scope import Scope
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
@@ -198,8 +199,10 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
         told.append(whole := customer_doubts(rule, facts))
         in_doubt += [*own, (whole.c.reason.is_not(None), not_evaluated, whole.c.reason)]
         own = []
+    known = exists().where(account_owners.c.account_id == f.account_id)
     steps: list[Step] = [
         (f.account_id == "UNMAPPED", not_evaluated, "the source names no account"),
+        (and_(f.tier == UNASSIGNED, ~known), not_evaluated, "the account is not in the table accounts"),
         (f.tier == UNASSIGNED, not_evaluated, "no tier is on record for the usage"),
         (
             f.tier.not_in([tier.id for tier in scope.book.tiers]), not_evaluated,

@@ -91,7 +91,9 @@ def test_usage_outside_of_its_tier_is_not_evaluated(play: Play) -> None:
 def test_account_that_the_dimensions_do_not_have(play: Play) -> None:
     play("""
     rows: {usage_events: [{account_id: stranger, at: 2026-10-05, times: 9}]}
-    verdicts: {stranger/unassigned: [not_evaluated, no tier is on record], c1: [not_applicable, no usage]}
+    verdicts:
+      stranger/unassigned: [not_evaluated, the account is not in the table accounts]
+      c1: [not_applicable, no usage]
     """)
 
 
