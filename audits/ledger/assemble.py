@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audits import quality
+from audits.ledger.causes import BELOW_ZERO, NOT_LOADED, REJECTED
 from audits.ledger.dossiers import make_dossiers
 from audits.ledger.figures import accounts_by_tier, audited_customers, tier_figures
 from audits.ledger.findings import distinct, make_findings, tally
@@ -140,13 +141,10 @@ def _rejected(connection: Connection, period: Period) -> tuple[str, ...]:
     below_zero = quality.impossible_rows(connection, period.first_day, period.last_day)
     refused = quality.not_loaded(connection, period.start)
     return (
+        *(f"{_source(source)}: {REJECTED[BELOW_ZERO]}: {n:,}" for source, n in sorted(below_zero.items())),
         *(
-            f"{_source(source)}: rows left out because their tokens or cost are below zero: {n:,}"
-            for source, n in sorted(below_zero.items())
-        ),
-        *(
-            f"{_source(source)}: rows that could not be loaded and may belong to this period: {n:,}; the table "
-            "rejected_rows says why, and what is settled is to be deleted there"
+            f"{_source(source)}: {REJECTED[NOT_LOADED]}: {n:,}; the table rejected_rows "
+            "says why; correct them at their source and load them again"
             for source, n in sorted(refused.items())
         ),
     )

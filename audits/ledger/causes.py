@@ -13,6 +13,7 @@ from audits.ledger.models import PolicyVersion, Run, RunInput
 from audits.periods import Period
 from audits.policy import Book
 from audits.policy.diff import policy_changes
+from audits.warehouse.raw_text import shown
 
 Items = Mapping[str, Any]
 
@@ -21,6 +22,13 @@ BEFORE = "before"  # what the audit of the period before came to: a report says 
 ARRIVED = "arrived"
 """How many rows of each day there are, and when the last one came: it decides whether an audit must be made again, but
 is no reason for a revision by itself. The same rows may have been delivered again."""
+
+BELOW_ZERO, NOT_LOADED = "below-zero", "not-loaded"
+REJECTED = {
+    BELOW_ZERO: "rows left out because their tokens or cost are below zero",
+    NOT_LOADED: "rows that could not be loaded and may belong to this period",
+}
+"""Kinds of rows that no audit counts, in the words of the report's notes."""
 
 _NAMED = 3  # differences that a sentence lists
 
@@ -63,7 +71,10 @@ def _quality(old: Items, new: Items) -> Iterable[str]:
 
 
 def _rejected(old: Items, new: Items) -> Iterable[str]:
-    yield f"rows that were rejected: {sum(new.values()):,} instead of {sum(old.values()):,}"
+    for key in _changed(old, new):
+        kind, _, source = key.partition(" ")
+        what = REJECTED.get(kind, "rows that were rejected")
+        yield f"{shown(source, 'source_system')}: {what}: {new.get(key, 0):,} instead of {old.get(key, 0):,}"
 
 
 def _dimensions(old: Items, new: Items) -> Iterable[str]:

@@ -7,7 +7,7 @@ that judges. The same data gives the same digests on DuckDB and PostgreSQL, and 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import date
@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, case, select
 
-from audits.ledger.causes import ARRIVED, TIERS
+from audits.ledger.causes import ARRIVED, BELOW_ZERO, NOT_LOADED, TIERS
 from audits.ledger.record import digest
 from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups, linkage_runs
 from audits.periods import Period
@@ -89,11 +89,15 @@ def made_from(
 
 
 def _rejected(connection: Connection, period: Period) -> dict[str, int]:
-    """Source -> the rows that no audit of the period counts."""
-    return dict(
-        Counter(impossible_rows(connection, period.first_day, period.last_day))
-        + Counter(not_loaded(connection, period.start))
+    """Kind and source -> the rows that no audit of the period counts."""
+    below_zero, refused = (
+        impossible_rows(connection, period.first_day, period.last_day),
+        not_loaded(connection, period.start),
     )
+    return {
+        **{f"{BELOW_ZERO} {source}": n for source, n in below_zero.items()},
+        **{f"{NOT_LOADED} {source}": n for source, n in refused.items()},
+    }
 
 
 def _known(connection: Connection, table: Table, begins: str, period: Period) -> str:

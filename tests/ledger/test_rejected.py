@@ -80,4 +80,16 @@ def test_a_row_that_is_rejected_later_makes_a_revision_that_says_so(duckdb_wareh
     refuse(duckdb_warehouse, at("2026-10-06"))
     again = audited(settings)
     assert (again.revision, again.status) == (2, "partial")
-    assert again.causes == ["rows that were rejected: 1 instead of 0"]
+    assert again.causes == ["files: rows that could not be loaded and may belong to this period: 1 instead of 0"]
+
+
+def test_a_revision_counts_rejected_rows_as_its_notes_do(duckdb_warehouse: str, tmp_path: Any):
+    settings = settings_for(duckdb_warehouse, tmp_path)
+    put(duckdb_warehouse, rows(output_tokens=-4))
+    refuse(duckdb_warehouse, at("2026-10-06"))
+    audited(settings)
+    refuse(duckdb_warehouse, at("2026-10-07"))
+    again = audited(settings)
+    [note] = [note for note in again.notes if "could not be loaded" in note]
+    assert note.startswith("files: rows that could not be loaded and may belong to this period: 2;")
+    assert again.causes == ["files: rows that could not be loaded and may belong to this period: 2 instead of 1"]
