@@ -28,6 +28,7 @@ from audits.rules.base import Rule
 from audits.rules.catalogue import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
+from audits.warehouse.days import usage_span
 from audits.warehouse.own import has_own_tables
 from audits.warehouse.rollups_file import RollupsSetAsideError
 from reports import require_own
@@ -157,6 +158,13 @@ def publish(settings: Settings, run_id: int) -> Path:
     """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods."""
     with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
         return reports.publish(session, run_id, settings.out)
+
+
+def missing_usage(settings: Settings, periods: Sequence[Period]) -> tuple[list[Period], tuple[date, date] | None]:
+    """Those of the periods in which the warehouse has no usage, and the first and last day on which it has any."""
+    with warehouse(settings.warehouse_url, settings.rollups_url) as source, source.begin() as connection:
+        without = [one for one in periods if usage_span(connection, one.first_day, one.last_day) is None]
+        return without, usage_span(connection) if without else None
 
 
 def roll_up_day(settings: Settings, day: date, *, tell: Tell = _quietly) -> None:

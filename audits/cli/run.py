@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -39,6 +40,7 @@ def run(
     if not outcome.changed:
         out.print(f"Nothing changed since revision {outcome.revision} of {outcome.period}; it still stands.")
     print_outcomes(settings, [outcome])
+    _print_missing_usage(settings, [wanted])
     out.print(f"\nOpen   {outcome.folder / 'index.html'}", markup=False, soft_wrap=True)
     if later := compared_with(settings, wanted):
         out.print(f"Next   audits run --period {later}   (its report compares it with {wanted})", markup=False)
@@ -81,8 +83,25 @@ def backfill(
                 failed.append((period, error))
     if outcomes:
         print_outcomes(settings, outcomes)
+        _print_missing_usage(settings, [outcome.period for outcome in outcomes])
         out.print(f"\nOpen   {settings.out / 'index.html'}", markup=False, soft_wrap=True)
     for period, problem in failed:
         err.print(f"[red]{period} was not finished.[/] {escape(str(problem))}", soft_wrap=True)
     if failed or any(outcome.status != "complete" for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _print_missing_usage(settings: Settings, periods: Sequence[Period]) -> None:
+    """Say of which periods the warehouse has no usage at all, so that nobody takes silence for compliance."""
+    from audits.pipeline import missing_usage  # noqa: PLC0415
+
+    without, span = missing_usage(settings, periods)
+    if not without:
+        return
+    names = ", ".join(str(period) for period in without)
+    has = f"It has usage from {span[0]} to {span[1]}." if span else "usage_events and usage_buckets have no rows."
+    err.print(f"[yellow]note[/] The warehouse has no usage in {names}, so that no usage was audited. {has}")
+    if span is None or span[1] < without[-1].first_day:
+        err.print("Next   audits source load ..., then the same command again (audits source list: what can be loaded)")
+    else:
+        err.print("Next   audits run --period ..., one that has usage; or load that of this one: audits source list")

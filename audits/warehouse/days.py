@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, select, true, union_all
 
 from audits.periods import utc_midnight
 from audits.warehouse.dialects import utc_day
@@ -57,3 +57,19 @@ def arrivals(connection: Connection, first: date, last: date) -> dict[date, Arri
     )
     there = {row.day: Arrived(row.n_rows, row.watermark) for row in found}
     return {day: there.get(day, Arrived()) for day in days_between(first, last)}
+
+
+def usage_span(connection: Connection, first: date | None = None, last: date | None = None) -> tuple[date, date] | None:
+    """The first and the last UTC day of usage that the source has, of the days ``first`` to ``last`` or of all; None
+    where it has none.
+    """
+    at: tuple[ColumnElement[Any], ...] = (usage_events.c.event_ts, usage_buckets.c.bucket_start)
+    ends = union_all(
+        *(
+            select(end(one).label("at")).where(within(one, first, last) if first and last else true())
+            for one in at
+            for end in (func.min, func.max)
+        )
+    ).subquery("ends")
+    begun, ended = connection.execute(select(utc_day(func.min(ends.c.at)), utc_day(func.max(ends.c.at)))).one()
+    return None if begun is None else (begun, ended)
