@@ -64,8 +64,15 @@ def _print_rejects(report: LoadReport) -> None:
     out.print(table)
 
 
+def _nothing(report: LoadReport) -> list[str]:
+    """Which files, or whether the source as a whole, had no rows."""
+    if report.empty:
+        return [f"No rows in {', '.join(report.empty)}: nothing was loaded from there."]
+    return [] if report.read else ["The source has no rows: nothing was loaded."]
+
+
 def _print_notes(report: LoadReport) -> None:
-    notes = []
+    notes = _nothing(report)
     if report.not_requests:
         kinds = sorted(report.not_requests.items(), key=lambda entry: (-entry[1], entry[0]))
         notes.append("Not requests to a model: " + ", ".join(f"{kind} ({rows:,})" for kind, rows in kinds))
@@ -128,6 +135,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         ],
         "unmapped": report.unmapped,
         "unknown_accounts": report.unknown_accounts,
+        "empty": report.empty,
         "not_recorded": list(report.not_recorded),
         "first": _instant(report.first),
         "last": _instant(report.last),

@@ -144,6 +144,7 @@ class Batch:
     ignored: Mapping[str, int] = field(default_factory=dict)
     nested: Nested | None = None
     no_events: Sequence[str] = ()  # ids of rows that were read and make no event: what an earlier load made is removed
+    empty: Sequence[str] = ()  # files without any row, by name
     no_requests: Sequence[str] = ()  # further ids of such rows, which are known to be no requests
     here: Callable[[Mapping[str, Sequence[Earlier]]], Iterator[tuple[Earlier, Here]]] = lambda _earlier: iter(())
     """Of earlier rejects by their place, those whose place is in this batch, and what stands there now."""

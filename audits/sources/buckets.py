@@ -34,7 +34,7 @@ from audits.sources.base import (
     mapped_batches,
 )
 from audits.sources.bucket_parts import bucket_parts
-from audits.sources.lines import json_lines, open_file, readable
+from audits.sources.lines import blank_files, json_lines, open_file, readable
 from audits.warehouse.tables import usage_buckets
 
 Row = dict[str, Any]
@@ -56,7 +56,10 @@ class Buckets:
 
     def batches(self, _newest: datetime | None) -> Iterator[Batch]:
         """Every bucket of every page."""
-        yield from mapped_batches(self._rows(), lambda row: row.get("", row), Columns.of(bucket_parts))
+        columns = Columns.of(bucket_parts)
+        if blank := blank_files(self.paths):
+            yield Batch(columns.arrow(()), (), 0, empty=blank)
+        yield from mapped_batches(self._rows(), lambda row: row.get("", row), columns)
 
     def _rows(self) -> Iterator[tuple[str, Row] | SetAside]:
         for path in self.paths:

@@ -60,7 +60,8 @@ class File:
             self._in_zone(engine)
             repeated = self._repeated(engine) if self.mapping.identifies_by_row else []
             for path in self.paths:
-                begun, occurrences = False, Counter[str]()  # files may overlap: equal rows of two files are the same
+                begun, read = False, 0
+                occurrences = Counter[str]()  # files may overlap: equal rows of two files are the same
                 for chunk in read_file(path, self.mapping):
                     ids = row_prefix(self.system, chunk.rows.schema) if self.mapping.identifies_by_row else None
                     query = conversion(self.mapping, chunk.rows.column_names, _numbers(chunk.rows), ids or "")
@@ -72,12 +73,16 @@ class File:
                         self._refuse_if_one_thing_is_wrong(path, chunk, converted, query)
                         begun = True
                     aside = [*_with_anchors(path, chunk, converted), *self._set_aside(path, chunk, converted, query)]
-                    read = chunk.rows.num_rows + len(chunk.set_aside)
+                    count = chunk.rows.num_rows + len(chunk.set_aside)
+                    read += count
                     yield Batch(
-                        self._finished(rows), aside, read, no_events=self._no_events(converted),
+                        self._finished(rows), aside, count, no_events=self._no_events(converted),
                         here=partial(_here, path, chunk, converted, aside),
                         formed_otherwise=formed_otherwise(self.system, ids) if "event_id" in self.table.c else None,
                     )  # fmt: skip
+
+                if not read:
+                    yield Batch(pa.table({}), (), 0, empty=[path.name])
 
     def _no_events(self, converted: pa.Table) -> list[str]:
         """The ids of rows that are set aside, where the id is the row's content: no other row has it."""

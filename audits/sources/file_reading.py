@@ -46,10 +46,13 @@ class Chunk:
 def read_file(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     """The file's rows in order. Parquet by its suffix, everything else as CSV with a header, compressed or not.
 
+    A file of no bytes or of white space has no rows, as one of a header only.
     Raises AuditsError where the file is missing, is not what its name says, or lacks a column of the mapping.
     """
     if not path.is_file():
         raise AuditsError(f"There is no file {path}.", where="the source", fix="Check the path.")
+    if not path.stat().st_size:
+        return
     chunks = _parquet(path, mapping) if path.suffix in _PARQUET else _csv(path, mapping)
     try:
         yield from chunks
@@ -81,6 +84,8 @@ def _parquet(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
 
 def _csv(path: Path, mapping: FileMapping) -> Iterator[Chunk]:
     names = _header(path, mapping)
+    if names is None:
+        return
     _need(mapping, names, path)
     told_names = None if mapping.header else names
     invalid: list[Any] = []  # every record so far that has too few or too many fields
@@ -164,12 +169,16 @@ def _without_unclosed(path: Path, chunk: Chunk) -> Chunk:
     return Chunk(chunk.rows.slice(0, count), chunk.numbers[:count], [*chunk.set_aside, aside])
 
 
-def _header(path: Path, mapping: FileMapping) -> list[str]:
+def _header(path: Path, mapping: FileMapping) -> list[str] | None:
+    """The names of the columns, or None where the file holds nothing."""
     encoding = "utf-8-sig" if mapping.encoding.lower() in {"utf-8", "utf8"} else mapping.encoding
     errors = "surrogateescape"  # of the rows after it, which are looked at one by one
     try:
         with io.TextIOWrapper(pa.input_stream(path), encoding=encoding, errors=errors, newline="") as text:
             names = next(csv.reader(text, delimiter=mapping.delimiter), None)
+            blank = not any(name.strip() for name in names or ())
+            if blank and not any(line.strip() for line in text):
+                return None
         if not all(map(is_decoded, names or ())):
             raise UnicodeError
     except (LookupError, UnicodeError) as error:
@@ -177,8 +186,9 @@ def _header(path: Path, mapping: FileMapping) -> list[str]:
         raise AuditsError(
             f"The file cannot be read as {mapping.encoding}: {what}.", where=str(path), fix=_SAY_ENCODING
         ) from None
-    if not names:
-        raise AuditsError("The file is empty.", where=str(path), fix="Export it again, with a header line.")
+    if blank or not names:
+        fix = "Export it again, with its header in the first line."
+        raise AuditsError("The file's first line is empty.", where=str(path), fix=fix)
     return names if mapping.header else [str(position) for position in range(1, len(names) + 1)]
 
 

@@ -33,6 +33,16 @@ def json_lines(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]] | S
                     yield SetAside(Reject("line", "no JSON object"), position, digest(value))
 
 
+def blank_files(paths: Sequence[Path]) -> list[str]:
+    """The names of the files that hold nothing but white space; each is read as far as its first other byte."""
+    blank = []
+    for path in paths:
+        with open_file(path) as lines, readable(path):
+            if not any(line.strip() for line in lines):
+                blank.append(path.name)
+    return blank
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Name the file that turns out to be damaged while it is read."""

@@ -56,6 +56,7 @@ class LoadReport:
     unmapped: int = 0
     unknown_accounts: dict[str, int] = field(default_factory=dict)
     not_recorded: tuple[str, ...] = ()
+    empty: list[str] = field(default_factory=list)  # files without any row
     first: datetime | None = None
     last: datetime | None = None
 
@@ -186,6 +187,7 @@ class _Seen:
 
 def _count(report: LoadReport, seen: _Seen, batch: Batch, written: _Written) -> None:
     report.read += batch.read
+    report.empty += batch.empty
     report.loaded += written.loaded
     report.replaced += written.replaced
     report.outdated += written.outdated

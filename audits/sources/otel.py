@@ -39,6 +39,7 @@ from audits.sources.base import (
     Waiting,
     digest,
 )
+from audits.sources.lines import blank_files
 from audits.sources.otel_conventions import AROUND, access_path, operation_of
 from audits.sources.otel_nesting import Spans, otel_spans
 from audits.sources.otlp import Said, count_of, of_span, said, spans
@@ -78,6 +79,8 @@ class Otel:
     def batches(self, _newest: datetime | None) -> Iterator[Batch]:
         """Every span of every line; a file is read from its beginning each time."""
         columns, named = Columns.of(usage_events), frozenset({*_FEATURES, self.account_attribute or ""})
+        if blank := blank_files(self.paths):
+            yield Batch(columns.arrow(()), (), 0, empty=blank)
         batch = _Collected()
         for item in spans(self.paths, named):
             batch.add(self, item, columns, named)

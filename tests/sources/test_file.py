@@ -378,7 +378,7 @@ def test_a_time_format_that_fits_no_row_stops_the_load_and_shows_the_form(
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("usage.csv", b"", "The file is empty"),
+        ("usage.csv", b"\n" + f"id,at,org,in,out\n{GOOD}\n".encode(), "The file's first line is empty"),
         ("usage.csv", b"id,at,org,in,out\n" + b"r1,x,\xe9,1,1\n" * 9, "The file cannot be read as utf-8"),
         ("usage.csv", b"caf\xe9\n", "The file cannot be read as utf-8"),
         ("usage.parquet", b"id,at\n", "The file cannot be read"),
