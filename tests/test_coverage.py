@@ -220,3 +220,8 @@ def test_a_name_that_does_not_exist_is_refused_with_the_one_meant(
     with pytest.raises(AuditsError) as refused:
         coverage(plain, option, given)
     assert f"Did you mean {meant}?" in refused.value.fix
+
+
+def test_an_empty_customer_is_none(plain: Settings) -> None:
+    with pytest.raises(AuditsError, match="There is no customer ''"):
+        coverage(plain, "--customer", "")

@@ -83,7 +83,7 @@ def format_option(*allowed: Format, note: str = "") -> Any:
 
 def clock(text: str | None = None, option: str = "--now") -> datetime:
     """The instant that the stages take as now: that of an option, or the clock's, which only the command line reads."""
-    if not text:
+    if text is None:
         return datetime.now(UTC)
     try:
         instant = datetime.fromisoformat(text)

@@ -63,7 +63,7 @@ def coverage(
         for name in rule or ():
             if name not in rules:
                 raise unknown("rule", name, rules, where=f"--rule {name}, as audited in {wanted}")
-        whom = _customer(session, everything, customer, wanted) if customer else None
+        whom = _customer(session, everything, customer, wanted) if customer is not None else None
         asked = coverage_of(session, wanted.id, tuple(tier or ()), tuple(rule or ()), whom)
         match form:
             case Format.table:

@@ -45,7 +45,7 @@ def check(
 @app.command()
 def show(
     tier: Annotated[str, typer.Option(help="A tier of the book.")],
-    at: Annotated[str, typer.Option(help="The UTC day, such as 2026-10-01; without it, today.")] = "",
+    at: Annotated[str | None, typer.Option(help="The UTC day, such as 2026-10-01; without it, today.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this rule, such as R05.")] = None,
     only: Annotated[
         str | None,

@@ -26,13 +26,13 @@ _BookFolder = Annotated[
     Path | None,
     typer.Option("--book", envvar="AUDITS_POLICY", help="Folder of the policy book; without it, the shipped one."),
 ]
-_At = Annotated[str, typer.Option(help="The UTC day, such as 2026-10-01; without it, today.")]
+_At = Annotated[str | None, typer.Option(help="The UTC day, such as 2026-10-01; without it, today.")]
 
 
 @app.command("list")
 def list_(
     form: Annotated[Format, format_option(*Format)] = Format.table,
-    at: _At = "",
+    at: _At = None,
     book: _BookFolder = None,
 ) -> None:
     """List the rules with their status in the policy book."""
@@ -68,7 +68,7 @@ def list_(
 @app.command()
 def show(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="A rule, such as R01.")],
-    at: _At = "",
+    at: _At = None,
     book: _BookFolder = None,
     form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
@@ -185,7 +185,7 @@ def new(
 @app.command()
 def docs(
     folder: Annotated[Path, typer.Argument(help="A folder for the pages; it is made if it is missing.")],
-    at: _At = "",
+    at: _At = None,
     book: _BookFolder = None,
 ) -> None:
     """Write the rule catalogue as pages: one a rule, an index, and what an operator's own rule may read."""

@@ -41,6 +41,15 @@ columns:
   status_code: {value: 200}
   content_available: {value: false}"""
 
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "--mapping": ("file",),
+    "--account-attribute": ("otel",),
+    "--trust-sessions": ("litellm",),
+    "--since": ("litellm",),
+    "--system": ("litellm", "otel", "openai", "anthropic"),
+}
+_INSTEAD = {("--system", "file"): "Leave it out: the mapping says `system`."}
+
 Kind = Annotated[str, typer.Argument(metavar="SOURCE", help=f"One of {', '.join(KINDS)}.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, or the URL of LiteLLM's database.")]
 MappingFiles = Annotated[
@@ -56,7 +65,7 @@ TrustSessions = Annotated[
 Since = Annotated[
     str | None, typer.Option(help="litellm: read from this instant on.", show_default="two days before the newest")
 ]
-System = Annotated[str | None, typer.Option(help="Tell several of a kind apart: what source_system says.")]
+System = Annotated[str | None, typer.Option(help="Not file: tell several of a kind apart; what source_system says.")]
 Shape = Annotated[Format, format_option(Format.table, Format.json)]
 
 
@@ -171,6 +180,20 @@ def _sources(
     system: str | None,
 ) -> list[Source]:
     """One source, or one for each mapping of a file: all mappings are read before anything is loaded."""
+    given = {
+        "--mapping": bool(mappings),
+        "--account-attribute": account_attribute is not None,
+        "--trust-sessions": trust_sessions,
+        "--since": since is not None,
+        "--system": system is not None,
+    }
+    for option, kinds in _ONLY_FOR.items():
+        if given[option] and kind in KINDS and kind not in kinds:
+            raise AuditsError(
+                f"{option} means nothing to the source {kind}.",
+                where=f"{option}, SOURCE {kind}",
+                fix=_INSTEAD.get((option, kind), f"Leave it out: it belongs to {' and '.join(kinds)}."),
+            )
     each: list[Path | None] = [*mappings] if mappings else [None]
     return [_source(kind, inputs, one, account_attribute, trust_sessions, since, system) for one in each]
 
@@ -198,7 +221,7 @@ def _source(
             return LiteLLM(
                 inputs[0],
                 hasher,
-                clock(since, "--since") if since else None,
+                None if since is None else clock(since, "--since"),
                 trust_sessions,
                 system or kind,
                 Geo(Path(geo)) if geo else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from audits.errors import unknown
+from audits.errors import AuditsError, unknown
 from audits.policy.entries import Entry
 from audits.policy.model import Book, all_entries
 from audits.policy.words import spoken
@@ -36,6 +36,12 @@ def policy_show(book: Book, day: date, tier: str, rule: str | None = None, part:
         raise unknown("tier", tier, tiers, where=f"--tier {tier}")
     if rule is not None and rule not in book.rules:
         raise unknown("rule", rule, list(book.rules), where=f"--rule {rule}")
+    if rule is not None and part not in (None, PARTS[0]):
+        raise AuditsError(
+            f"A rule has no {part}: it has limits only.",
+            where=f"--rule {rule}, --only {part}",
+            fix=f"Leave --only out, or leave --rule out to see the {part} of the tier.",
+        )
     packs = book.settings(day).packs
     held = [e for e in all_entries(book.snapshot()) if e.holds(day) and e.key[0] in _ORDER]
     rows = [

@@ -99,3 +99,15 @@ def test_a_misspelt_option_is_refused_with_what_was_meant(words: tuple[str, ...]
     with pytest.raises(AuditsError) as caught:
         said("show", "--at", "2026-10-01", *words)
     assert f"Did you mean {meant}?" in caught.value.fix
+
+
+def test_a_part_that_no_rule_has_is_refused_beside_a_rule() -> None:
+    with pytest.raises(AuditsError, match="A rule has no clauses: it has limits only") as caught:
+        said("show", "--tier", "build", "--at", "2026-10-01", "--rule", "R05", "--only", "clauses")
+    assert (caught.value.where, bool(caught.value.fix)) == ("--rule R05, --only clauses", True)
+    assert said("show", "--tier", "build", "--at", "2026-10-01", "--rule", "R05", "--only", "limits")
+
+
+def test_an_empty_day_is_not_today() -> None:
+    with pytest.raises(AuditsError, match="'' is not an instant"):
+        said("show", "--tier", "build", "--at", "")

@@ -91,6 +91,12 @@ def test_files_are_loaded_by_their_mapping(warehouse: str, tmp_path: Path) -> No
         (("load", "litellm", "postgresql://a", "postgresql://b"), "litellm takes one database"),
         (("load", "litellm", "postgresql://a", "--since", "lately"), "'lately' is not an instant"),
         (("load", "otel", "absent.jsonl"), "There is no file absent.jsonl"),
+        (("load", "otel", "spans.jsonl", "--since", "2026-10-01"), "--since means nothing to the source otel"),
+        (("check", "file", "u.csv", "-m", "m.yaml", "--system", "x"), "--system means nothing to the source file"),
+        (("load", "file", "u.csv", "-m", "m.yaml", "--trust-sessions"), "--trust-sessions means nothing to"),
+        (("check", "openai", "u.json", "-m", "m.yaml"), "--mapping means nothing to the source openai"),
+        (("load", "anthropic", "u.json", "--account-attribute", "a"), "--account-attribute means nothing to"),
+        (("load", "litellm", "postgresql://a", "--since", ""), "'' is not an instant"),
         (("load", "otel", "spans.jsonl", "--replace"), "--replace is for files of single requests only"),
     ],
 )
