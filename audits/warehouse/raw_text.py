@@ -32,16 +32,23 @@ from audits.warehouse.raw_text_keys import (
     NO_TOKEN,
     RANDOM_UUID,
     UNMARKED,
+    UNMARKED_FEW_DIGITS,
+    UNMARKED_ONE_CASE,
 )
 from audits.warehouse.raw_text_patterns import (
     ADDRESS,
     ADDRESS_HINT,
     ADDRESS_IN_ID,
+    BARE_CARD,
     BARE_PHONE,
     CARD,
     EMAIL,
     EMAIL_HINT,
     IN_WORDS,
+    JOINED_COMMAND,
+    JOINED_NOTICE,
+    JOINED_PROMPT,
+    JOINED_WORDS,
     MANY_WORDS,
     NETWORK,
     NO_PHONE,
@@ -114,7 +121,12 @@ _OPAQUE = (
     _CARD,
     Rule(Kind.text, (IN_WORDS,)),
 )
-_UNMARKED = Rule(Kind.key, UNMARKED)
+_UNMARKED = (Rule(Kind.key, UNMARKED), Rule(Kind.key, UNMARKED_FEW_DIGITS), Rule(Kind.key, UNMARKED_ONE_CASE))
+_BARE_CARD = Rule(Kind.card, (BARE_CARD,))
+_JOINED = (
+    Rule(Kind.text, (JOINED_PROMPT, JOINED_WORDS), but=JOINED_NOTICE),
+    Rule(Kind.text, (JOINED_COMMAND, JOINED_WORDS)),
+)
 _NAME = (_KEY, _EMAIL, _ADDRESS, _PHONE, Rule(Kind.text, (has_words(3),)))
 
 RULES: Mapping[Form, tuple[Rule, ...]] = {
@@ -129,7 +141,15 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
     Form.instrument: _OPAQUE,
     Form.id: (*_NAME, _IN_ID),
     Form.place: _NAME,
-    Form.name: (*_NAME, _CARD, Rule(Kind.text, (MANY_WORDS,)), _UNMARKED, Rule(Kind.key, (BARE_HEX,))),
+    Form.name: (
+        *_NAME,
+        _CARD,
+        _BARE_CARD,
+        Rule(Kind.text, (MANY_WORDS,)),
+        *_JOINED,
+        *_UNMARKED,
+        Rule(Kind.key, (BARE_HEX,)),
+    ),
     Form.agent: (
         _KEY,
         _EMAIL,
@@ -139,10 +159,11 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
         Rule(Kind.text, (has_words(3, together=True),)),
         Rule(Kind.text, (has_words(3),), but="/[0-9v]"),
         Rule(Kind.text, (has_words(5),)),
-        _UNMARKED,
+        _BARE_CARD,
+        *_UNMARKED,
     ),
     Form.identity: (*_ANYWHERE, _IN_ID, Rule(Kind.text, (PROSE,))),
-    Form.label: (*_ANYWHERE, Rule(Kind.text, (has_words(5),)), _UNMARKED),
+    Form.label: (*_ANYWHERE, _BARE_CARD, Rule(Kind.text, (has_words(5),)), *_UNMARKED),
     Form.prose: _ANYWHERE,
     Form.contact: (_KEY, _ADDRESS),
 }

@@ -76,6 +76,13 @@ NO_PHONE = "^[0-9]{14,}$|^[0-9a-f]{1,8}$"
 CARD = "(^|[^0-9A-Za-z-])([3-6][0-9]{3}([ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})($|[^0-9A-Za-z-])"
 """As it is written in groups: sixteen digits on end may be a digest of eight bytes."""
 
+_IIN = (
+    "4[0-9]{3}|5[1-5][0-9]{2}|2(22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)|6(011|4[4-9][0-9]|[25][0-9]{2})"
+    "|35[2-8][0-9]"
+)
+BARE_CARD = f"(^|[^0-9A-Za-z.-])(({_IIN})[0-9]{{12}}|3[47][0-9]{{13}})($|[^0-9A-Za-z.-])"
+"""The digits on end, where names belong: sixteen or fifteen, as the issuers' first digits say."""
+
 _SPACE = r"([ \t\r\n\u00a0\u3000]|%20)"
 _WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
 _LOWER = r"[\"'(]?[a-z\u00df-\uffff][a-z'\u00df-\uffff]*[\"').,;:?!]*"
@@ -103,3 +110,33 @@ MANY_WORDS = rf"{_SIX_WORDS}|([A-Z]+{_SPACE}+){{4}}[A-Z]+|{_JSON}"
 
 PROSE = rf"{_SIX_WORDS}|{_JSON}|{_SPACE}[^ ]*[a-z\u00df-\uffff]{{2}}[?]+$|{_WIDE}{{12,}}"
 """What no company's name or id is, in whatever script: six words and more, a question, or a JSON object."""
+
+
+def _any_case(words: str) -> str:
+    """Alternatives for words that are divided by a space, in whatever case."""
+    return "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words.split())
+
+
+_ASKING = _any_case("tell give write show teach help let send make find explain")
+_ABOUT = _any_case("about in of for to from with on is translate summarise summarize fix check improve rewrite review")
+_QUESTION = _any_case("what who why where when how")
+_VERB = _any_case("is are was were do does did can could should would will")
+_J = "[_+]+"
+JOINED_WORDS = f"^[A-Za-z',.!?]+({_J}[A-Za-z0-9',.!?]+){{3,}}$"
+"""Four words and more without a space."""
+
+JOINED_PROMPT = (
+    f"(^|{_J})(({_ASKING}){_J}{_any_case('me')}|({_ABOUT}){_J}{_any_case('my')}|({_QUESTION}){_J}({_VERB})"
+    f"|({_any_case('can could would will')}){_J}{_any_case('you')}|{_any_case('please')})({_J}|[.!?]*$)"
+)
+"""What a person says to a model and no name says: "write me", "of my", "what is", "can you", "please"."""
+
+JOINED_NOTICE = f"{_any_case('please')}{_J}({_any_case('try retry wait contact check use see')})"
+"""What a program says to a person ("please_try_again_later")."""
+
+_COMMAND = _any_case(
+    "write rewrite translate summarise summarize explain describe tell give list create make draw draft compose "
+    "generate find fix check prove solve compare convert correct improve implement suggest"
+)
+JOINED_COMMAND = f"^({_COMMAND}){_J}([A-Za-z0-9',.!?]+{_J})*({_any_case('a an the this these my our some')}){_J}"
+"""A command and its object, with an article that no operation's name has: "write_a_poem_about_autumn"."""

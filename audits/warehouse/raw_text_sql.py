@@ -77,7 +77,7 @@ def is_raw(value: ColumnElement[Any], form: Form) -> ColumnElement[bool]:
         or_(
             *_too_long(value, form),
             _found(value, *hinted, *([(joined, "")] if joined else ())),
-            *(_holds(rule, value) for rule in RULES[form] if not _is_plain(rule)),
+            *_any_holds([rule for rule in RULES[form] if not _is_plain(rule)], value),
         ),
         False,
     )
@@ -115,6 +115,16 @@ def _too_long(value: ColumnElement[Any], form: Form) -> list[ColumnElement[bool]
 
 def _is_plain(rule: Rule) -> bool:
     return len(rule.signs) == 1 and not rule.but
+
+
+def _any_holds(rules: Sequence[Rule], value: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """Whether any of the rules holds. One search finds the few values that have the first sign of one; a CASE, since
+    DuckDB evaluates both sides of an AND.
+    """
+    if not rules:
+        return []
+    first = "|".join(dict.fromkeys(f"({rule.signs[0]})" for rule in rules))
+    return [case((_found(value, (first, "")), or_(*(_holds(rule, value) for rule in rules))), else_=False)]
 
 
 def _holds(rule: Rule, value: ColumnElement[Any]) -> ColumnElement[bool]:

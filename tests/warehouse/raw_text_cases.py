@@ -4,9 +4,12 @@ from audits.warehouse.raw_text import Kind
 from tests.warehouse.raw_text_samples import (
     ADDRESSES,
     AGENTS,
+    CARDS,
     CUSTOMERS,
     DIGESTS,
     EMAILS,
+    JOINED_NAMES,
+    JOINED_PROMPTS,
     KEYS,
     KEYS_IN_KEY_COLUMNS,
     NAMES,
@@ -92,6 +95,15 @@ CASES = [
         if value[0] in "+t" or column not in ("phone_hash", "session_id")
     ),
     *(("phone_hash", value, Kind.phone) for value in ("415-555-0123", "(415) 555-0123", "4155550123", "03-1234-5678")),
+    *((column, value, Kind.card) for column in ("model_requested", "tier", "user_agent_family") for value in CARDS),
+    *(
+        (column, value, None)
+        for column in ("session_id", "event_id", "account_id")
+        for value in CARDS
+        if " " not in value
+    ),
+    *((column, value, Kind.text) for column in ("model_requested", "operation", "lang") for value in JOINED_PROMPTS),
+    *((column, value, None) for column in ("model_requested", "error_class", "operation") for value in JOINED_NAMES),
     ("error_class", "WRITE A POEM ABOUT AUTUMN", Kind.text),
     ("error_class", "Write A Poem About The Sea", Kind.text),
     ("model_requested", '{"role": "user"}', Kind.text),

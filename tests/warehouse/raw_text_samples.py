@@ -166,10 +166,60 @@ UNMARKED = (
     "wJalrXUtnFEMI/K7MDENGbPxRfiCYEX4MPL3KEY9",
     f"gpt-4o {_A}{_A}",
     _H * 2,
+    "wJalrXUtnFEMIxKMDENGbPxRfiCYzEXAMPLEKEY7",  # AWS's secrets may have one digit, or few
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "bQx+RmTnZpLsWvKdYhJcGfEaNoUiBrXtMqPzSlVk",
+    "ZqWXvCcTbRnMmKLjGhGfDdSaPzOiUuYt4HrE",
+    "zq8wxv6ctb4nmm2klj0hgf5dsa3poi7u",
+    "ZQ8WXV6CTB4NMM2KLJ0HGF5DSA3POI7U",
 )
 """What no name is, and what may be an identifier or a digest."""
 
 PHONES = ("+14155550123", "+1 415 555 0123", "tel:+14155550123", "call +49 170 1234567")
+
+CARDS = (
+    "4111111111111111",
+    "5500005555555559",
+    "2223000048400011",
+    "378282246310005",
+    "6011000990139424",
+    "card 3530111333300000",
+)
+"""Numbers that payment networks publish for tests; where identifiers belong such digits may be one."""
+
+JOINED_PROMPTS = (
+    "write_me_a_poem",
+    "Please_summarise_this_memo_for_Acme",
+    "What_is_the_capital_of_France?",
+    "translate_the_letter_to_french",
+    "can_you_fix_this_code",
+    "summary+of+my+contract+with+Acme",
+    "WRITE_A_POEM_ABOUT_AUTUMN",
+    "Prove_the_Pythagorean_theorem",
+)
+
+JOINED_NAMES = (
+    "please_try_again_later",
+    "not_a_valid_model",
+    "the_model_is_overloaded",
+    "failed_to_connect_to_the_server",
+    "speech_to_text_in_the_cloud",
+    "bring_your_own_key",
+    "pay_as_you_go",
+    "my_fine_tuned_model_v2",
+    "aws_me_south_1_llama_3",
+    "what_if_analysis_tool",
+    "how_to_get_started",
+    "user_is_not_allowed_to_use_model",
+    "databricks_meta_llama_3_3_70b_instruct",
+    "AnthropicServiceUnavailableOverloadedError",
+    "LiteLLMOpenAIVertexAIRateLimitError",
+    "AmazonTitanTextEmbeddingsV2PremierModel",
+    "llama38binstructq4kmgguf20240419",
+    "claude-3-5-sonnet-20241022",
+    "projects/123456789012/locations/us-central1/endpoints/4611686018427387904",
+    "1790000000000000",
+)
 
 NAMES = (
     "gpt-4o-mini-2024-07-18",
