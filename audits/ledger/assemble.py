@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from audits import quality
 from audits.ledger.causes import BELOW_ZERO, NOT_LOADED, REJECTED
 from audits.ledger.dossiers import make_dossiers
-from audits.ledger.figures import accounts_by_tier, audited_customers, tier_figures
+from audits.ledger.figures import accounts_by_tier, audited_customers, missing_accounts, tier_figures
 from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
@@ -73,7 +73,7 @@ def assemble(
         made_from=made_from,
         status="partial" if made_from.get("rejected") or _is_partial(evaluations, verdicts, statuses) else "complete",
         notes=_stopped(evaluations, statuses)
-        + _notes(evaluations, asking, accounts, order)
+        + _notes(evaluations, asking, accounts, order, missing_accounts(connection))
         + _rejected(connection, period),
         figures=tier_figures(connection, period, reported),
         customers=audited_customers(connection, named),
@@ -151,7 +151,11 @@ def _rejected(connection: Connection, period: Period) -> tuple[str, ...]:
 
 
 def _notes(
-    evaluations: Sequence[Evaluation], asking: Asking, accounts: Mapping[str, int], order: Sequence[str]
+    evaluations: Sequence[Evaluation],
+    asking: Asking,
+    accounts: Mapping[str, int],
+    order: Sequence[str],
+    missing: int,
 ) -> tuple[str, ...]:
     notes = [f"{e.rule.id} {e.rule.spec.title}: {e.error}" for e in evaluations if e.error]
     notes += [
@@ -163,7 +167,8 @@ def _notes(
     for tier, count in accounts.items():
         if tier == people.UNASSIGNED:
             used = "1 account was" if count == 1 else f"{count:,} accounts were"
-            notes.append(f"{used} used without a tier on record: no rule could be evaluated there")
+            absent = f" ({missing:,} missing from the table accounts)" if missing else ""
+            notes.append(f"{used} used without a tier on record{absent}: no rule could be evaluated there")
         elif tier not in order:
             notes.append(
                 f"tier {tier} of {count:,} account{'' if count == 1 else 's'} is not in the policy book: "

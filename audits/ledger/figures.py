@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, select
 from audits.periods import Period
 from audits.rollups.account_day import account_day
 from audits.rules.facts import account_facts
-from audits.rules.population import audited_accounts
+from audits.rules.population import UNASSIGNED, account_owners, audited_accounts
 
 _SUMS = {"requests": "n_requests", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 
@@ -45,6 +45,13 @@ def accounts_by_tier(connection: Connection) -> dict[str, int]:
     f = account_facts.c
     counted = select(f.tier, func.count(f.account_id.distinct())).where(f.audited).group_by(f.tier).order_by(f.tier)
     return {tier: int(n) for tier, n in connection.execute(counted)}
+
+
+def missing_accounts(connection: Connection) -> int:
+    """How many accounts that were used are not in the table accounts; usage that names no account is not one."""
+    f, known = account_facts.c, select(account_owners.c.account_id)
+    missing = (f.audited, f.tier == UNASSIGNED, f.account_id != "UNMAPPED", f.account_id.not_in(known))
+    return connection.scalar(select(func.count(f.account_id.distinct())).where(*missing)) or 0
 
 
 def tier_figures(connection: Connection, period: Period, tiers: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,6 @@ ASKED: Any = SimpleNamespace(verdicts=(), facts=SimpleNamespace(linkable=True), 
     ("count", "said", "used"), [(1, "of 1 account is", "1 account was"), (2, "of 2 accounts is", "2 accounts were")]
 )
 def test_one_account_is_named_in_the_singular(count: int, said: str, used: str) -> None:
-    unknown, unassigned = _notes((), ASKED, {"gold": count, people.UNASSIGNED: count}, ("build",))
+    unknown, unassigned = _notes((), ASKED, {"gold": count, people.UNASSIGNED: count}, ("build",), 0)
     assert unknown.startswith(f"tier gold {said} not in the policy book")
     assert unassigned.startswith(f"{used} used without a tier")
