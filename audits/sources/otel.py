@@ -191,8 +191,8 @@ class _Collected:
             self.read,
             self._ignored,
             Spans(system, self._links, self._waiting),
-            self._no_events,
-            self._no_requests,
+            no_events=self._no_events,
+            no_requests=self._no_requests,
         )
 
 
