@@ -90,6 +90,8 @@ def _print_notes(report: LoadReport) -> None:
         notes.append(
             f"{report.settled:,} rows that an earlier load rejected fit now and are no longer counted as rejected."
         )
+    if report.removed:
+        notes.append(f"{report.removed:,} rows of earlier loads that are not among these rows were removed.")
     if report.beside:
         notes.append(
             f"{report.beside:,} rows of earlier loads lie between the first and the last of these rows and are not "
@@ -126,6 +128,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "conflicting": report.conflicting,
         "outdated": report.outdated,
         "beside": report.beside,
+        "removed": report.removed,
         "already_there": report.already_there,
         "ignored": report.ignored,
         "ignored_by_kind": dict(sorted(report.not_requests.items())),

@@ -35,7 +35,8 @@ class LoadReport:
     loads that this one corrected or withdrew, ``settled`` rows that earlier loads rejected and that fit now,
     ``conflicting`` rows that repeat another row's id with different content, the last of which counts, ``outdated``
     buckets of an earlier export than the one that is there, ``beside`` rows of earlier loads of a file's source between
-    the times of its rows, where new rows came to stand beside them. ``unknown_accounts`` are those of the read
+    the times of its rows, where new rows came to stand beside them, ``removed`` those of them that were deleted because
+    the files are to replace them. ``unknown_accounts`` are those of the read
     rows that the warehouse's table ``accounts`` does not have, with their rows; ``unmapped`` counts
     rows whose source names no account. ``not_recorded`` are the contract's columns that no row filled.
     """
@@ -49,6 +50,7 @@ class LoadReport:
     conflicting: int = 0
     outdated: int = 0
     beside: int = 0
+    removed: int = 0
     already_there: int = 0
     not_requests: Counter[str] = field(default_factory=Counter)  # kind -> rows
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)  # (column, reason) -> rows
@@ -129,7 +131,7 @@ def load(
             if report.first and report.last and batch is not None and batch.formed_otherwise:
                 with begin() as connection:
                     if replace:
-                        report.replaced += remove_others(connection, source.system, report.first, report.last)
+                        report.removed = remove_others(connection, source.system, report.first, report.last)
                     elif report.loaded > report.replaced:
                         loaded = report.first, report.last, seen.ids
                         report.beside = count_beside(connection, source.system, *loaded)

@@ -50,7 +50,7 @@ def test_a_file_with_other_columns_is_refused_and_replaces_where_asked(
     assert len(query(url, "SELECT * FROM usage_events")) == 3
     report = load(source(again, mapped), url, now=NOW, replace=True)
     tokens = query(url, "SELECT input_tokens AS n FROM usage_events ORDER BY n")
-    assert ([row["n"] for row in tokens], report.loaded, report.replaced) == ([10, 10, 20], 3, 3)
+    assert ([row["n"] for row in tokens], report.loaded, report.removed) == ([10, 10, 20], 3, 3)
     load(source(again, mapped), url, now=NOW)  # no longer refused
 
 
@@ -75,7 +75,7 @@ def test_corrected_ids_are_noticed_and_replaced_where_asked(tmp_path: Path, url:
     report = load(source(corrected, mapping(tmp_path)), url, now=NOW, replace=True)
     ids = query(url, "SELECT event_id AS id FROM usage_events ORDER BY id")
     assert [row["id"] for row in ids] == ["gateway:r1", "gateway:r2b", "gateway:r9"]
-    assert (report.loaded, report.replaced, report.already_there) == (0, 1, 2)
+    assert (report.loaded, report.removed, report.already_there) == (0, 1, 2)
     longer = csv_file(tmp_path, GOOD, f"r2b,{LATER}", f"r3,{LATER}")
     assert loaded(longer, mapping(tmp_path), url)[0].beside == 0
 
