@@ -135,20 +135,31 @@ def prepare(
     make_temporary_tables(connection, _temporary)
     if uses := [rows for day, source in blocked for rows in _uses_of_blocked(day, source)]:
         fill(connection, blocked_uses, *uses)
-    for table, rows in _rows_of(period, baseline_from, tiers):
+    of_accounts, groups, of_groups = _rows_of(period, baseline_from, tiers)
+    for table, rows in of_accounts:
         fill(connection, table, rows)
+    if fill(connection, audited_groups, groups):
+        for table, rows in of_groups:
+            fill(connection, table, rows)
+
+
+_Filled = tuple[tuple[Table, Select[Any]], ...]
 
 
 @lru_cache(maxsize=16)
-def _rows_of(period: Period, baseline_from: date, tiers: tuple[str, ...]) -> tuple[tuple[Table, Select[Any]], ...]:
-    """The tables with the selects that fill them, in order: a table is read once all before it are filled."""
+def _rows_of(period: Period, baseline_from: date, tiers: tuple[str, ...]) -> tuple[_Filled, Select[Any], _Filled]:
+    """The tables of accounts with the selects that fill them, those of ``audited_groups``, and the tables of groups.
+
+    In order: a table is read once all before it are filled.
+    """
     return (
-        (account_owners, _owners(period)),
-        (audited_accounts, _with_tiers(period, baseline_from, tiers)),
-        (audited_accounts, _without_tiers(period)),
-        (audited_groups, _highest_tiers(period, len(tiers))),
-        *((group_intervals, rows) for rows in _intervals()),
-        (group_tiers, _tiers_of_groups(period)),
+        (
+            (account_owners, _owners(period)),
+            (audited_accounts, _with_tiers(period, baseline_from, tiers)),
+            (audited_accounts, _without_tiers(period)),
+        ),
+        _highest_tiers(period, len(tiers)),
+        (*((group_intervals, rows) for rows in _intervals()), (group_tiers, _tiers_of_groups(period))),
     )
 
 
