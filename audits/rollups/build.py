@@ -28,7 +28,7 @@ from audits.rollups import (
 from audits.rollups.auth_day import auth_day, from_auth_events
 from audits.rollups.buckets import from_buckets
 from audits.rollups.events import countable_events
-from audits.rollups.slices import account_slices, changed_days, expected_slices
+from audits.rollups.slices import account_slices, changed_days, changes_inside, expected_slices
 from audits.rollups.state import VERSION, rollup_days, stale_days
 from audits.warehouse import Warehouse
 from audits.warehouse.days import Arrived, arrivals, within
@@ -149,15 +149,28 @@ def roll_up(connection: Connection, first: date, last: date, without: tuple[str,
 
     Their duplicates must have been searched. ``without`` names sources whose rows of these days must not be read.
     """
+    for table, rows in rows_of(connection, first, last, without):
+        put(connection, table, first, last, rows)
+
+
+def put(connection: Connection, table: Table, first: date, last: date, rows: Iterable[Select[Any]]) -> None:
+    """Put the rows of the days first..last into a rollup, in place of those that it has."""
+    connection.execute(delete(table).where(table.c.day.between(first, last)))
+    fill(connection, table, *rows)
+
+
+def rows_of(
+    connection: Connection, first: date, last: date, without: tuple[str, ...] = ()
+) -> tuple[tuple[Table, tuple[Select[Any], ...]], ...]:
+    """Every rollup with the selects that make its rows of the days first..last, which are cut where they have to be."""
     duplicates = _any(connection, select(duplicate_events.c.day).where(duplicate_events.c.day.between(first, last)))
     connection.execute(delete(account_slices).where(account_slices.c.day.between(first, last)))
-    fill(connection, account_slices, select(expected_slices(first, last)))
-    slices = _any(connection, select(account_slices.c.day).where(account_slices.c.day.between(first, last)))
+    slices = _any(connection, changes_inside(first, last))
+    if slices:
+        fill(connection, account_slices, select(expected_slices(first, last)))
     begun = within(usage_buckets.c.bucket_start, first, last)
     bucketed = _any(connection, select(usage_buckets.c.account_id).where(begun))
-    for table, rows in _rows_of(first, last, duplicates, slices, bucketed, without):
-        connection.execute(delete(table).where(table.c.day.between(first, last)))
-        fill(connection, table, *rows)
+    return _rows_of(first, last, duplicates, slices, bucketed, without)
 
 
 @lru_cache(maxsize=16)

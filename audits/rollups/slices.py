@@ -10,12 +10,14 @@ at 13:00, the slice from 13:00 to the end of the day (what comes before starts a
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import (
     Column,
     CompoundSelect,
     Connection,
     Date,
+    Select,
     String,
     Subquery,
     Table,
@@ -73,17 +75,17 @@ def _changes() -> CompoundSelect[tuple[str, object]]:
     )
 
 
-def expected_slices(first: date, last: date) -> Subquery:
-    """The slices that the dimensions ask for on the days first..last, as rows of ``account_slices``."""
+def changes_inside(first: date, last: date) -> Select[Any]:
+    """``day``, ``account_id`` and ``changed_at`` of every change inside one of the days first..last; seldom any."""
     change = _changes().subquery("change")
     day = utc_day(change.c.changed_at)
-    inside = (
-        select(day.label("day"), change)
-        .where(and_(change.c.changed_at.is_not(None), change.c.changed_at != midnight(day)))
-        .where(day.between(first, last))
-        .subquery("inside")
-    )
-    i = inside.c
+    inside = and_(change.c.changed_at.is_not(None), change.c.changed_at != midnight(day))
+    return select(day.label("day"), change).where(inside, day.between(first, last))
+
+
+def expected_slices(first: date, last: date) -> Subquery:
+    """The slices that the dimensions ask for on the days first..last, as rows of ``account_slices``."""
+    i = changes_inside(first, last).subquery("inside").c
     return select(
         i.day,
         i.account_id,

@@ -11,7 +11,6 @@ import duckdb
 import psycopg
 from sqlalchemy import Connection, insert
 
-from audits import rollups
 from audits.errors import AuditsError
 from audits.linkage.kinds import BY_NAME as KINDS
 from audits.linkage.strong_sets import strong_sets
@@ -24,6 +23,7 @@ from audits.rules.base import Found, Rule
 from audits.rules.cases.fill import filled
 from audits.rules.cases.format import Case, Row
 from audits.rules.cases.law import book_of
+from audits.rules.cases.rolled import RolledUp
 from audits.rules.cases.stage import Stage
 from audits.rules.evaluate import Cell, Evaluation, evaluate
 from audits.rules.facts import Facts, Gap, put_gaps
@@ -60,10 +60,14 @@ class Scene:
     connection: Connection
     scope: Scope
     facts: Facts
+    rolled: RolledUp
 
     def ask(self, rule: Rule, scope: Scope | None = None) -> Evaluation:
         """The rule's evaluation, under the case's own law or another scope."""
-        return evaluate(self.connection, rule, scope or self.scope, self.facts, name_all=True)
+        evaluation = evaluate(self.connection, rule, scope or self.scope, self.facts, name_all=True)
+        if evaluation.error:
+            self.rolled.start_again()
+        return evaluation
 
 
 def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
@@ -92,18 +96,19 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
     period = case.period
     first = period.first_day - timedelta(days=rule.spec.baseline_days)
     with stage.play(rows) as warehouse, warehouse.begin() as connection:
-        for run_first, run_last in _days_with_rows(rows):
+        repeats = len({row["event_id"] for row in rows["usage_events"]}) < len(rows["usage_events"])
+        runs = _days_with_rows(rows)
+        for run_first, run_last in runs if repeats else ():
             find_duplicates(connection, run_first, run_last)
-            rollups.roll_up(connection, run_first, run_last)
-        for day in case.blocked:
-            rollups.roll_up(connection, day, day, without=(NATIVE,))
+        rolled = RolledUp(connection, (*((*run, ()) for run in runs), *((day, day, (NATIVE,)) for day in case.blocked)))
         _put_groups(connection, case)
         blocked, aside = (tuple((day, NATIVE) for day in days) for days in (case.blocked, case.set_aside))
         people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
         prepare_evaluation(connection, period, set())
         limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
-        scope = Scope(period, rule.spec, book, limits, people.unrecorded_tables(connection), blocked, aside)
-        yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)))
+        unrecorded = frozenset(name for name, many in rows.items() if not many)
+        scope = Scope(period, rule.spec, book, limits, unrecorded, blocked, aside)
+        yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)), rolled)
 
 
 def _put_gaps(connection: Connection, rule: Rule, case: Case) -> tuple[Gap, ...]:

@@ -1,11 +1,11 @@
-"""Where cases play: a DuckDB or PostgreSQL database with the contract's tables, cleared for every case."""
+"""Where cases play: a DuckDB or PostgreSQL database with the contract's tables, which hold one case at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -14,21 +14,53 @@ from sqlalchemy.engine import make_url
 
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
-from audits.warehouse.holding import holding_rows
-from audits.warehouse.own import make_own_tables
+from audits.warehouse.own import make_own_tables, run_script
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
 
 
-class Stage(Protocol):
-    """A place for one case at a time."""
+class Stage:
+    """A place for one case at a time, on a database that nobody else writes to."""
 
     name: str
 
-    def play(self, rows: Mapping[str, list[Row]]) -> AbstractContextManager[Warehouse]:
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self._held: Mapping[str, list[Row]] = {}
+        options = warehouse.engine.get_execution_options()
+        self._clear_own = ";".join(
+            str(
+                delete(table).compile(
+                    dialect=warehouse.engine.dialect,
+                    schema_translate_map=options["schema_translate_map"],
+                    render_schema_translate=True,
+                )
+            )
+            for table in audit_metadata.sorted_tables
+        )
+
+    @contextmanager
+    def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
         """A writable warehouse that holds exactly these rows, for the length of a ``with`` block."""
+        with self.warehouse.begin() as connection:
+            for table in source_metadata.sorted_tables:
+                many = rows.get(table.name, [])
+                if many == self._held.get(table.name):  # as the case before had it: most tables of most cases
+                    continue
+                connection.execute(delete(table))
+                if many:
+                    connection.execute(insert(table), many)
+        self._held = rows
+        with self.warehouse.begin() as connection:  # another one: DuckDB's write to one database each
+            run_script(connection, self._clear_own)
+        yield self.warehouse
 
     def rows(self, sql: str) -> list[Row]:
         """What a person's SQL prompt on the bare source answers, by column; raises what the engine raises."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give files and connections back."""
+        self.warehouse.close()
 
 
 def _make_source(engine: Engine) -> None:
@@ -36,23 +68,7 @@ def _make_source(engine: Engine) -> None:
     engine.dispose()
 
 
-def _fill(engine: Engine, rows: Mapping[str, list[Row]]) -> None:
-    """Exactly these rows in the contract's tables."""
-    with engine.begin() as connection:
-        for table in holding_rows(connection, source_metadata):
-            connection.execute(delete(table))
-        for table in source_metadata.sorted_tables:
-            if many := rows.get(table.name):
-                connection.execute(insert(table), many)
-
-
-def _clear_own(engine: Engine) -> None:
-    with engine.begin() as connection:
-        for table in holding_rows(connection, audit_metadata):
-            connection.execute(delete(table))
-
-
-class DuckStage:
+class DuckStage(Stage):
     """A DuckDB warehouse, opened once, whose source and rollups then lie in memory: cases are small and many."""
 
     name = "duckdb"
@@ -61,7 +77,7 @@ class DuckStage:
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / "usage.duckdb"
         _make_source(create_engine(f"duckdb:///{source}"))
-        self.warehouse = open_warehouse(f"duckdb:///{source}", write=True)
+        super().__init__(open_warehouse(f"duckdb:///{source}", write=True))
         with self.warehouse.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             for catalog in ("src", "rollups"):
@@ -73,13 +89,6 @@ class DuckStage:
         with self.warehouse.begin() as connection:
             make_own_tables(connection)
 
-    @contextmanager
-    def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
-        """See :class:`Stage`."""
-        _fill(self.warehouse.engine, rows)
-        _clear_own(self.warehouse.engine)
-        yield self.warehouse
-
     def rows(self, sql: str) -> list[Row]:
         """See :class:`Stage`."""
         self.person.execute(sql)
@@ -87,34 +96,27 @@ class DuckStage:
         return [dict(zip(names, values, strict=True)) for values in self.person.fetchall()]
 
     def close(self) -> None:
-        """Give the files back."""
+        """See :class:`Stage`."""
         self.person.close()
-        self.warehouse.close()
+        super().close()
 
 
-class PostgresStage:
-    """A PostgreSQL database: its tables are made once and emptied for every case."""
+class PostgresStage(Stage):
+    """A PostgreSQL database of its own."""
 
     name = "postgresql"
 
     def __init__(self, url: str) -> None:
         _make_source(create_engine(make_url(url).set(drivername="postgresql+psycopg")))
-        self.warehouse = open_warehouse(url, write=True)
+        super().__init__(open_warehouse(url, write=True))
         self.person = psycopg.connect(url, autocommit=True, row_factory=dict_row)  # has nothing but the source
         self.person.execute("SET TIME ZONE 'UTC'")
-
-    @contextmanager
-    def play(self, rows: Mapping[str, list[Row]]) -> Iterator[Warehouse]:
-        """See :class:`Stage`."""
-        _fill(self.warehouse.engine, rows)
-        _clear_own(self.warehouse.engine)
-        yield self.warehouse
 
     def rows(self, sql: str) -> list[Row]:
         """See :class:`Stage`."""
         return self.person.execute(sql.encode()).fetchall()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """See :class:`Stage`."""
         self.person.close()
-        self.warehouse.close()
+        super().close()
