@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Integer,
     MetaData,
@@ -104,32 +105,30 @@ _USE = ("n_requests", "n_uncounted", "n_reaching", "input_tokens", "output_token
 def prepare_facts(connection: Connection, period: Period, left_out: Iterable[str] = ()) -> None:
     """Fill ``account_facts`` from the audited accounts and the rollups; accounts of tiers ``left_out`` are marked."""
     make_temporary_tables(connection, _temporary)
-    fill(connection, account_facts, _rows(period, tuple(sorted(left_out))))
+    u = usage_buckets.c
+    touching = select(u.account_id).where(u.bucket_start < period.end, u.bucket_end > period.start)
+    bucketed = connection.execute(touching.limit(1)).first() is not None
+    fill(connection, account_facts, _rows(period, tuple(sorted(left_out)), bucketed))
 
 
 @lru_cache(maxsize=16)
-def _rows(period: Period, left_out: tuple[str, ...]) -> Select[Any]:
-    """The rows of ``account_facts``."""
+def _rows(period: Period, left_out: tuple[str, ...], bucketed: bool) -> Select[Any]:
+    """The rows of ``account_facts``; without any bucket in the period none is sought that reaches into it."""
     people, usage = _people(period).subquery("people"), _usage(period).subquery("usage")
-    reaching = _reaching(period).subquery("reaching")
-    p, u, r = people.c, usage.c, reaching.c
-
-    def known(column: Any) -> Any:
-        return func.coalesce(column, 0)
-
+    p, u = people.c, usage.c
+    joined = people.outerjoin(usage, and_(u.account_id == p.account_id, u.tier == p.tier))
+    n_reaching: ColumnElement[int] = literal(0)
+    if bucketed:
+        reaching = _reaching(period).subquery("reaching")
+        r = reaching.c
+        joined = joined.outerjoin(reaching, and_(r.account_id == p.account_id, r.tier == p.tier))
+        n_reaching = func.coalesce(r.n_reaching, 0)
+    known = {name: func.coalesce(column, 0) for name, column in u.items() if name not in p} | {"n_reaching": n_reaching}
     return select(
         p.account_id, p.customer_id, p.tier, p.tier.not_in(left_out).label("audited"),
-        or_(*(known((r if name in r else u)[name]) > 0 for name in _USE)).label("used"),
-        *(
-            known(u[column.name]).label(column.name)
-            for column in account_facts.c
-            if column.name in u and column.name not in p
-        ),
-        known(r.n_reaching).label("n_reaching"),
-    ).select_from(
-        people.outerjoin(usage, and_(u.account_id == p.account_id, u.tier == p.tier))
-        .outerjoin(reaching, and_(r.account_id == p.account_id, r.tier == p.tier))
-    )  # fmt: skip
+        or_(*(known[name] > 0 for name in _USE)).label("used"),
+        *(known[column.name].label(column.name) for column in account_facts.c if column.name in known),
+    ).select_from(joined)  # fmt: skip
 
 
 def _people(period: Period) -> Select[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
@@ -296,4 +297,6 @@ def _as(kind: Any, value: Any) -> Any:
         return instant(value).date()
     if kind.python_type is str:
         return str(value)
+    if kind.python_type is Decimal:
+        return round(Decimal(str(value)), kind.scale)
     return value

@@ -15,7 +15,12 @@ from sqlalchemy.engine import make_url
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
 from audits.warehouse.own import make_own_tables, run_script
+from audits.warehouse.staging import insert_in_bulk
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
+
+
+FEW = 8
+"""Rows that are inserted one by one in less time than it takes to hand them over in bulk."""
 
 
 class Stage:
@@ -44,10 +49,14 @@ class Stage:
         with self.warehouse.begin() as connection:
             for table in source_metadata.sorted_tables:
                 many = rows.get(table.name, [])
-                if many == self._held.get(table.name):  # as the case before had it: most tables of most cases
+                held = self._held.get(table.name)
+                if many == held:  # as the case before had it: most tables of most cases
                     continue
-                connection.execute(delete(table))
-                if many:
+                if held != []:
+                    connection.execute(delete(table))
+                if len(many) > FEW:
+                    insert_in_bulk(connection, table, many)
+                elif many:
                     connection.execute(insert(table), many)
         self._held = rows
         with self.warehouse.begin() as connection:  # another one: DuckDB's write to one database each
