@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -231,14 +230,12 @@ def adequacy(
     law, rules = _chosen(which, book)
     table = _plain_table("Rule", "Title", "Comparisons", "Limits", "Windows", "Joins", "Nulls", "Logic", "Noticed")
     survivors = []
-    with tempfile.TemporaryDirectory() as folder:
-        stage = DuckStage(Path(folder))
-        for rule in rules:
-            score = adequacy_of(rule, law, stage)
-            shares = [f"{killed}/{made}" if made else "" for killed, made in score.by_kind().values()]
-            table.add_row(rule.id, escape(rule.spec.title), *shares, f"{score.share:.0%}")
-            survivors += [(rule, mutant) for mutant in score.survivors]
-        stage.close()
+    stage = DuckStage()
+    for rule in rules:
+        score = adequacy_of(rule, law, stage)
+        shares = [f"{killed}/{made}" if made else "" for killed, made in score.by_kind().values()]
+        table.add_row(rule.id, escape(rule.spec.title), *shares, f"{score.share:.0%}")
+        survivors += [(rule, mutant) for mutant in score.survivors]
     out.print(table)
     for rule, mutant in survivors:
         mark = "[red]✗[/]" if mutant.required else "[yellow]![/]"

@@ -10,6 +10,7 @@ at 13:00, the slice from 13:00 to the end of the day (what comes before starts a
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -75,6 +76,7 @@ def _changes() -> CompoundSelect[tuple[str, object]]:
     )
 
 
+@lru_cache(maxsize=16)
 def changes_inside(first: date, last: date) -> Select[Any]:
     """``day``, ``account_id`` and ``changed_at`` of every change inside one of the days first..last; seldom any."""
     change = _changes().subquery("change")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -70,15 +70,16 @@ def prove_all(rules: Sequence[Rule], policy: Path | None) -> Iterator[tuple[Rule
 
 
 def _prove_in(folder: Path, policy: Path | None) -> Proof:
-    """The proof of the rule in a folder, on a database of its own."""
-    book, rules = load_law(policy)
+    """The proof of the rule in a folder, on the database of this process."""
+    book, rules, stage = _equipment(policy)
     rule = next((one for one in rules.values() if one.folder == folder), None) or load_rule(folder)
-    with tempfile.TemporaryDirectory() as place:
-        stage = DuckStage(Path(place))
-        try:
-            return prove(rule, book, stage)
-        finally:
-            stage.close()
+    return prove(rule, book, stage)
+
+
+@cache
+def _equipment(policy: Path | None) -> tuple[Book, dict[str, Rule], Stage]:
+    """What a process needs for all the rules that it proves."""
+    return *load_law(policy), DuckStage()
 
 
 def _unsound(error: AuditsError) -> Failure:

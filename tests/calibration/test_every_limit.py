@@ -29,8 +29,8 @@ from tests.rows import REFERENCE, account, events, put, together
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> DuckStage:
-    return DuckStage(tmp_path_factory.mktemp("cases"))
+def stage() -> DuckStage:
+    return DuckStage()
 
 
 @pytest.mark.parametrize("folder", rule_folders(), ids=lambda folder: folder.name)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from audits.rules.cases import DuckStage, PostgresStage
 
-MEMORY = Path("/dev/shm")
-ROOM = 256 * 1024**2  # bytes, far more than a case writes
-
 
 @pytest.fixture(scope="session")
 def duck_stage() -> Iterator[DuckStage]:
-    """In memory where the system offers a file system there: a case commits ten times, and the disk is waited for."""
-    memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM
-    with tempfile.TemporaryDirectory(prefix="audits-cases-", dir=MEMORY if memory else None) as folder:
-        stage = DuckStage(Path(folder))
-        yield stage
-        stage.close()
+    stage = DuckStage()
+    yield stage
+    stage.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from audits.errors import AuditsError
 from audits.linkage.kinds import BY_NAME as KINDS
 from audits.linkage.strong_sets import strong_sets
 from audits.linkage.tables import group_edges, group_members
+from audits.periods import Period
 from audits.policy import Book
 from audits.quality.quarantine import find_duplicates
 from audits.rules import population as people
@@ -31,7 +32,6 @@ from audits.rules.scope import Scope
 from audits.rules.wording import summary_of
 from audits.warehouse import Warehouse
 
-BRIDGED = timedelta(days=31)  # so few days in one go cost less than another go
 NATIVE = "native"  # the source of a case's rows, unless they say another
 _AT = {"usage_events": "event_ts", "usage_buckets": "bucket_start", "auth_events": "event_ts"}
 
@@ -97,12 +97,12 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
     first = period.first_day - timedelta(days=rule.spec.baseline_days)
     with stage.play(rows) as warehouse, warehouse.begin() as connection:
         repeats = len({row["event_id"] for row in rows["usage_events"]}) < len(rows["usage_events"])
-        runs = _days_with_rows(rows)
-        for run_first, run_last in runs if repeats else ():
-            find_duplicates(connection, run_first, run_last)
-        rolled = RolledUp(connection, (*((*run, ()) for run in runs), *((day, day, (NATIVE,)) for day in case.blocked)))
-        _put_groups(connection, case)
+        months = _months_with_rows(rows)
+        for days in months if repeats else ():
+            find_duplicates(connection, *days)
         blocked, aside = (tuple((day, NATIVE) for day in days) for days in (case.blocked, case.set_aside))
+        rolled = RolledUp(connection, [*((*days, ()) for days in months), *((day, day, (of,)) for day, of in blocked)])
+        _put_groups(connection, case)
         people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
         prepare_evaluation(connection, period, set())
         limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
@@ -121,16 +121,10 @@ def _put_gaps(connection: Connection, rule: Rule, case: Case) -> tuple[Gap, ...]
     return tuple(Gap(number, reason, frozenset((rule.id,))) for number, reason in enumerate(reasons))
 
 
-def _days_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
-    """Runs of days on which something happened: rolling up months between them would take time and make no row."""
-    days = sorted({row[at].date() for table, at in _AT.items() for row in rows[table]})
-    runs: list[tuple[date, date]] = []
-    for day in days:
-        if runs and day - runs[-1][1] <= BRIDGED:
-            runs[-1] = runs[-1][0], day
-        else:
-            runs.append((day, day))
-    return runs
+def _months_with_rows(rows: Mapping[str, list[Row]]) -> list[tuple[date, date]]:
+    """First and last day of the months in which something happened, if anything did: cases share their statements."""
+    days = [row[at].date() for table, at in _AT.items() for row in rows[table]]
+    return [(Period.of(min(days), "month").first_day, Period.of(max(days), "month").last_day)] if days else []
 
 
 def _put_groups(connection: Connection, case: Case) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,7 +17,6 @@ from audits.warehouse import Warehouse, open_warehouse
 from audits.warehouse.own import make_own_tables, run_script
 from audits.warehouse.staging import insert_in_bulk
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
-
 
 FEW = 8
 """Rows that are inserted one by one in less time than it takes to hand them over in bulk."""
@@ -82,15 +81,17 @@ class DuckStage(Stage):
 
     name = "duckdb"
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        source = folder / "usage.duckdb"
-        _make_source(create_engine(f"duckdb:///{source}"))
-        super().__init__(open_warehouse(f"duckdb:///{source}", write=True))
+    def __init__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"duckdb:///{folder}/usage.duckdb"
+            _make_source(create_engine(url))
+            super().__init__(open_warehouse(url, write=True))
+            with self.warehouse.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                for catalog in ("src", "rollups"):
+                    driver.execute(f"DETACH {catalog}; ATTACH ':memory:' AS {catalog}")
         with self.warehouse.engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            for catalog in ("src", "rollups"):
-                driver.execute(f"DETACH {catalog}; ATTACH ':memory:' AS {catalog}")
+            driver = connection.connection.driver_connection
             driver.execute("SET threads = 1")  # a handful of rows: sharing the work costs more than it saves
             self.person = driver.cursor()  # whoever runs evidence looks at the source alone
         self.person.execute("USE src")
