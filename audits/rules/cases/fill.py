@@ -297,6 +297,8 @@ def _as(kind: Any, value: Any) -> Any:
         return instant(value).date()
     if kind.python_type is str:
         return str(value)
+    if kind.python_type in (int, float) and isinstance(value, str):  # "{n}" stands for a number, too
+        return kind.python_type(value)
     if kind.python_type is Decimal:
         return round(Decimal(str(value)), kind.scale)
     return value
