@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from audits.rules.base import Found
-from audits.rules.population import group_intervals, group_tiers
+from audits.rules.population import group_intervals, group_tiers, held
 from audits.rules.scope import Scope
 from audits.warehouse.tables import usage_events
 from audits.warehouse.validity import holds
@@ -43,18 +43,15 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     """
     r: Any = rollup.c
     first = scope.baseline_from if baseline else scope.period.first_day
-    held, limits = held_levels(scope), scope.limit_rows()
-    h = held.c
-    then = and_(h.account_id == r.account_id, r.slice_start >= h.valid_from, r.slice_start < h.valid_to)
-    if "used_until" in r:  # a bucket that reaches into another tier belongs to neither
-        then = and_(then, r.used_until <= h.valid_to)
+    intervals, limits = held_levels(scope), scope.limit_rows()
+    h = intervals.c
     in_force = and_(limits.c.tier == h.level, r.day >= limits.c.from_day, r.day < limits.c.to_day)
     return (
         select(
             rollup, h.group_id, h.customer_id, h.tier, h.member_tier, h.level, h.level_rank,
             *(c for c in limits.c if c.name.startswith("limit_")),
         )
-        .select_from(rollup.join(held, then).join(limits, in_force))
+        .select_from(rollup.join(intervals, held(rollup, intervals)).join(limits, in_force))
         .where(r.day.between(first, scope.period.last_day), scope.readable(rollup))
         .subquery(f"levels_{rollup.description}")
     )  # fmt: skip

@@ -333,11 +333,11 @@ def unrecorded_tables(connection: Connection) -> frozenset[str]:
     return frozenset(table.name for table in source_metadata.sorted_tables if table.name not in there)
 
 
-def held(rows: FromClause) -> ColumnElement[bool]:
-    """Whether rows of a rollup lie within a row of ``audited_accounts``: they begin in it, and buckets end in it, too.
+def held(rows: FromClause, intervals: FromClause = audited_accounts) -> ColumnElement[bool]:
+    """Whether rows of a rollup lie within an account's interval: they begin in it, and buckets end in it, too.
 
     A bucket that reaches into another tier belongs to none: nobody knows how much of it was used under which.
     """
-    a, r = audited_accounts.c, rows.c
+    a, r = intervals.c, rows.c
     begins = and_(a.account_id == r.account_id, r.slice_start >= a.valid_from, r.slice_start < a.valid_to)
     return and_(begins, r.used_until <= a.valid_to) if "used_until" in r else begins

@@ -102,14 +102,13 @@ class Scope:
         of the rule's tiers are left out. With ``baseline`` the tier and limits are still those of the row's own day.
         """
         r: Any = rollup.c
-        a: Any = audited_accounts.c
-        limits = self.limit_rows()
+        accounts = self.computed_once("accounts_with_limits", self._accounts_with_limits)
+        a: Any = accounts.c
         first = self.baseline_from if baseline else self.period.first_day
-        in_force = and_(limits.c.tier == a.tier, r.day >= limits.c.from_day, r.day < limits.c.to_day)
-        joined = rollup.join(audited_accounts, held(rollup)).join(limits, in_force)
+        at_the_time = and_(held(rollup, accounts), r.day >= a.from_day, r.day < a.to_day)
         return (
-            select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in limits.c if c.name.startswith("limit_")))
-            .select_from(joined)
+            select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in a if c.name.startswith("limit_")))
+            .select_from(rollup.join(accounts, at_the_time))
             .where(r.day.between(first, self.period.last_day), self.readable(rollup))
             .subquery(rollup.description)
         )
@@ -136,6 +135,15 @@ class Scope:
             .where(a.valid_from < self.period.end, a.valid_to > self.period.start)
             .subquery("accounts_in_scope")
         )
+
+    def _accounts_with_limits(self) -> Select[Any]:
+        """The audited accounts with the limits of their tiers, ``from_day`` to ``to_day`` (exclusive).
+
+        A table of its own: of a rollup, accounts and limits DuckDB joins the rollup with the limits first, each row
+        with those of every tier.
+        """
+        a, limits = audited_accounts.c, self.limit_rows().c
+        return select(audited_accounts, *(c for c in limits if c.name != "tier")).where(limits.tier == a.tier)
 
     def groups(self) -> Subquery:
         """``group_id``, ``account_id``, ``tier`` (its highest) and the ``limit_...`` at the period's end."""
