@@ -23,7 +23,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    exists,
     func,
     literal,
     null,
@@ -41,11 +40,10 @@ from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed
 from audits.rules.r16_impossible_travel.places import FARTHEST_KM, distances
 from audits.rules.scope import Scope
+from audits.rules.serverless import declared_serverless
 from audits.rules.worst import worst
 from audits.warehouse.dialects import day_number, seconds_between, utc_day
-from audits.warehouse.dimensions import serverless_in_force
 from audits.warehouse.tables import usage_events
-from audits.warehouse.validity import holds
 
 DIRECT = ("residential", "mobile", "corporate")
 WEEK = 7  # days
@@ -140,7 +138,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
 def inapplicable(scope: Scope) -> Select[Any]:
     """Accounts that used no other keys than those declared to run on changing addresses."""
     u = scope.usage(account_client_day).c
-    undeclared = func.count().filter(~_declared(u))
+    undeclared = func.count().filter(~declared_serverless(scope, u))
     reason = literal("every key used is declared serverless").label("reason")
     return select(u.account_id, reason).group_by(u.account_id).having(undeclared == 0)
 
@@ -234,7 +232,7 @@ def _candidates(scope: Scope) -> CTE:
         select(u.api_key_hash, u.day, u.ip_country, func.min(u.limit_km_per_hour_max).label("slowest"))
         .where(u.ip_type.in_(DIRECT), u.ip_country.is_not(None))
         .where(u.n_ok > 0)  # adequacy: equivalent, it only saves reading
-        .where(~_declared(u))
+        .where(~declared_serverless(scope, u))
         .group_by(u.api_key_hash, u.day, u.ip_country)
         .cte("seen")
     )
@@ -259,7 +257,11 @@ def _doubtful_days(scope: Scope) -> Any:
     direct = or_(u.ip_type.is_(None), u.ip_type.in_(DIRECT))
     doubt = or_(u.ip_country.is_(None), u.ip_type.is_(None), u.api_key_hash.is_(None))
     columns = (u.account_id, u.tier, u.api_key_hash, u.day, u.ip_country, u.n_ok)
-    seen = select(*columns, doubt.label("doubt")).where(u.n_ok > 0, direct, ~_declared(u)).cte("seen_of_keys")
+    seen = (
+        select(*columns, doubt.label("doubt"))
+        .where(u.n_ok > 0, direct, ~declared_serverless(scope, u))
+        .cte("seen_of_keys")
+    )
     s = seen.c
     nameless = select(s.account_id).where(s.api_key_hash.is_(None))
     doubtful = or_(
@@ -297,9 +299,3 @@ def _doubtful_days(scope: Scope) -> Any:
         .group_by(*by_day)
         .subquery("doubtful_days")
     ).c
-
-
-def _declared(u: Any) -> ColumnElement[bool]:
-    """Whether the registration of a key that is in force at the time of a row declares it serverless."""
-    s = serverless_in_force().c
-    return exists(select(s.api_key_hash).where(s.api_key_hash == u.api_key_hash, holds(s, u.slice_start)))

@@ -12,11 +12,12 @@ from sqlalchemy import (
     Select,
     Subquery,
     and_,
-    exists,
+    case,
     func,
     literal,
     or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -25,9 +26,8 @@ from audits.rules.base import Found
 from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
-from audits.warehouse.dimensions import serverless_in_force
+from audits.rules.serverless import declared_serverless
 from audits.warehouse.tables import usage_events
-from audits.warehouse.validity import holds
 
 CLIENTS = {"networks": "client_net_hash", "asns": "ip_asn", "agents": "user_agent_family"}
 LIMITS = (*(f"{kind}_min" for kind in CLIENTS), "days_min")
@@ -90,7 +90,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
 def inapplicable(scope: Scope) -> Select[Any]:
     """Accounts that used no other keys than those declared to run on changing addresses."""
     u = scope.usage(account_client_day).c
-    undeclared = func.count().filter(~_declared(u))
+    undeclared = func.count().filter(~declared_serverless(scope, u))
     reason = literal("every key used is declared serverless").label("reason")
     return select(u.account_id, reason).group_by(u.account_id).having(undeclared == 0)
 
@@ -143,20 +143,39 @@ def _without_key(scope: Scope) -> Iterator[Select[Any]]:
 
 
 def _days_of(scope: Scope, *, named: bool) -> Any:
+    if named:
+        return _days_in_question(scope).c
     u = _used(scope).c
-    columns = (u[name] for name in (*KEY, "day", *(f"limit_{name}" for name in LIMITS)))
-    which = u.api_key_hash.is_not(None) if named else u.api_key_hash.is_(None)
-    return select(*columns).where(which).distinct().subquery("days_of_keys").c
+    return select(*_day_of_key(u)).where(u.api_key_hash.is_(None)).distinct().subquery("days_of_keys").c
+
+
+def _day_of_key(u: Any) -> list[ColumnElement[Any]]:
+    return [u[name] for name in (*KEY, "day", *(f"limit_{name}" for name in LIMITS))]
+
+
+@computed_once
+def _days_in_question(scope: Scope) -> Select[Any]:
+    """Days of keys that may reach the limit for networks, by account, tier and limits; nothing is decided here.
+
+    Those with enough clients, if each request that lacks one came from another, and all of an account that makes
+    requests without a key.
+    """
+    u = _used(scope).c
+    unknown = or_(*(u[name].is_(None) for name in CLIENTS.values()))  # adequacy: equivalent, it only saves work
+    clients = func.sum(case((unknown, u.n_ok), else_=1))  # adequacy: equivalent, as above
+    many = (
+        select(u.api_key_hash, u.day)
+        .where(u.api_key_hash.is_not(None))
+        .group_by(u.api_key_hash, u.day)
+        .having(clients >= func.min(u.limit_networks_min))
+    )
+    keyless = select(u.account_id).where(u.api_key_hash.is_(None))  # adequacy: equivalent, as above
+    in_question = or_(tuple_(u.api_key_hash, u.day).in_(many), u.account_id.in_(keyless))
+    return select(*_day_of_key(u)).where(u.api_key_hash.is_not(None), in_question).distinct()
 
 
 @computed_once
 def _used(scope: Scope) -> Select[Any]:
     """Successful use of the period with keys that are not declared serverless."""
     u = scope.usage(account_client_day)
-    return select(u).where(u.c.n_ok > 0, ~_declared(u.c))
-
-
-def _declared(u: Any) -> ColumnElement[bool]:
-    """Whether the registration of a key that is in force at the time of a row declares it serverless."""
-    s = serverless_in_force().c
-    return exists(select(s.api_key_hash).where(s.api_key_hash == u.api_key_hash, holds(s, u.slice_start)))
+    return select(u).where(u.c.n_ok > 0, ~declared_serverless(scope, u.c))
