@@ -47,7 +47,7 @@ def violations(scope: Scope) -> Select[Any]:
             worst_first(over_day, w.ok, w.day, of_account).label("day_place"),
             worst_first(over_week, w.week_output, w.day, of_account).label("week_place"),
         )
-        .where(w.day.between(scope.period.first_day, scope.period.last_day))
+        .where(w.day.between(scope.period.first_day, scope.period.last_day), or_(over_day, over_week))
         .subquery("placed")
     ).c  # fmt: skip
 
@@ -57,22 +57,18 @@ def violations(scope: Scope) -> Select[Any]:
     def of_week(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return of_worst(d.week_place, column, d.over_week)
 
-    return (
-        select(
-            d.account_id.label("subject_id"),
-            d.tier,
-            of_day(d.ok).label("observed_peak_requests_a_day"),
-            of_day(d.day).label("observed_peak_day"),
-            func.count().filter(d.over_day).label("observed_days_over"),
-            listed(d.day).filter(d.over_day).label("observed_on_days"),
-            of_week(d.week_output).label("observed_peak_output_tokens_a_week"),
-            of_week(d.day).label("observed_week_ends"),
-            of_day(d.limit_requests_a_day).label("limit_requests_a_day"),
-            of_week(d.limit_output_tokens_a_week).label("limit_output_tokens_a_week"),
-        )
-        .group_by(d.account_id, d.tier)
-        .having(func.count().filter(or_(d.over_day, d.over_week)) > 0)
-    )
+    return select(
+        d.account_id.label("subject_id"),
+        d.tier,
+        of_day(d.ok).label("observed_peak_requests_a_day"),
+        of_day(d.day).label("observed_peak_day"),
+        func.count().filter(d.over_day).label("observed_days_over"),
+        listed(d.day).filter(d.over_day).label("observed_on_days"),
+        of_week(d.week_output).label("observed_peak_output_tokens_a_week"),
+        of_week(d.day).label("observed_week_ends"),
+        of_day(d.limit_requests_a_day).label("limit_requests_a_day"),
+        of_week(d.limit_output_tokens_a_week).label("limit_output_tokens_a_week"),
+    ).group_by(d.account_id, d.tier)
 
 
 def _in_a_week(days: Any, lasted: int) -> ColumnElement[Any]:

@@ -31,7 +31,8 @@ def violations(scope: Scope) -> Select[Any]:
     then of its stretches, the one with most requests is shown.
     """
     hours = _hours(scope)
-    full, shape = _full_days(hours), _shape(hours)
+    full = _full_days(hours)
+    shape = _shape(hours, full)
     f, s = full.c, shape.c
     most = func.row_number().over(
         partition_by=(s.subject_type, s.subject_id, s.tier),
@@ -41,7 +42,6 @@ def violations(scope: Scope) -> Select[Any]:
         select(*s, f.full_days, f.in_seven_days, most.label("place"))
         .where(*(f[name] == s[name] for name in _KEY))
         .where(
-            f.in_seven_days >= s.limit_days_min,
             s.night_day >= s.limit_night_day_ratio_min,
             s.variation <= s.limit_hourly_variation_max,
             s.n >= s.limit_requests_min,
@@ -86,8 +86,11 @@ def _hours(scope: Scope) -> CTE:
     return select(*key, u.day, u.hour, func.sum(u.n_requests).label("n")).group_by(*key, u.day, u.hour).cte("hours")
 
 
-def _full_days(hours: CTE) -> Subquery:
-    """By subject and limits: days with requests in enough hours, in all and in the seven days with most of them."""
+def _full_days(hours: CTE) -> CTE:
+    """By subject and limits: days with requests in enough hours, in all and in the seven days with most of them.
+
+    Only of those whose seven days have enough: the shape of the others' use need not be worked out.
+    """
     h = hours.c
     key = [h[name] for name in _KEY]
     full = select(*key, h.day).group_by(*key, h.day).having(func.count() >= h.limit_active_hours_min).subquery("full").c
@@ -98,21 +101,25 @@ def _full_days(hours: CTE) -> Subquery:
     return (
         select(*own, func.count().label("full_days"), func.max(weeks.in_seven).label("in_seven_days"))
         .group_by(*own)
-        .subquery("full_days")
+        .having(func.max(weeks.in_seven) >= weeks.limit_days_min)
+        .cte("full_days")
     )
 
 
-def _shape(hours: CTE) -> Subquery:
+def _shape(hours: CTE, full: CTE) -> Subquery:
     """By subject and limits: requests, the quietest eight hours of the day against the busiest, and the variation.
 
-    Which hours are night differs by time zone; a subject's own quietest eight no time zone can hide. Hours without any
-    request count as such.
+    Only of those that have full days. Which hours are night differs by time zone; a subject's own quietest eight no
+    time zone can hide. Hours without any request count as such.
     """
     h = hours.c
     key = [h[name] for name in _KEY]
     profile = (
-        select(*key, h.hour, cast(func.sum(h.n), Float(53)).label("n")).group_by(*key, h.hour).subquery("profile").c
-    )
+        select(*key, h.hour, cast(func.sum(h.n), Float(53)).label("n"))
+        .where(*(full.c[name] == h[name] for name in _KEY))
+        .group_by(*key, h.hour)
+        .subquery("profile")
+    ).c
     of_subject = [profile[name] for name in _KEY]
     busiest = func.row_number().over(partition_by=of_subject, order_by=(profile.n.desc(), profile.hour))
     placed = select(*profile, busiest.label("place")).subquery("placed").c
