@@ -95,14 +95,15 @@ class Scope:
         ]
         return select(table_of(columns, rows, "limits"))
 
-    def usage(self, rollup: FromClause, *, baseline: bool = False) -> Subquery:
+    def usage(self, rollup: FromClause, *, baseline: bool = False, by: FromClause | None = None) -> Subquery:
         """The rollup's rows of the period (and baseline, if asked), each once, with what held at its slice.
 
         Adds ``customer_id``, ``tier``, ``tier_rank`` and the ``limit_...`` columns in force. Rows of accounts outside
         of the rule's tiers are left out. With ``baseline`` the tier and limits are still those of the row's own day.
+        ``by`` takes the place of :meth:`accounts_with_limits`, for a rule that judges by more than tier and limits.
         """
         r: Any = rollup.c
-        accounts = self.computed_once("accounts_with_limits", self._accounts_with_limits)
+        accounts = self.accounts_with_limits() if by is None else by
         a: Any = accounts.c
         first = self.baseline_from if baseline else self.period.first_day
         at_the_time = and_(held(rollup, accounts), r.day >= a.from_day, r.day < a.to_day)
@@ -136,14 +137,15 @@ class Scope:
             .subquery("accounts_in_scope")
         )
 
-    def _accounts_with_limits(self) -> Select[Any]:
+    def accounts_with_limits(self) -> FromClause:
         """The audited accounts with the limits of their tiers, ``from_day`` to ``to_day`` (exclusive).
 
         A table of its own: of a rollup, accounts and limits DuckDB joins the rollup with the limits first, each row
         with those of every tier.
         """
         a, limits = audited_accounts.c, self.limit_rows().c
-        return select(audited_accounts, *(c for c in limits if c.name != "tier")).where(limits.tier == a.tier)
+        held = select(audited_accounts, *(c for c in limits if c.name != "tier")).where(limits.tier == a.tier)
+        return self.computed_once("accounts_with_limits", lambda: held)
 
     def groups(self) -> Subquery:
         """``group_id``, ``account_id``, ``tier`` (its highest) and the ``limit_...`` at the period's end."""

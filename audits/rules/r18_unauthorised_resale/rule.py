@@ -18,7 +18,7 @@ from audits.rollups.account_day import account_day
 from audits.rules.base import Found
 from audits.rules.customers import told_apart
 from audits.rules.population import account_owners
-from audits.rules.r18_unauthorised_resale.signs import KEY, Use, signs
+from audits.rules.r18_unauthorised_resale.signs import KEY, judged, signs
 from audits.rules.scope import Scope
 from audits.rules.worst import worst
 from audits.warehouse.dimensions import contracts_in_force
@@ -81,11 +81,9 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 def inapplicable(scope: Scope) -> Select[Any]:
     """Accounts that were used only while the customer's contract permitted resale."""
-    used, judged, o = scope.usage(account_day).c, Use(scope).of(account_day).c, account_owners.c
+    used, j, o = scope.usage(account_day).c, judged(scope, account_day).c, account_owners.c
     reason = literal("resale is permitted by contract").label("reason")
-    forbidden = exists(
-        select(judged.account_id).where(judged.account_id == o.account_id, judged.customer_id == o.customer_id)
-    )
+    forbidden = exists(select(j.account_id).where(j.account_id == o.account_id, j.customer_id == o.customer_id))
     return select(o.account_id, o.customer_id, reason).where(o.account_id.in_(select(used.account_id)), ~forbidden)
 
 

@@ -12,16 +12,17 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Float,
+    FromClause,
     Numeric,
     Select,
     Subquery,
-    Table,
     and_,
     case,
     cast,
     false,
     func,
     literal,
+    null,
     or_,
     select,
     union_all,
@@ -36,7 +37,7 @@ from audits.rules.population import account_owners
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import ratio, utc_day
 from audits.warehouse.dimensions import contracts_in_force, customers_in_force
-from audits.warehouse.tables import usage_events
+from audits.warehouse.tables import Instant, usage_events
 from audits.warehouse.validity import holds
 
 LIMITS = (
@@ -46,30 +47,46 @@ LIMITS = (
 KEY = ("account_id", "customer_id", "tier", *(f"limit_{name}" for name in LIMITS))
 
 
-class Use:
-    """Rollups of the period as R18 judges them: a row for each customer, without what its contract permitted."""
+def judged(scope: Scope, rollup: FromClause) -> Subquery:
+    """:meth:`Scope.usage`, a row for each customer, without what its contract permitted."""
+    return scope.usage(rollup, by=_accounts(scope))
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self.contracts = scope.computed_once("contracts", lambda: select(contracts_in_force()))
 
-    def of(self, rollup: Table | Subquery) -> Subquery:
-        """The rollup's rows from times at which the customer's contract did not permit resale."""
-        u, p, o = self.scope.usage(rollup), self.contracts.c, account_owners.c
-        owner = func.coalesce(o.customer_id, u.c.customer_id).label("customer_id")
-        owned = (
-            select(*(column for column in u.c if column.name != "customer_id"), owner)
-            .select_from(u.outerjoin(account_owners, o.account_id == u.c.account_id))
-            .subquery(f"owned_{rollup.name}")
+@computed_once
+def _accounts(scope: Scope) -> Select[Any]:
+    """Accounts and limits, a row for each customer and each time at which its contract did not permit resale."""
+    held, o = scope.accounts_with_limits(), account_owners.c
+    owner = func.coalesce(o.customer_id, held.c.customer_id).label("customer_id")
+    owned = (
+        select(*(column for column in held.c if column.name != "customer_id"), owner)
+        .select_from(held.outerjoin(account_owners, o.account_id == held.c.account_id))
+        .subquery("owned")
+    )
+    a, forbidden = owned.c, _forbidden(scope)
+    f = forbidden.c
+    start, end = func.greatest(a.valid_from, f.valid_from), func.least(a.valid_to, f.valid_to)
+    return (
+        select(
+            *(column for column in a if column.name not in ("valid_from", "valid_to")),
+            start.label("valid_from"), end.label("valid_to"),
         )
-        permitting = select(p.customer_id, p.valid_from, p.valid_to).where(p.resale_permitted).subquery("permitting")
-        then = and_(permitting.c.customer_id == owned.c.customer_id, holds(permitting.c, owned.c.slice_start))
-        return (
-            select(owned)
-            .select_from(owned.outerjoin(permitting, then))
-            .where(permitting.c.customer_id.is_(None))
-            .subquery(f"judged_{rollup.name}")
-        )
+        .select_from(owned.outerjoin(forbidden, f.customer_id == a.customer_id))
+        .where(start < end)
+    )  # fmt: skip
+
+
+def _forbidden(scope: Scope) -> Subquery:
+    """Of customers whose contract permits resale at some time: the times before, between and after; NULL is no end."""
+    c = _contracts(scope).c
+    before = func.lag(c.valid_to).over(partition_by=c.customer_id, order_by=c.valid_from)
+    until = select(c.customer_id, before.label("valid_from"), c.valid_from.label("valid_to"))
+    after = select(c.customer_id, func.max(c.valid_to), cast(null(), Instant)).group_by(c.customer_id)
+    return union_all(until.where(c.resale_permitted), after.where(c.resale_permitted)).subquery("forbidden")
+
+
+@computed_once
+def _contracts(scope: Scope) -> Select[Any]:  # noqa: ARG001 - a function of the scope, whose evaluation keeps it
+    return select(contracts_in_force())
 
 
 @computed_once
@@ -78,9 +95,8 @@ def signs(scope: Scope) -> Select[Any]:
 
     ``n`` requests were made from ``first_day`` to ``last_day``; the figures behind the signs stand beside them.
     """
-    use = Use(scope)
-    volume = _volume(use)
-    parts = (_sessions(use), _prompts(use), _languages(use), _places(use), _clauses(use))
+    volume = _volume(scope)
+    parts = (_sessions(scope), _prompts(scope), _languages(scope), _places(scope), _clauses(scope))
     joined: Any = volume
     for part in parts:
         joined = joined.outerjoin(part, and_(*(part.c[name] == volume.c[name] for name in KEY)))
@@ -126,8 +142,8 @@ def _number(signs: Any) -> ColumnElement[int]:
     return number
 
 
-def _volume(use: Use) -> CTE:
-    u = use.of(account_day).c
+def _volume(scope: Scope) -> CTE:
+    u = judged(scope, account_day).c
     days = (func.min(u.day).label("first_day"), func.max(u.day).label("last_day"))
     rows = select(*_key(u), func.sum(u.n_requests).label("n"), *days).where(u.grain == "event")
     return rows.group_by(*_key(u)).cte("volume")
@@ -145,28 +161,28 @@ def _sources(scope: Scope) -> Subquery:
     )
 
 
-def _clauses(use: Use) -> Subquery:
+def _clauses(scope: Scope) -> Subquery:
     """Rows of use while no contract permitted resale (``refused``), and while nobody knows whether one did."""
-    rows, c = use.of(account_day), use.contracts.c
-    u = rows.c
+    rows, contracts = judged(scope, account_day), _contracts(scope)
+    u, c = rows.c, contracts.c
     then = and_(c.customer_id == u.customer_id, holds(c, u.slice_start))
     unknown = or_(
-        literal("contracts" in use.scope.unrecorded), and_(c.customer_id.is_not(None), c.resale_permitted.is_(None))
+        literal("contracts" in scope.unrecorded), and_(c.customer_id.is_not(None), c.resale_permitted.is_(None))
     )
     return (
         select(*_key(u), func.count().filter(~unknown).label("refused"), func.count().filter(unknown).label("unknown"))
-        .select_from(rows.outerjoin(use.contracts, then))
+        .select_from(rows.outerjoin(contracts, then))
         .group_by(*_key(u))
         .subquery("clauses")
     )
 
 
-def _sessions(use: Use) -> Subquery:
+def _sessions(scope: Scope) -> Subquery:
     """Most sessions ``a_day`` of the days without end users; whether they are ``many``, or ``may_be_many``.
 
     Sessions are read from single requests, of those days only whose requests could make enough of them.
     """
-    days, e = _nameless_days(use), usage_events.c
+    days, e = _nameless_days(scope), usage_events.c
     d = days.c
     wanted = (
         select(d.account_id, d.day).where(d.may_be_nameless, d.n >= d.limit_sessions_a_day_min).distinct()
@@ -174,10 +190,10 @@ def _sessions(use: Use) -> Subquery:
     requests = (
         select(e.account_id, e.session_id, wanted.day, e.event_ts.label("slice_start"))
         .where(wanted.account_id == e.account_id, wanted.day == utc_day(e.event_ts), e.session_id.is_not(None))
-        .where(use.scope.in_period(e.event_ts), use.scope.countable(usage_events))
+        .where(scope.in_period(e.event_ts), scope.countable(usage_events))
         .subquery("requests")
     )
-    r = use.of(requests).c
+    r = judged(scope, requests).c
     counted = (
         select(*_key(r), r.day, func.count(r.session_id.distinct()).label("n"))
         .group_by(*_key(r), r.day)
@@ -198,12 +214,12 @@ def _sessions(use: Use) -> Subquery:
     )
 
 
-def _nameless_days(use: Use) -> CTE:
+def _nameless_days(scope: Scope) -> CTE:
     """Days with whether enough of their requests carry no end-user id, for certain (``nameless``) or as far as known.
 
     ``without_session`` counts requests of which nobody knows to which session they belong.
     """
-    u, sources = use.of(account_day).c, _sources(use.scope).c
+    u, sources = judged(scope, account_day).c, _sources(scope).c
     n, named = func.sum(u.n_requests), func.coalesce(func.sum(u.known_end_user_hash), 0)
     unknown = func.coalesce(func.sum(u.n_requests).filter(~sources.users), 0)
     without = func.coalesce(func.sum(u.n_requests - u.known_session_id).filter(~sources.sessions), 0)
@@ -220,9 +236,9 @@ def _nameless_days(use: Use) -> CTE:
     )  # fmt: skip
 
 
-def _prompts(use: Use) -> Subquery:
+def _prompts(scope: Scope) -> Subquery:
     """Different system prompts, and requests of sources that record none (``n_unknown``)."""
-    p, d, sources = use.of(account_prompt_day).c, use.of(account_day).c, _sources(use.scope).c
+    p, d, sources = judged(scope, account_prompt_day).c, judged(scope, account_day).c, _sources(scope).c
     different = func.count(p.system_prompt_hash.distinct()).label("n")
     prompts = select(*_key(p), different).group_by(*_key(p)).subquery("different")
     unknown = func.coalesce(func.sum(d.n_requests).filter(~sources.prompts), 0).label("n_unknown")
@@ -237,13 +253,13 @@ def _prompts(use: Use) -> Subquery:
     return rows.select_from(untold.outerjoin(prompts, same)).subquery("prompts")
 
 
-def _languages(use: Use) -> Subquery:
+def _languages(scope: Scope) -> Subquery:
     """Languages, requests without one, and the share of the tier's accounts with less even topics (``rank``).
 
     ``rank_at_most``: if every request without a topic had one of its own. Evenness is rounded, so that accounts with
     the same topics are equal on every engine.
     """
-    u = use.of(account_topic_day).c
+    u = judged(scope, account_topic_day).c
     languages = (
         select(
             *_key(u), func.count(u.lang.distinct()).label("n"),
@@ -304,12 +320,12 @@ def _ranks(even: CTE) -> Subquery:
     return select(*_key(p), *ranks).where(p.asked != "").group_by(*_key(p)).subquery("ranks")
 
 
-def _places(use: Use) -> Subquery:
+def _places(scope: Scope) -> Subquery:
     """Requests from people's addresses of a ``known`` country, those of them from ``abroad``, and ``unknown`` ones.
 
     Abroad is elsewhere than the country that the customer had at the time.
     """
-    rows, customers = use.of(account_client_day), select(customers_in_force()).cte("customers_of_resellers")
+    rows, customers = judged(scope, account_client_day), select(customers_in_force()).cte("customers_of_resellers")
     u, c = rows.c, customers.c
     told = and_(c.country.is_not(None), u.ip_country.is_not(None))
 
