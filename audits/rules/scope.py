@@ -48,6 +48,8 @@ SourceDay = tuple[date, str]
 """A day of a source."""
 
 _FOREVER = date(9999, 12, 31)
+_JOINED = ("account_id", "valid_from", "valid_to", "from_day", "to_day")
+"""Columns by which a rollup is joined with accounts and their limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Scope:
         first = self.baseline_from if baseline else self.period.first_day
         at_the_time = and_(held(rollup, accounts), r.day >= a.from_day, r.day < a.to_day)
         return (
-            select(rollup, a.customer_id, a.tier, a.tier_rank, *(c for c in a if c.name.startswith("limit_")))
+            select(rollup, *(c for c in a if c.name not in _JOINED))
             .select_from(rollup.join(accounts, at_the_time))
             .where(r.day.between(first, self.period.last_day), self.readable(rollup))
             .subquery(rollup.description)

@@ -45,6 +45,7 @@ LIMITS = (
     "system_prompts_min", "foreign_share_min",
 )  # fmt: skip
 KEY = ("account_id", "customer_id", "tier", *(f"limit_{name}" for name in LIMITS))
+"""Whom the rule judges, and by what. Rows carry its number ``party``, by which they group and join faster."""
 
 
 def judged(scope: Scope, rollup: FromClause) -> Subquery:
@@ -54,7 +55,10 @@ def judged(scope: Scope, rollup: FromClause) -> Subquery:
 
 @computed_once
 def _accounts(scope: Scope) -> Select[Any]:
-    """Accounts and limits, a row for each customer and each time at which its contract did not permit resale."""
+    """Accounts and limits, a row for each customer and each time at which its contract did not permit resale.
+
+    Adds ``party``, the number of the row's :data:`KEY`, and ``peers``, that of its tier and limits.
+    """
     held, o = scope.accounts_with_limits(), account_owners.c
     owner = func.coalesce(o.customer_id, held.c.customer_id).label("customer_id")
     owned = (
@@ -69,6 +73,8 @@ def _accounts(scope: Scope) -> Select[Any]:
         select(
             *(column for column in a if column.name not in ("valid_from", "valid_to")),
             start.label("valid_from"), end.label("valid_to"),
+            func.dense_rank().over(order_by=[a[name] for name in KEY]).label("party"),
+            func.dense_rank().over(order_by=[a[name] for name in KEY[2:]]).label("peers"),
         )
         .select_from(owned.outerjoin(forbidden, f.customer_id == a.customer_id))
         .where(start < end)
@@ -97,26 +103,27 @@ def signs(scope: Scope) -> Select[Any]:
     """
     volume = _volume(scope)
     parts = (_sessions(scope), _prompts(scope), _languages(scope), _places(scope), _clauses(scope))
-    joined: Any = volume
+    parties = _parties(scope)
+    joined: Any = parties.join(volume, volume.c.party == parties.c.party)
     for part in parts:
-        joined = joined.outerjoin(part, and_(*(part.c[name] == volume.c[name] for name in KEY)))
-    v, (sessions, prompts, languages, places, clauses) = volume.c, (part.c for part in parts)
+        joined = joined.outerjoin(part, part.c.party == volume.c.party)
+    p, v, (sessions, prompts, languages, places, clauses) = parties.c, volume.c, (part.c for part in parts)
     told = {
         "no_end_users": (sessions.many, sessions.may_be_many),
         "languages": (
-            and_(languages.n >= v.limit_languages_min, languages.rank >= v.limit_topic_entropy_quantile),
+            and_(languages.n >= p.limit_languages_min, languages.rank >= p.limit_topic_entropy_quantile),
             and_(
-                languages.n + languages.n_unknown >= v.limit_languages_min,
-                languages.rank_at_most >= v.limit_topic_entropy_quantile,
+                languages.n + languages.n_unknown >= p.limit_languages_min,
+                languages.rank_at_most >= p.limit_topic_entropy_quantile,
             ),
         ),
         "system_prompts": (
-            prompts.n >= v.limit_system_prompts_min,
-            prompts.n + prompts.n_unknown >= v.limit_system_prompts_min,
+            prompts.n >= p.limit_system_prompts_min,
+            prompts.n + prompts.n_unknown >= p.limit_system_prompts_min,
         ),
         "foreign": (
-            ratio(places.abroad, places.known) >= v.limit_foreign_share_min,
-            ratio(places.abroad + places.unknown, places.known + places.unknown) >= v.limit_foreign_share_min,
+            ratio(places.abroad, places.known) >= p.limit_foreign_share_min,
+            ratio(places.abroad + places.unknown, places.known + places.unknown) >= p.limit_foreign_share_min,
         ),
         "no_clause": (clauses.refused > 0, clauses.unknown > 0),
     }
@@ -124,7 +131,8 @@ def signs(scope: Scope) -> Select[Any]:
     maybe = [and_(~there[name], func.coalesce(possible, false())) for name, (_, possible) in told.items()]
     return (
         select(
-            *_key(v), v.n, v.first_day, v.last_day, *(sign.label(f"has_{name}") for name, sign in there.items()),
+            *(p[name] for name in KEY), v.n, v.first_day, v.last_day,
+            *(sign.label(f"has_{name}") for name, sign in there.items()),
             _number(there.values()).label("signs"), _number(maybe).label("open"),
             sessions.a_day.label("sessions_a_day"), languages.n.label("languages"),
             prompts.n.label("system_prompts"), ratio(places.abroad, places.known).label("foreign_share"),
@@ -133,8 +141,10 @@ def signs(scope: Scope) -> Select[Any]:
     )  # fmt: skip
 
 
-def _key(rows: Any) -> list[ColumnElement[Any]]:
-    return [rows[name] for name in KEY]
+def _parties(scope: Scope) -> Subquery:
+    """``party`` and what it stands for."""
+    a = _accounts(scope).c
+    return select(a.party, *(a[name] for name in KEY)).distinct().subquery("parties")
 
 
 def _number(signs: Any) -> ColumnElement[int]:
@@ -145,8 +155,8 @@ def _number(signs: Any) -> ColumnElement[int]:
 def _volume(scope: Scope) -> CTE:
     u = judged(scope, account_day).c
     days = (func.min(u.day).label("first_day"), func.max(u.day).label("last_day"))
-    rows = select(*_key(u), func.sum(u.n_requests).label("n"), *days).where(u.grain == "event")
-    return rows.group_by(*_key(u)).cte("volume")
+    rows = select(u.party, func.sum(u.n_requests).label("n"), *days).where(u.grain == "event")
+    return rows.group_by(u.party).cte("volume")
 
 
 def _sources(scope: Scope) -> Subquery:
@@ -170,9 +180,9 @@ def _clauses(scope: Scope) -> Subquery:
         literal("contracts" in scope.unrecorded), and_(c.customer_id.is_not(None), c.resale_permitted.is_(None))
     )
     return (
-        select(*_key(u), func.count().filter(~unknown).label("refused"), func.count().filter(unknown).label("unknown"))
+        select(u.party, func.count().filter(~unknown).label("refused"), func.count().filter(unknown).label("unknown"))
         .select_from(rows.outerjoin(contracts, then))
-        .group_by(*_key(u))
+        .group_by(u.party)
         .subquery("clauses")
     )
 
@@ -195,21 +205,21 @@ def _sessions(scope: Scope) -> Subquery:
     )
     r = judged(scope, requests).c
     counted = (
-        select(*_key(r), r.day, func.count(r.session_id.distinct()).label("n"))
-        .group_by(*_key(r), r.day)
+        select(r.party, r.day, func.count(r.session_id.distinct()).label("n"))
+        .group_by(r.party, r.day)
         .subquery("sessions_of_days")
     )
-    same = and_(counted.c.day == d.day, *(counted.c[name] == d[name] for name in KEY))
+    same = and_(counted.c.day == d.day, counted.c.party == d.party)
     n, least = func.coalesce(counted.c.n, 0), d.limit_sessions_a_day_min
     return (
         select(
-            *_key(d),
+            d.party,
             func.max(n).filter(d.nameless).label("a_day"),
             func.bool_or(and_(d.nameless, n >= least)).label("many"),
             func.bool_or(and_(d.may_be_nameless, n + d.without_session >= least)).label("may_be_many"),
         )
         .select_from(days.outerjoin(counted, same))
-        .group_by(*_key(d))
+        .group_by(d.party)
         .subquery("sessions")
     )
 
@@ -223,15 +233,16 @@ def _nameless_days(scope: Scope) -> CTE:
     n, named = func.sum(u.n_requests), func.coalesce(func.sum(u.known_end_user_hash), 0)
     unknown = func.coalesce(func.sum(u.n_requests).filter(~sources.users), 0)
     without = func.coalesce(func.sum(u.n_requests - u.known_session_id).filter(~sources.sessions), 0)
-    least = u.limit_no_end_user_share_min
+    least = func.min(u.limit_no_end_user_share_min)
     return (
         select(
-            *_key(u), u.day, n.label("n"), without.label("without_session"),
+            u.party, u.account_id, u.day, n.label("n"), without.label("without_session"),
+            func.min(u.limit_sessions_a_day_min).label("limit_sessions_a_day_min"),
             (ratio(n - named - unknown, n) >= least).label("nameless"),
             (ratio(n - named, n) >= least).label("may_be_nameless"),
         )
         .where(u.grain == "event", sources.source_system == u.source_system)
-        .group_by(*_key(u), u.day)
+        .group_by(u.party, u.account_id, u.day)
         .cte("nameless_days")
     )  # fmt: skip
 
@@ -240,16 +251,16 @@ def _prompts(scope: Scope) -> Subquery:
     """Different system prompts, and requests of sources that record none (``n_unknown``)."""
     p, d, sources = judged(scope, account_prompt_day).c, judged(scope, account_day).c, _sources(scope).c
     different = func.count(p.system_prompt_hash.distinct()).label("n")
-    prompts = select(*_key(p), different).group_by(*_key(p)).subquery("different")
+    prompts = select(p.party, different).group_by(p.party).subquery("different")
     unknown = func.coalesce(func.sum(d.n_requests).filter(~sources.prompts), 0).label("n_unknown")
     untold = (
-        select(*_key(d), unknown)
+        select(d.party, unknown)
         .where(d.grain == "event", sources.source_system == d.source_system)
-        .group_by(*_key(d))
+        .group_by(d.party)
         .subquery("untold")
     )
-    same = and_(*(prompts.c[name] == untold.c[name] for name in KEY))
-    rows = select(*_key(untold.c), func.coalesce(prompts.c.n, 0).label("n"), untold.c.n_unknown)
+    same = prompts.c.party == untold.c.party
+    rows = select(untold.c.party, func.coalesce(prompts.c.n, 0).label("n"), untold.c.n_unknown)
     return rows.select_from(untold.outerjoin(prompts, same)).subquery("prompts")
 
 
@@ -262,15 +273,15 @@ def _languages(scope: Scope) -> Subquery:
     u = judged(scope, account_topic_day).c
     languages = (
         select(
-            *_key(u), func.count(u.lang.distinct()).label("n"),
+            u.party, func.count(u.lang.distinct()).label("n"),
             func.coalesce(func.sum(u.n_requests).filter(u.lang.is_(None)), 0).label("n_unknown"),
         )
-        .group_by(*_key(u))
+        .group_by(u.party)
         .subquery("spoken")
     )  # fmt: skip
     t = (
-        select(*_key(u), u.topic_id, cast(func.sum(u.n_requests), Float(53)).label("n"))
-        .group_by(*_key(u), u.topic_id)
+        select(u.party, u.peers, u.topic_id, cast(func.sum(u.n_requests), Float(53)).label("n"))
+        .group_by(u.party, u.peers, u.topic_id)
         .subquery("topics")
     ).c
     known = t.topic_id.is_not(None)
@@ -278,15 +289,15 @@ def _languages(scope: Scope) -> Subquery:
     spread = func.coalesce(func.sum(t.n * func.ln(t.n)).filter(known), 0.0)
     even = (
         select(
-            *_key(t), cast(func.ln(whole) - spread / whole, Numeric(18, 9)).label("h"),
+            t.party, t.peers, cast(func.ln(whole) - spread / whole, Numeric(18, 9)).label("h"),
             cast(func.ln(rest) - spread / rest, Numeric(18, 9)).label("h_at_most"),
         )
-        .group_by(*_key(t))
+        .group_by(t.party, t.peers)
         .cte("evenness")
     )  # fmt: skip
     ranks = _ranks(even)
-    same = and_(*(ranks.c[name] == languages.c[name] for name in KEY))
-    rows = select(*_key(languages.c), languages.c.n, languages.c.n_unknown, ranks.c.rank, ranks.c.rank_at_most)
+    same = ranks.c.party == languages.c.party
+    rows = select(languages.c.party, languages.c.n, languages.c.n_unknown, ranks.c.rank, ranks.c.rank_at_most)
     return rows.select_from(languages.outerjoin(ranks, same)).subquery("languages")
 
 
@@ -298,26 +309,25 @@ def _ranks(even: CTE) -> Subquery:
     e = even.c
     asked = {"rank": e.h, "rank_at_most": e.h_at_most}
     probes = [
-        select(*_key(e), e.h, value.label("value"), literal(name).label("asked"), literal(0).label("known"),
+        select(e.party, e.peers, e.h, value.label("value"), literal(name).label("asked"), literal(0).label("known"),
                literal(0).label("unknown"))
         for name, value in asked.items()
     ]  # fmt: skip
     known = case((e.h.is_not(None), 1), else_=0)
-    peers = select(*_key(e), e.h, func.coalesce(e.h, 0), literal(""), known, 1 - known)
+    peers = select(e.party, e.peers, e.h, func.coalesce(e.h, 0), literal(""), known, 1 - known)
     v = union_all(*probes, peers).subquery("evenness_of_peers").c
-    among = [v[name] for name in KEY if name not in ("account_id", "customer_id")]
     # Of equal values the peers come last, so that those before are below; nobody is a peer of itself.
-    below = func.sum(v.known).over(partition_by=among, order_by=(v.value, v.known + v.unknown), rows=(None, 0))
-    all_known, all_unknown = (func.sum(one).over(partition_by=among) for one in (v.known, v.unknown))
+    below = func.sum(v.known).over(partition_by=v.peers, order_by=(v.value, v.known + v.unknown), rows=(None, 0))
+    all_known, all_unknown = (func.sum(one).over(partition_by=v.peers) for one in (v.known, v.unknown))
     p = select(
-        *_key(v), v.asked,
+        v.party, v.asked,
         (below - case((v.h < v.value, 1), else_=0)).label("below"),
         (all_known - case((v.h.is_not(None), 1), else_=0)).label("others"),
         case((v.asked == "rank_at_most", all_unknown - case((v.h.is_(None), 1), else_=0)), else_=0).label("more"),
     ).subquery("placed").c  # fmt: skip
     rank = func.coalesce(ratio(p.below + p.more, p.others + p.more), 0.0)
     ranks = (func.max(rank).filter(p.asked == name).label(name) for name in asked)
-    return select(*_key(p), *ranks).where(p.asked != "").group_by(*_key(p)).subquery("ranks")
+    return select(p.party, *ranks).where(p.asked != "").group_by(p.party).subquery("ranks")
 
 
 def _places(scope: Scope) -> Subquery:
@@ -334,11 +344,11 @@ def _places(scope: Scope) -> Subquery:
 
     return (
         select(
-            *_key(u), requests(told).label("known"), requests(told, u.ip_country != c.country).label("abroad"),
+            u.party, requests(told).label("known"), requests(told, u.ip_country != c.country).label("abroad"),
             requests(~told).label("unknown"),
         )
         .select_from(rows.outerjoin(customers, and_(c.customer_id == u.customer_id, holds(c, u.slice_start))))
         .where(or_(u.ip_type.is_(None), u.ip_type.not_in(FOR_HIRE)))
-        .group_by(*_key(u))
+        .group_by(u.party)
         .subquery("places")
     )  # fmt: skip
