@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -60,7 +61,10 @@ def prove_all(rules: Sequence[Rule], policy: Path | None) -> Iterator[tuple[Rule
     ``policy`` is the folder of the policy book, None for the shipped one.
     """
     if len(rules) == 1:
-        yield rules[0], _prove_in(rules[0].folder, policy)
+        book, _ = load_law(policy)
+        stage = DuckStage()
+        yield rules[0], prove(rules[0], book, stage)
+        stage.close()
         return
     # Processes that start afresh: a fork would share the database engine of this one.
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(rules)), mp_context=get_context("spawn")) as pool:
@@ -70,7 +74,7 @@ def prove_all(rules: Sequence[Rule], policy: Path | None) -> Iterator[tuple[Rule
 
 
 def _prove_in(folder: Path, policy: Path | None) -> Proof:
-    """The proof of the rule in a folder, on the database of this process."""
+    """The proof of the rule in a folder, by a process of the pool."""
     book, rules, stage = _equipment(policy)
     rule = next((one for one in rules.values() if one.folder == folder), None) or load_rule(folder)
     return prove(rule, book, stage)
@@ -78,7 +82,8 @@ def _prove_in(folder: Path, policy: Path | None) -> Proof:
 
 @cache
 def _equipment(policy: Path | None) -> tuple[Book, dict[str, Rule], Stage]:
-    """What a process needs for all the rules that it proves."""
+    """What a process of the pool needs, once for all the rules that it proves."""
+    gc.set_threshold(50_000)  # statements are built and dropped by the thousand: looking for cycles takes a twentieth
     return *load_law(policy), DuckStage()
 
 
