@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import itertools
 import os
@@ -22,6 +23,7 @@ from sqlalchemy import create_engine
 from audits.warehouse.tables import SOURCE_SCHEMA, source_metadata
 
 START_PATIENCE = 60.0  # seconds
+gc.set_threshold(50_000)  # statements are built and dropped by the thousand: looking for cycles takes a twentieth
 _database_number = itertools.count(1)
 
 
