@@ -68,6 +68,7 @@ account_day = Table(
     Column("cost_usd", Numeric(18, 8)),
     Column("n_unpriced", BigInteger),  # successful requests, or buckets, whose cost is not recorded
     Column("max_output_of_one", BigInteger),
+    Column("used_from", Instant, nullable=False),  # the first request, or the begin of the first bucket
     Column("used_until", Instant, nullable=False),  # the last request, or the end of the last bucket
     *(Column(f"known_{name}", Integer) for name in RECORDED),
 )
@@ -94,6 +95,7 @@ def from_events(events: FromClause) -> Select[Any]:
         func.sum(e.cost_usd).label("cost_usd"),
         func.count().filter(e.status_code < 400, e.cost_usd.is_(None)).label("n_unpriced"),
         func.max(e.output_tokens).label("max_output_of_one"),
+        func.min(e.event_ts).label("used_from"),
         func.max(e.event_ts).label("used_until"),
         *(func.count(e[name]).label(f"known_{name}") for name in RECORDED),
     ).group_by(e.slice_start, e.account_id, e.source_system)
@@ -113,12 +115,12 @@ def by_last_day() -> Subquery:
     d, o = account_day.c, account_day.alias("other").c
     lasts = and_(d.grain == "bucket", last_day(d) > d.day)
     others = [column for column in d if column.name != "day"]
-    elsewhere = or_(o.slice_start != d.slice_start, o.used_until != d.used_until)
+    elsewhere = or_(o.used_from != d.used_from, o.used_until != d.used_until)
     counted = or_(
         and_(o.grain == "event", o.day > d.day),
         and_(o.grain == "bucket", o.source_system == d.source_system, elsewhere),
     )
-    same_time = and_(o.account_id == d.account_id, o.slice_start < d.used_until, o.used_until > d.slice_start)
+    same_time = and_(o.account_id == d.account_id, o.used_from < d.used_until, o.used_until > d.used_from)
     return union_all(
         select(d.day, d.day.label("first_day"), *others).where(~lasts),
         select(last_day(d), d.day, *others).where(lasts, ~exists(select(o.day).where(same_time, counted))),

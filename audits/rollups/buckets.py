@@ -56,6 +56,7 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
         func.sum(u.n_requests).label("n_requests"),
         *(func.sum(u[name]).label(name) for name in SUMS),
         func.sum(u.n_unpriced).label("n_unpriced"),
+        func.min(u.bucket_start).label("used_from"),
         func.max(u.bucket_end).label("used_until"),
     ).group_by(
         u.day, u.slice_start, u.account_id, u.source_system, u.reaches_to, u.n_requests.is_(None)

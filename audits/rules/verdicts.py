@@ -39,7 +39,7 @@ from sqlalchemy import (
 from audits.rules.base import Found, Rule
 from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts
 from audits.rules.facts import Facts, account_facts
-from audits.rules.population import UNASSIGNED, account_owners, audited_groups
+from audits.rules.population import UNASSIGNED, account_owners, audited_groups, group_tiers
 from audits.rules.scope import Scope
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
@@ -188,7 +188,9 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
     in_question: Step = (unknown.c.reason.is_not(None), not_evaluated, unknown.c.reason)
     in_doubt: list[Step] = [(gap.c.reason.is_not(None), not_evaluated, gap.c.reason)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
-    in_group, members = f.account_id.in_(select(audited_groups.c.account_id)), list[Step]()
+    limited, g, of_group = sorted({row.tier for row in scope.limits}), audited_groups.c, group_tiers.c
+    judged = select(g.account_id).where(of_group.group_id == g.group_id, of_group.tier.in_(limited))
+    in_group, members = f.account_id.in_(judged), list[Step]()
     if "group" in rule.spec.units:
         told.append(linked := linked_doubts(rule, facts))
         in_doubt += [*own, (linked.c.reason.is_not(None), not_evaluated, linked.c.reason)]
@@ -209,7 +211,7 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
             func.concat("tier ", f.tier, " is not in the policy book"),
         ),
         *((and_(in_group, when), *why) for when, *why in members),
-        (f.tier.not_in(sorted({row.tier for row in scope.limits})), not_applicable, "no limit for this tier"),
+        (f.tier.not_in(limited), not_applicable, "no limit for this tier"),
     ]  # fmt: skip
     if missing:
         steps.append((true(), not_evaluated, f"not recorded: {missing}"))
