@@ -18,8 +18,6 @@ account_retention_day = Table(
     Column("retention_days", Integer),  # NULL: for how long content was kept is not recorded
     Column("n_stored", BigInteger, nullable=False),
     Column("n_perhaps_stored", BigInteger, nullable=False),  # whether content was kept is not recorded
-    Column("first_event_ts", Instant, nullable=False),
-    Column("last_event_ts", Instant, nullable=False),
 )
 
 
@@ -33,8 +31,6 @@ def from_events(events: FromClause) -> Select[Any]:
             *grain,
             func.count().filter(e.content_stored).label("n_stored"),
             func.count().filter(e.content_stored.is_(None)).label("n_perhaps_stored"),
-            func.min(e.event_ts).label("first_event_ts"),
-            func.max(e.event_ts).label("last_event_ts"),
         )
         .where(e.content_stored.is_not(False))
         .group_by(*grain)

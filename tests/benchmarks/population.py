@@ -73,7 +73,7 @@ def _rollups(of: str, campaign: str) -> list[str]:
     return [
         f"""INSERT INTO audit.account_day BY NAME SELECT {a_day} AS day, {own}, 'native' AS source_system,
             'event' AS grain, 20 AS n_requests, 20 AS n_ok, CAST(4000 * exp({U.format(15)}) AS BIGINT) AS input_tokens,
-            CAST(2000 * exp({U.format(16)}) AS BIGINT) AS output_tokens, now() AS first_event_ts, now() AS last_event_ts
+            CAST(2000 * exp({U.format(16)}) AS BIGINT) AS output_tokens, now() AS used_from, now() AS used_until
             {of}, range(10) s(d)""",
         f"""INSERT INTO audit.account_client_day BY NAME SELECT {a_day} AS day, {own}, 'k' || i AS api_key_hash,
             CASE WHEN d = 2 THEN 'home' || i ELSE {net} END AS client_net_hash, 'L' || i % 11 AS ip_country,

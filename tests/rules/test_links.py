@@ -172,8 +172,8 @@ def put_group(url: str, counts: Counts, shares: dict[str, float], *, timed: bool
             hours.append(row | {"hour": hour, "n_requests": int(n), "n_ok": int(n)})
     days = [
         {"day": day, "slice_start": utc_midnight(day), "account_id": name, "source_system": "native", "grain": "event",
-         "n_requests": n, "n_ok": n, "input_tokens": 0, "output_tokens": 0, "first_event_ts": utc_midnight(day),
-         "last_event_ts": utc_midnight(day)}
+         "n_requests": n, "n_ok": n, "input_tokens": 0, "output_tokens": 0, "used_from": utc_midnight(day),
+         "used_until": utc_midnight(day)}
         for (name, day), n in _by_day(hours).items()
     ]  # fmt: skip
     with warehouse(url, write=True) as opened, opened.begin() as connection:
