@@ -107,10 +107,10 @@ def test_other_names_and_other_weeks_change_nothing(plain: Audit, tmp_path: Path
     def other(name: str) -> str:
         return name if name in {"group", "key"} else f"n{name[::-1]}"
 
-    rows = changes.shifted(changes.renamed(plain.rows, other), -LATER)
-    law = replace(plain.low, folder=low_book(tmp_path / "law", CHANGE_DAY - LATER))
-    early = _audited(rows, tmp_path, law, Period.of(WEEK.first_day - LATER, "week"))
-    assert answers(early) == answers(plain.said, other)
+    rows = changes.shifted(changes.renamed(plain.rows, other), LATER)  # not earlier: the law itself begins with it
+    law = replace(plain.low, folder=low_book(tmp_path / "law", CHANGE_DAY + LATER))
+    late = _audited(rows, tmp_path, law, Period.of(WEEK.first_day + LATER, "week"))
+    assert answers(late) == answers(plain.said, other)
 
 
 @pytest.mark.parametrize("columns", [CONTENT, CLIENTS, REQUESTS], ids=["content", "clients", "requests"])
