@@ -107,7 +107,7 @@ def _covers(facts: Facts, level: str, limits: dict, events: list[Row]) -> Answer
     entropy = -sum(uses / n * math.log(uses / n) for uses in topics.values())
     evenness = entropy / math.log(len(taxonomy)) if len(taxonomy) > 1 else 0.0
     if (
-        n >= limits["prompts_min"]
+        min(n, len(inputs), len(in_sessions)) >= limits["prompts_min"]
         and round(evenness, 9) >= limits["topic_entropy_min"]
         and at_least(limits["unique_share_min"], unique, len(inputs))
         and at_least(limits["single_turn_share_min"], single, len(in_sessions))

@@ -12,7 +12,17 @@ from tests.reference.answers import Answer, no, not_applicable, together, violat
 from tests.reference.facts import Facts, day_of, midnight
 from tests.reference.groups import about_group
 from tests.reference.rules.volume import per_day
-from tests.reference.usage import about_requests, at_of, is_ok, last_limits, not_asked, sevens, share, shown
+from tests.reference.usage import (
+    about_requests,
+    at_of,
+    in_order,
+    is_ok,
+    last_limits,
+    not_asked,
+    sevens,
+    share,
+    shown,
+)
 from tests.reference.validity import Row
 
 BASELINE = timedelta(days=28)
@@ -54,11 +64,20 @@ def _without_a_past(facts: Facts, limits: dict, rows: list[Row]) -> Answer | Non
 def r02_account(facts: Facts, account: str, tier: str) -> Answer:
     limits = last_limits(facts, "R02", tier) if facts.applies("R02", account, tier) else {}
     answer = about_requests(
-        facts, "R02", account, tier, lambda rows: _departs(facts, tier, limits, rows), lookback=BASELINE,
-        buckets_count=True, at_worst=lambda rows: _without_a_past(facts, limits, rows),
+        facts, "R02", account, tier, lambda rows: _departs(facts, tier, limits, _with_past(facts, account, rows)),
+        lookback=BASELINE, buckets_count=True,
+        at_worst=lambda rows: _without_a_past(facts, limits, _with_past(facts, account, rows)),
     )  # fmt: skip
-    few = len({day_of(e["event_ts"]) for e in facts.events_of(account, tier, facts.start - BASELINE)}) < 14
+    few = len({day_of(e["event_ts"]) for e in _with_past(facts, account, [])}) < 14
     return replace(answer, or_else=("not_evaluated",)) if answer.verdict == "compliant" and few else answer
+
+
+def _with_past(facts: Facts, account: str, rows: list[Row]) -> list[Row]:
+    """The rows, and what the account did before the period under its other tiers: whoever goes down is no newcomer."""
+    there = {row["event_id"] for row in rows}
+    before = (e for e in facts.events_by_account[account] if facts.start - BASELINE <= e["event_ts"] < facts.start)
+    held = (e for e in before if facts.applies("R02", account, facts.tier_at(account, e["event_ts"])))
+    return in_order([*rows, *(event for event in held if event["event_id"] not in there)])
 
 
 def r02_group(facts: Facts, group: str) -> Answer:
