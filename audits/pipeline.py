@@ -103,7 +103,7 @@ def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool 
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
-        linkage.link(source, period, since=first)
+        linkage.link(source, period, since=first, behind_gateway=quality.behind_gateway(verdicts))
 
 
 def evaluate(

@@ -77,9 +77,9 @@ def write(path: Path, content: str) -> Path:
     return path
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half-written in a revision's folder; call it while :func:`publishing`."""
-    for part in folder.rglob(f".*{_PART}"):
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
+    """Remove what a killed process left half-written in a folder (and below); call it while :func:`publishing`."""
+    for part in folder.rglob(f".*{_PART}") if below else folder.glob(f".*{_PART}"):
         part.unlink(missing_ok=True)
 
 

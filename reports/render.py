@@ -58,6 +58,7 @@ def publish(session: Session, run_id: int, out: Path) -> Path:
     What is whole and current is left as it is, so that the same call completes what a killed one began.
     """
     with files.publishing(out):
+        files.remove_leftovers(out, below=False)  # of the index; a revision's own are removed when it is sealed
         run = _run(session, run_id, out)
         manifest_file = files.run_folder(out, run) / files.MANIFEST
         if not _is_current(session, run, files.run_folder(out, run)):

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from audits import pipeline
 from audits.cli import app
+from audits.linkage.tables import group_members
 from audits.periods import Period
 from audits.settings import Settings
+from audits.warehouse import warehouse
 from tests.rows import REFERENCE, account, events, put, together
 
 WEEK = Period.parse("2026-W41")
@@ -35,3 +38,21 @@ def test_where_clients_are_is_not_judged_by_a_gateways_address(
     told = CliRunner().invoke(app, asked, env=env)
     assert told.exit_code == 0, told.output
     assert {json.loads(line)["verdict"] for line in told.stdout.splitlines()} == {verdict}
+
+
+def test_a_gateways_address_links_nobody(url: str, tmp_path: Path) -> None:
+    names = [f"s{n}" for n in range(12)]
+    same = GATEWAY | {"ip_country": "US", "system_prompt_hash": "9" * 16}
+    used = {
+        "usage_events": [
+            row | same for n, name in enumerate(names) for row in events(name, "2026-10-06", 450, hour=2 * n)
+        ]
+    }
+    alone = [f"other{n}" for n in range(40)]
+    others = {"usage_events": [row for name in alone for row in events(name, "2026-10-06", 20, source_system="other")]}
+    people = [account(name, tier) for name, tier in [*((n, "free") for n in names), *((n, "build") for n in alone)]]
+    put(url, together(REFERENCE, *people, used, others))
+    settings = Settings(url, f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path / "out")
+    pipeline.audit(settings, WEEK, now=NOW)
+    with warehouse(url) as opened, opened.begin() as connection:
+        assert connection.execute(select(group_members.c.account_id)).all() == []

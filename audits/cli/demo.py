@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from audits.cli.console import err, out, print_outcomes, progress
+from audits.errors import AuditsError
 from audits.periods import Period, between
 from audits.settings import Settings
 
 PERIOD = Period.parse("2026-10")
 MONTHS = between(Period.parse("2026-08"), PERIOD)
+MARK = ".audits-demo"
+"""The file that tells a folder of the demo, whose warehouse is made anew, from anybody's."""
 NOW = datetime(2026, 11, 4, 6, tzinfo=UTC)  # the demo is told its time, so that it comes out the same every day
 
 
@@ -26,8 +29,15 @@ def demo(
     from audits.pipeline import audit  # noqa: PLC0415
     from audits.proving.world import DEMO, build_world  # noqa: PLC0415
 
+    sample, mark = (folder / "warehouse.duckdb").absolute(), folder / MARK
+    if sample.exists() and not mark.exists():
+        raise AuditsError(
+            "The folder holds a warehouse that the demo did not make.",
+            where=str(sample),
+            fix="Name another folder with --out; if an earlier demo's files may go, delete the folder first.",
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    sample = (folder / "warehouse.duckdb").absolute()
+    mark.touch()
     settings = Settings(
         warehouse_url=f"duckdb:///{sample}",
         ledger_url=f"sqlite:///{(folder / 'ledger.sqlite').absolute()}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import astuple
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Select, case, func, select
 
 from audits.linkage.params import Params
 from audits.periods import Period
+from audits.quality.usual import Day
 from audits.rollups.state import rollup_days
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.tables import account_payments, account_tiers, accounts, api_keys, models
@@ -20,9 +22,12 @@ VERSION = "13"
 """Raised by hand whenever the same inputs would give other groups."""
 
 
-def digest_of(connection: Connection, period: Period, since: date, params: Params) -> str:
+def digest_of(
+    connection: Connection, period: Period, since: date, params: Params, behind_gateway: Iterable[Day]
+) -> str:
     """Changes when a row known in the period does, when days are rolled up anew, or when a parameter changes."""
-    parts: list[Any] = [VERSION, period.id, since.isoformat(), astuple(params)]
+    gateways = [[day.isoformat(), source] for day, source in sorted(behind_gateway)]
+    parts: list[Any] = [VERSION, period.id, since.isoformat(), astuple(params), gateways]
     parts += [
         [str(value) for value in row]
         for row in connection.execute(

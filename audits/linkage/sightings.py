@@ -6,7 +6,7 @@ behind in the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,8 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
+    false,
     func,
     literal,
     or_,
@@ -34,6 +36,7 @@ from sqlalchemy import (
 
 from audits.linkage.params import Params
 from audits.periods import Period, utc_midnight
+from audits.quality.usual import Day
 from audits.rollups.account_client_day import account_client_day
 from audits.rollups.account_day import account_day
 from audits.rollups.account_model_day import account_model_day
@@ -81,8 +84,13 @@ shared_values = Table(
 )
 
 
-def prepare(connection: Connection, period: Period, since: date, params: Params) -> None:
-    """Make the temporary tables; ``since`` is the first day whose rollups are read."""
+def prepare(
+    connection: Connection, period: Period, since: date, params: Params, behind_gateway: Sequence[Day] = ()
+) -> None:
+    """Make the temporary tables; ``since`` is the first day whose rollups are read.
+
+    Days of sources that are ``behind_gateway`` say nothing of networks.
+    """
     make_temporary_tables(connection, _temporary)
     look_back = period.end - timedelta(days=params.look_back_days)
     fill(connection, linked_accounts, _everyone(period, since, look_back))
@@ -98,7 +106,7 @@ def prepare(connection: Connection, period: Period, since: date, params: Params)
             .select_from(rows.join(linked_accounts, linked_accounts.c.account_id == rows.c.account_id))
             .where(rows.c.value != "")
             .group_by(rows.c.value, linked_accounts.c.account_no)
-            for kind, rows in _sources(period, since, look_back, params)
+            for kind, rows in _sources(period, since, look_back, params, behind_gateway)
         )
     )
     fill(connection, sightings, select(seen.subquery("seen")))
@@ -186,14 +194,16 @@ def _countries(period: Period, since: date) -> Subquery:
     return select(used.c.account_id, used.c.country).where(used.c.rank == 1).subquery("used_in")
 
 
-def _sources(period: Period, since: date, look_back: datetime, params: Params) -> Iterator[tuple[str, Subquery]]:
+def _sources(
+    period: Period, since: date, look_back: datetime, params: Params, behind_gateway: Sequence[Day]
+) -> Iterator[tuple[str, Subquery]]:
     """(kind, rows of account_id, value, first_seen, last_seen) for every kind that a query alone can see."""
-    for kind, rows in _queries(period, since, look_back, params):
+    for kind, rows in _queries(period, since, look_back, params, behind_gateway):
         yield kind, rows.subquery(f"of_{kind}")
 
 
 def _queries(
-    period: Period, since: date, look_back: datetime, params: Params
+    period: Period, since: date, look_back: datetime, params: Params, behind_gateway: Sequence[Day]
 ) -> Iterator[tuple[str, Select[Any] | CompoundSelect[Any]]]:
     end = literal(period.end, Instant)
     a, p, k = accounts.c, instruments_in_force().c, api_keys.c
@@ -222,7 +232,8 @@ def _queries(
     # A key that nobody was issued is an error of attribution more often than a secret that two accounts have.
     known = used.value.in_(select(k.api_key_hash))
     yield "api_key", union_all(issued, _rows(used.account_id, used.value, used.first_seen, used.last_seen).where(known))
-    yield "client_network", _most_used(_daily(c, c.c.client_net_hash, period, since, params.least_requests), params)
+    networks = _daily(c, c.c.client_net_hash, period, since, params.least_requests)
+    yield "client_network", _most_used(networks.where(~_through(behind_gateway)), params)
     q = account_prompt_day
     for kind, column in (("system_prompt", q.c.system_prompt_hash), ("prompt_template", q.c.prompt_template_hash)):
         yield kind, _most_used(_daily(q, column, period, since, params.least_requests), params)
@@ -246,6 +257,15 @@ def _daily(table: Table, column: ColumnElement[Any], period: Period, since: date
         .group_by(t.account_id, column)
         .having(func.sum(t.n_requests) >= least)
     )
+
+
+def _through(gateways: Sequence[Day]) -> ColumnElement[bool]:
+    """Whether an account was served on a day by a source through whose gateway every address is the same."""
+    c, d = account_client_day.c, account_day.c
+    if not gateways:
+        return false()
+    behind = or_(*(and_(d.day == literal(day), d.source_system == source) for day, source in sorted(gateways)))
+    return exists(select(d.account_id).where(d.account_id == c.account_id, d.day == c.day, behind))
 
 
 def _most_used(rows: Select[Any], params: Params) -> Select[Any]:

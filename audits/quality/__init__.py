@@ -8,13 +8,14 @@ not evaluated) or blocked.
 from audits.quality.profile import forget
 from audits.quality.raw_text import SIGN_INS
 from audits.quality.rejected import impossible_rows, not_loaded
-from audits.quality.verdict import DayVerdict, Reason, Verdict, blocked, judge, recorded
+from audits.quality.verdict import DayVerdict, Reason, Verdict, behind_gateway, blocked, judge, recorded
 
 __all__ = [
     "SIGN_INS",
     "DayVerdict",
     "Reason",
     "Verdict",
+    "behind_gateway",
     "blocked",
     "forget",
     "impossible_rows",

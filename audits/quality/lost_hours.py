@@ -52,14 +52,14 @@ class Lost:
 def suspects(now: Hours, past: Sequence[Hours], odds: float) -> dict[int, Lost]:
     """Hours whose rows alone are ``odds`` times likelier under a loss; none where there is too little history."""
     weeks = [[week[hour].n_rows if hour in week else 0.0 for hour in range(24)] for week in past if week]
-    if len(weeks) < LEAST_WEEKS or not now:
+    if len(weeks) < LEAST_WEEKS:
         return {}
     today = [now[hour].n_rows if hour in now else 0.0 for hour in range(24)]
     spread = max(POISSON, _spread(weeks))
     habit = _usual(weeks)
     found = {}
     for hour in range(24):
-        usual = _expected(today, habit, hour)
+        usual = _expected(today, habit, hour) if now else habit[hour]  # a day without any row has no level
         if usual > today[hour] and (
             _is_silent(hour, now, past) or evidence(today[hour], usual, today[hour] / usual, spread) >= log(odds)
         ):

@@ -23,6 +23,7 @@ from audits.quality.tables import quality_days
 from audits.quality.usual import WEEKS, Day
 from audits.warehouse import Warehouse
 
+ONE_ADDRESS = "one_address_share"
 Verdict = Literal["good", "degraded", "blocked"]
 
 COMPARED = frozenset({"orphan_account_share", "orphan_key_share", "unknown_model_share", "over_context_share"})
@@ -119,6 +120,15 @@ def blocked(verdicts: Iterable[DayVerdict]) -> dict[date, tuple[str, ...]]:
         if one.verdict == "blocked":
             found[one.day] = (*found.get(one.day, ()), one.source_system)
     return found
+
+
+def behind_gateway(verdicts: Iterable[DayVerdict]) -> tuple[Day, ...]:
+    """The days of sources whose addresses are a gateway's and say nothing of the clients."""
+    return tuple(
+        (one.day, one.source_system)
+        for one in verdicts
+        if any(reason.check == ONE_ADDRESS and reason.severity != "warn" for reason in one.reasons)
+    )
 
 
 def _judge(connection: Connection, first: date, last: date, limits_on: Callable[[date], Limits]) -> None:

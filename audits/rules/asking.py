@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -14,13 +14,14 @@ from audits.linkage.kinds import evidence_is_recorded
 from audits.linkage.tables import linkage_runs
 from audits.periods import Period
 from audits.policy import Book
-from audits.quality import DayVerdict
+from audits.quality import DayVerdict, Reason
+from audits.quality.usual import Day
 from audits.rules import population as people
 from audits.rules.base import Rule
 from audits.rules.evaluate import prepare_subjects
 from audits.rules.facts import Facts, prepare_facts
 from audits.rules.gaps import record_gaps
-from audits.rules.scope import Scope, SourceDay
+from audits.rules.scope import Scope
 from audits.rules.verdicts import prepare_verdicts
 
 
@@ -36,8 +37,8 @@ class Asking:
     groups: Mapping[str, str]  # account -> its linked group
     links: LinkReport | None  # what linking came to; None where the period was not linked
     unrecorded: frozenset[str]  # contract tables that are absent or empty
-    blocked: tuple[SourceDay, ...]  # whose rows must not be read, also before the period
-    set_aside: Mapping[str, tuple[SourceDay, ...]]  # rule -> days that it must not read, likewise
+    blocked: tuple[Day, ...]  # whose rows must not be read, also before the period
+    degraded: tuple[tuple[Day, Reason], ...]  # days with what is wrong on them, likewise
 
     def scope(self, rule: Rule) -> Scope:
         """What the rule sees: the limits that the book has for the audited tiers, where the terms forbid anything."""
@@ -46,8 +47,10 @@ class Asking:
             rule.id, first, self.period.last_day, families=rule.spec.families, judged_from=self.period.first_day
         )
         held = tuple(row for row in limits if row.tier in self.tiers)
-        aside = self.set_aside.get(rule.id, ())
-        return Scope(self.period, rule.spec, self.book, held, self.unrecorded, self.blocked, aside)
+        reasons = [(day, reason) for day, reason in self.degraded if rule.id in reason.rules]
+        aside = tuple(day for day, reason in reasons if reason.set_aside)
+        incomplete = tuple(day for day, reason in reasons if not reason.set_aside)
+        return Scope(self.period, rule.spec, self.book, held, self.unrecorded, self.blocked, aside, incomplete)
 
     def under(self, book: Book) -> Asking:
         """The same people under another book, which must have the same tiers in the same order."""
@@ -79,16 +82,12 @@ def prepare_asking(
         links=links,
         unrecorded=people.unrecorded_tables(connection),
         blocked=blocked,
-        set_aside={rule_id: _set_aside(verdicts, rule_id) for rule_id in rules},
-    )
-
-
-def _set_aside(verdicts: Iterable[DayVerdict], rule_id: str) -> tuple[SourceDay, ...]:
-    """The days on which what the rule reads is wrong."""
-    return tuple(
-        (one.day, one.source_system)
-        for one in verdicts
-        if any(reason.set_aside and rule_id in reason.rules for reason in one.reasons)
+        degraded=tuple(
+            ((one.day, one.source_system), reason)
+            for one in verdicts
+            if one.verdict == "degraded"
+            for reason in one.reasons
+        ),
     )
 
 

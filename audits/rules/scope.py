@@ -33,6 +33,7 @@ from sqlalchemy.types import Boolean, Float, TypeEngine
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
 from audits.quality.quarantine import is_impossible
+from audits.quality.usual import Day
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found, RuleSpec
 from audits.rules.intermediate import Intermediates
@@ -43,9 +44,6 @@ from audits.warehouse.dialects import midnight, utc_day
 from audits.warehouse.dimensions import territories_in_force, tiers_in_force
 from audits.warehouse.tables import usage_events
 from audits.warehouse.validity import holds
-
-SourceDay = tuple[date, str]
-"""A day of a source."""
 
 _FOREVER = date(9999, 12, 31)
 _JOINED = ("account_id", "valid_from", "valid_to", "from_day", "to_day")
@@ -65,8 +63,9 @@ class Scope:
     book: Book
     limits: tuple[LimitRow, ...]
     unrecorded: frozenset[str] = field(default_factory=frozenset)  # contract tables that are absent or empty
-    blocked: tuple[SourceDay, ...] = ()  # whose rows must not be read, and are in no rollup
-    set_aside: tuple[SourceDay, ...] = ()  # whose rows this rule must not read
+    blocked: tuple[Day, ...] = ()  # whose rows must not be read, and are in no rollup
+    set_aside: tuple[Day, ...] = ()  # whose rows this rule must not read
+    incomplete: tuple[Day, ...] = ()  # of which rows that this rule reads may be missing
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
     @property

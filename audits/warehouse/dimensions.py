@@ -39,9 +39,15 @@ def tiers_in_force(tiers: Sequence[str], of: Iterable[str] | Select[Any] | None 
 
 
 def territories_in_force() -> Subquery:
-    """``country``, ``status``: of two that begin together, the one under which the service is not offered."""
-    precedence = [case(_TERRITORIES, value=territories.c.status, else_=_OTHER_STATUS)]
-    return in_force(territories, ["country"], ["status"], precedence=precedence, name="territory_in_force")
+    """``country``, ``status``: of two that begin together, the one under which the service is not offered.
+
+    However a status is capitalized, it is the same word.
+    """
+    t = territories.c
+    status = func.lower(func.trim(t.status)).label("status")
+    told = select(t.country, status, t.valid_from, t.valid_to).subquery("told_of_territories")
+    precedence = [case(_TERRITORIES, value=told.c.status, else_=_OTHER_STATUS)]
+    return in_force(told, ["country"], ["status"], precedence=precedence, name="territory_in_force")
 
 
 def customers_in_force(of: Iterable[str] | None = None) -> Subquery:

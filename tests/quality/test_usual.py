@@ -67,6 +67,15 @@ def test_a_missing_hour_of_a_few_accounts_that_never_rest_is_found(url, each):
     assert checks(one)["missing_hours"].hours == (13,)
 
 
+@pytest.mark.parametrize("n_accounts", [3, 4, 6])
+def test_a_whole_missing_day_of_a_few_accounts_is_found(url, n_accounts):
+    few = {"accounts": ACCOUNTS[:n_accounts], "each": 2}
+    elsewhere = [row | {"source_system": "other"} for row in requests(accounts="c", hours=(9,))]
+    put(url, world([*weeks(hours=ROUND, **few), *elsewhere]))
+    verdicts = {one.source_system: one for one in judged(url)}
+    assert set(checks(verdicts["native"])["missing_hours"].hours) == set(ROUND)
+
+
 def test_an_hour_is_not_missed_among_accounts_that_come_and_go(url):
     def seldom(day, part):
         for number, name in enumerate(ACCOUNTS):

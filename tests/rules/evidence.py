@@ -395,7 +395,8 @@ def r29(rows: Rows, found: Found) -> Mapping[str, Any]:
     if found.discriminator in {"confirmed", "candidate"}:
         gravest = ("cleared", "candidate", "confirmed")
         newest: dict[Any, str] = {}
-        for row in sorted(rows, key=lambda row: (row["as_of"], gravest.index(row["match_status"]))):
+        said = [row | {"match_status": row["match_status"].strip().lower()} for row in rows]
+        for row in sorted(said, key=lambda row: (row["as_of"], gravest.index(row["match_status"]))):
             newest[row["list_name"], row["entry_id"]] = row["match_status"]
         return {"matches": sum(status == found.discriminator for status in newest.values())}
     since, until = (datetime.fromisoformat(found.observed[name]) for name in ("since", "until"))

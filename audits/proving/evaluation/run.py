@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from audits import ledger, linkage, pipeline
+from audits import ledger, linkage, pipeline, quality
 from audits.ledger.assemble import assemble
 from audits.ledger.read import findings_of
 from audits.linkage.tables import group_members
@@ -111,12 +111,14 @@ def _early(
     book, catalogue = load_law(settings.policy)
     asked = {rule_id: rule for rule_id, rule in catalogue.items() if "group" in rule.spec.units}
     first = pipeline.baseline_from(AUDITED, book, catalogue)
+    with source.begin() as connection:
+        gateways = quality.behind_gateway(quality.recorded(connection, first, AUDITED.last_day))
     for length in cuts:
         if not sought:
             return
         say(f"Asking what {length} days of the month would have shown")
         prefix = Prefix(AUDITED.first_day, AUDITED.kind, length)
-        linkage.link(source, prefix, since=first)
+        linkage.link(source, prefix, since=first, behind_gateway=gateways)
         yield length, _ask(world, source, prefix, book, asked)
 
 

@@ -37,6 +37,7 @@ case says.
         doubts: {a1: an hour is missing}                     # accounts whose data quality found too poor for the rule
         blocked: [2026-10-05]                                # days of the source "native" that are blocked
         set_aside: [2026-10-06]                              # and that this rule must not read
+        incomplete: [2026-10-07]                             # and of which rows are missing
         book:                    # each key stands for what the book has there
           entitlements: [{kind: capability, value: logprobs, tiers: {free: false}}]
           territories: [{country: XX, status: unsupported}]

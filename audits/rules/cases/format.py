@@ -123,6 +123,7 @@ class Case(_Strict):
     doubts: dict[str, str] = {}
     blocked: tuple[date, ...] = ()  # days on which nothing was rolled up, of the source native
     set_aside: tuple[date, ...] = ()  # days of that source that the rule must not read
+    incomplete: tuple[date, ...] = ()  # days of that source of which rows are missing
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()
     verdicts: Annotated[dict[str, list[str]], BeforeValidator(_listed)] = {}

@@ -100,14 +100,16 @@ def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene
         months = _months_with_rows(rows)
         for days in months if repeats else ():
             find_duplicates(connection, *days)
-        blocked, aside = (tuple((day, NATIVE) for day in days) for days in (case.blocked, case.set_aside))
+        blocked, aside, incomplete = (
+            tuple((day, NATIVE) for day in days) for days in (case.blocked, case.set_aside, case.incomplete)
+        )
         rolled = RolledUp(connection, [*((*days, ()) for days in months), *((day, day, (of,)) for day, of in blocked)])
         _put_groups(connection, case)
         people.prepare(connection, period, first, tuple(tier.id for tier in book.tiers), blocked)
         prepare_evaluation(connection, period, set())
         limits = book.limits(rule.id, first, period.last_day, families=rule.spec.families, judged_from=period.first_day)
         unrecorded = frozenset(name for name, many in rows.items() if not many)
-        scope = Scope(period, rule.spec, book, limits, unrecorded, blocked, aside)
+        scope = Scope(period, rule.spec, book, limits, unrecorded, blocked, aside, incomplete)
         yield Scene(case, warehouse, connection, scope, Facts(_put_gaps(connection, rule, case)), rolled)
 
 

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
+    Date,
     Float,
     FromClause,
     Integer,
     Select,
+    String,
     Subquery,
     and_,
     case,
     cast,
+    column,
     func,
     literal,
     null,
@@ -28,6 +32,7 @@ from audits.rollups.account_day import account_day, last_day
 from audits.rules.base import Found
 from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed, on_listed_days
+from audits.rules.literal_table import table_of
 from audits.rules.population import blocked_uses
 from audits.rules.scope import Scope
 from audits.rules.worst import worst
@@ -52,10 +57,10 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts that burst, and of which nobody knows whether they slept before.
 
-    The history does not reach back so far, or days before the burst are blocked.
+    The history does not reach back so far, or of days before the burst data is blocked or missing.
     """
     b = _bursts(scope).c
-    blocked = "data of the days before its burst is blocked: whether the account slept before is not known"
+    blocked = "data of the days before its burst is blocked or missing: whether the account slept before is not known"
     short = "the history is too short to tell whether the account slept before its burst"
     reason = case((func.bool_or(b.behind_blocked), blocked), else_=short).label("reason")
     return (
@@ -172,7 +177,7 @@ def _wakings(scope: Scope) -> Subquery:
         (spaced.before.is_not(None), day - day_number(spaced.before) - 1),
         else_=day - day_number(func.greatest(opened.day, seen_from)),
     )
-    blocked = _blocked_days().c
+    blocked = _blocked_days(scope).c
     last_blocked = (
         select(func.max(blocked.day))
         .where(blocked.account_id == spaced.account_id, blocked.day < spaced.day)
@@ -191,12 +196,21 @@ def _wakings(scope: Scope) -> Subquery:
     )  # fmt: skip
 
 
-def _blocked_days() -> Subquery:
-    """``account_id`` and ``day`` of the blocked days of each source that serves an account, used on them or not."""
+def _blocked_days(scope: Scope) -> Subquery:
+    """``account_id`` and ``day`` of the days of each source that serves an account of which data is blocked or missing.
+
+    Used on them or not.
+    """
     a, b = account_day.c, blocked_uses.c
     served = union(select(a.account_id, a.source_system), select(b.account_id, b.source_system)).subquery("served").c
+    columns: list[ColumnClause[Any]] = [column("day", Date), column("source_system", String)]
+    missing = table_of(columns, sorted(scope.incomplete), "incomplete").c
+    days = union(select(b.day, b.source_system), select(missing.day, missing.source_system)).subquery("days").c
     return (
-        select(served.account_id, b.day).where(served.source_system == b.source_system).distinct().subquery("blocked")
+        select(served.account_id, days.day)
+        .where(served.source_system == days.source_system)
+        .distinct()
+        .subquery("blocked")
     )
 
 
