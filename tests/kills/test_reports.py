@@ -68,6 +68,7 @@ def test_what_lies_about_in_a_revision_s_folder_is_not_sealed(recorded, tmp_path
     build = tmp_path / "2026-10/r2/build"
     build.mkdir(parents=True)
     (build / ".report.html.4711.part").write_bytes(b"half a page")
+    (tmp_path / ".index.html.4711.part").write_bytes(b"half an index")
     (build / "notes.txt").write_text("mine")
     publish_into(recorded, tmp_path)
     listed = [one["path"] for one in json.loads((tmp_path / "2026-10/r2/manifest.json").read_text())["files"]]
