@@ -87,10 +87,7 @@ shared_values = Table(
 def prepare(
     connection: Connection, period: Period, since: date, params: Params, behind_gateway: Sequence[Day] = ()
 ) -> None:
-    """Make the temporary tables; ``since`` is the first day whose rollups are read.
-
-    Days of sources that are ``behind_gateway`` say nothing of networks.
-    """
+    """Make the temporary tables from rollups ``since`` a day; days ``behind_gateway`` say nothing of networks."""
     make_temporary_tables(connection, _temporary)
     look_back = period.end - timedelta(days=params.look_back_days)
     fill(connection, linked_accounts, _everyone(period, since, look_back))

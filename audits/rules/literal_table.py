@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnClause, Subquery, cast, false, literal, null, select, union_all, values
+from sqlalchemy import ColumnClause, String, Subquery, cast, false, literal, null, select, union_all, values
+from sqlalchemy.types import Boolean, Float, TypeEngine
 
 LONG = 50
 """Most rows of a table of our own that are written as SELECTs: of more it takes longer than compiling VALUES does."""
@@ -24,3 +25,21 @@ def table_of(columns: list[ColumnClause[Any]], rows: list[tuple[Any, ...]], name
     v = values(*columns, name=f"{name}_values").data(rows).c
     # The casts give the literals their types on engines that take a bare VALUES for text.
     return select(*(cast(c, c.type).label(c.name) for c in v)).subquery(name)
+
+
+def sql_type(kind: str) -> TypeEngine[Any]:
+    """The type of a column that holds a rule's parameter of a kind."""
+    match kind:
+        case "severity" | "words":
+            return String()
+        case "flag":
+            return Boolean()
+        case _:
+            return Float(53)
+
+
+def literal_of(value: Any, kind: TypeEngine[Any]) -> Any:
+    """A limit of the book as a value of its column; words as one text."""
+    if isinstance(kind, String):
+        return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    return bool(value) if isinstance(kind, Boolean) else float(value)

@@ -28,7 +28,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.types import Boolean, Float, TypeEngine
+from sqlalchemy.types import Float
 
 from audits.periods import Period, utc_midnight
 from audits.policy import Book, LimitRow
@@ -37,7 +37,7 @@ from audits.quality.usual import Day
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found, RuleSpec
 from audits.rules.intermediate import Intermediates
-from audits.rules.literal_table import table_of
+from audits.rules.literal_table import literal_of, sql_type, table_of
 from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups, held
 from audits.rules.usage_evidence import usage_of
 from audits.warehouse.dialects import midnight, utc_day
@@ -82,7 +82,7 @@ class Scope:
         return self.computed_once("limits", self._limits)
 
     def _limits(self) -> Select[Any]:
-        types = {name: _sql_type(parameter.type) for name, parameter in self.spec.parameters.items()}
+        types = {name: sql_type(parameter.type) for name, parameter in self.spec.parameters.items()}
         columns: list[ColumnClause[Any]] = [column("tier", String), column("from_day", Date), column("to_day", Date)]
         columns += [column(f"limit_{name}", kind) for name, kind in types.items()]
         rows = [
@@ -90,7 +90,7 @@ class Scope:
                 row.tier,
                 row.from_day,
                 row.to_day or _FOREVER,
-                *(_plain(row.values[name], types[name]) for name in types),
+                *(literal_of(row.values[name], types[name]) for name in types),
             )
             for row in self.limits
         ]
@@ -345,22 +345,6 @@ class Scope:
         return and_(instant >= literal(self.period.start), instant < literal(self.period.end))
 
 
-def _sql_type(kind: str) -> TypeEngine[Any]:
-    match kind:
-        case "severity" | "words":
-            return String()
-        case "flag":
-            return Boolean()
-        case _:
-            return Float(53)
-
-
 def _same(limit: Any, named: Any) -> bool:
     """Whether a limit is the one that a finding names, which carries six places."""
     return limit == named if isinstance(named, str | bool) else math.isclose(limit, named, abs_tol=1e-6)
-
-
-def _plain(value: Any, kind: TypeEngine[Any]) -> Any:
-    if isinstance(kind, String):
-        return ",".join(value) if isinstance(value, list | tuple) else str(value)
-    return bool(value) if isinstance(kind, Boolean) else float(value)

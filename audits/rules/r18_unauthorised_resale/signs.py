@@ -82,7 +82,7 @@ def _accounts(scope: Scope) -> Select[Any]:
 
 
 def _forbidden(scope: Scope) -> Subquery:
-    """Of customers whose contract permits resale at some time: the times before, between and after; NULL is no end."""
+    """When resale was not permitted to customers to whom it was permitted at another time; NULL: without an end."""
     c = _contracts(scope).c
     before = func.lag(c.valid_to).over(partition_by=c.customer_id, order_by=c.valid_from)
     until = select(c.customer_id, before.label("valid_from"), c.valid_from.label("valid_to"))

@@ -169,7 +169,7 @@ def _drawn(months: tuple[Period, ...]) -> Subquery:
 
 
 def _partly_drawn(months: tuple[Period, ...]) -> Select[Any]:
-    """``customer_id`` of whom buckets of the months, or from before, may draw on a commitment but are not in _drawn."""
+    """``customer_id``: customers with buckets that may draw on a commitment and that :func:`_drawn` does not count."""
     d, c, owner, drawn = account_day.c, contracts_in_force().c, account_owners.c, _drawn(months).c
     u, start, end = usage_buckets.c, literal(months[0].start), literal(months[-1].end)
     whole = exists(
