@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from audits.errors import AuditsError
 from audits.ledger.coverage import unevaluated_customers
 from audits.ledger.models import AuditedCustomer, GroupDossier, RuleVersion, Run, TierFigures
-from audits.ledger.read import book_of, customer_names, findings_in, horizon_of, known_on
+from audits.ledger.read import book_of, customer_names, findings_in, known_on, known_until
 from audits.periods import Period
 from audits.policy import Book
 from audits.policy.names import FAMILIES
@@ -44,17 +44,17 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
             where="ledger, runs",
             fix=f"It audited: {', '.join(run.tiers)}.",
         )
-    period, horizon, book = Period.parse(run.period), horizon_of(session, run), book_of(session, run.policy_version)
+    period, until, book = Period.parse(run.period), known_until(session, run), book_of(session, run.policy_version)
     audited = session.scalars(
         select(AuditedCustomer)
         .where(AuditedCustomer.run_id == run.id, AuditedCustomer.tier == tier)
         .order_by(AuditedCustomer.customer_id)
     ).all()
     words = Words(_rules(session, run), book, customer_names(session, [run.id]))
-    everything = findings_in(session, run, horizon)
+    everything = findings_in(session, run, until)
     recorded = [found for found in everything if found.row.tier == tier]
     rows = [found.row for found in recorded]
-    earlier = read_earlier(session, run, tier, horizon)
+    earlier = read_earlier(session, run, tier)
     cells = Cells(session, run, tier, (customer.customer_id for customer in audited))
     pasts = [earlier.past_of(row) for row in rows]
     findings = [finding_of(found, words, past) for found, past in zip(recorded, pasts, strict=True)]
@@ -83,7 +83,7 @@ def build_tier_report(session: Session, run: Run, tier: str) -> TierReport:
         not_evaluated=len(unevaluated),
         elsewhere=len(weighed - burdened(recorded, everyone, words, period.last_day)),
         checks=checks,
-        since_period=since_period(session, tier, earlier, pasts, words, cells.fate_of, horizon),
+        since_period=since_period(session, tier, earlier, pasts, words, cells.fate_of, until),
         since_revision=since_revision(session, run, tier, rows, words, cells.fate_of),
         shared=shared,
         customers=by_customer,

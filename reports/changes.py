@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from audits.ledger.coverage import Checks, checks_of, unevaluated_customers
 from audits.ledger.models import AuditedCustomer, FindingRow, Run
-from audits.ledger.read import SEVERITY_RANK, Horizon, Recorded, earlier_periods, findings_in, previous_revision
+from audits.ledger.read import SEVERITY_RANK, Recorded, earlier_periods, findings_in, previous_revision
 from audits.periods import Period
 from audits.standing.states import weighs
 from reports.model import TrendPoint
@@ -59,9 +59,9 @@ class Earlier:
         return (*points, _trend_point(run.period, Counter(row.severity for row in rows), checks))
 
 
-def read_earlier(session: Session, run: Run, tier: str, horizon: Horizon) -> Earlier:
-    """The last twelve periods of the same kind, each in its newest revision."""
-    runs = earlier_periods(session, run, tier, PERIODS_BACK, horizon)
+def read_earlier(session: Session, run: Run, tier: str) -> Earlier:
+    """The twelve periods of the same kind before, each in the newest revision that the run knew."""
+    runs = earlier_periods(session, run, tier, PERIODS_BACK)
     periods = {one.id: period for period, one in runs.items() if one}
     found: dict[str, dict[Key, str]] = {period: {} for period in runs}
     counts: dict[str, Counter[str]] = {period: Counter() for period in runs}
@@ -109,13 +109,13 @@ def since_period(
     pasts: Sequence[Past],
     words: Words,
     fate_of: Callable[[FindingRow], Fate | None],
-    horizon: Horizon,
+    until: datetime | None,
 ) -> SincePeriod | None:
     """The change against the period before, or None where that was not audited."""
     period, before = next(iter(earlier.runs.items()))
     if before is None:
         return None
-    theirs = findings_in(session, before, Horizon(instant=horizon.instant), brief=True)
+    theirs = findings_in(session, before, until, brief=True)
     customers = set(
         session.scalars(
             select(AuditedCustomer.customer_id).where(AuditedCustomer.run_id == before.id, AuditedCustomer.tier == tier)

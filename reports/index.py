@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from audits.ledger.coverage import Checks, checks_of
 from audits.ledger.models import AuditedCustomer, Run
-from audits.ledger.read import book_of, findings_in, governing_runs, horizon_of, revisions
+from audits.ledger.read import book_of, findings_in, governing_runs, known_until, revisions
 from audits.periods import Kind, Period
 from reports import files
 from reports.overview import PeriodLine, RunPage, TierLine
@@ -92,7 +92,7 @@ class _Lines:
     def _read(self, run: Run) -> None:
         every: dict[str, Counter[str]] = defaultdict(Counter)
         undecided: dict[str, Counter[str]] = defaultdict(Counter)
-        for found in findings_in(self.session, run, horizon_of(self.session, run), brief=True):
+        for found in findings_in(self.session, run, known_until(self.session, run), brief=True):
             every[found.row.tier][found.row.severity] += 1
             if found.status.word == "open":
                 undecided[found.row.tier][found.row.severity] += 1

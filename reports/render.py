@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 from audits.errors import AuditsError
 from audits.ledger.models import FindingRow, GroupDossier, Run
 from audits.ledger.read import (
-    Horizon,
     as_line,
     customer_names,
     decisions_about,
     earlier_periods,
     findings_in,
-    horizon_of,
+    known_until,
     revisions,
 )
 from audits.ledger.seal import require_intact
@@ -39,7 +38,7 @@ def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Pa
     """Write one tier's report (page, findings, coverage, a dossier a linked group) and return the files."""
     run = _run(session, run_id, out)
     report = build_tier_report(session, run, tier)
-    found = [one for one in findings_in(session, run, horizon_of(session, run)) if one.row.tier == tier]
+    found = [one for one in findings_in(session, run, known_until(session, run)) if one.row.tier == tier]
     lines = [as_line(run, one) for one in found]
     folder = files.tier_folder(out, run, tier)
     return (
@@ -154,12 +153,11 @@ def _facts(session: Session, run: Run) -> dict[str, Any]:
 
 def _known(session: Session, run: Run) -> dict[str, Any]:
     """What the report says beyond the run itself: earlier audits that it compares with, decisions that it shows."""
-    horizon = horizon_of(session, run)
-    earlier = _earlier(session, run, horizon)
+    earlier = _earlier(session, run)
     last = Period.parse(run.period).previous.id
     shown = [run, *(other for other in earlier.values() if other.period == last)]
     ids = [one.row.finding_id for other in shown for one in findings_in(session, other, brief=True)]
-    decided = decisions_about(session, ids, horizon.instant)
+    decided = decisions_about(session, ids, known_until(session, run))
     return {
         "earlier": sorted(f"{other.period} r{other.revision}" for other in earlier.values()),
         "decisions": sorted(decision.number for decisions in decided.values() for decision in decisions),
@@ -181,13 +179,13 @@ def _run(session: Session, run_id: int, out: Path) -> Run:
 def _compared(session: Session, run: Run) -> list[Run]:
     """The earlier revisions and periods whose findings a report compares with."""
     before = [other for other in revisions(session, run.period) if other.revision < run.revision]
-    return before + list(_earlier(session, run, horizon_of(session, run)).values())
+    return before + list(_earlier(session, run).values())
 
 
-def _earlier(session: Session, run: Run, horizon: Horizon) -> dict[int, Run]:
+def _earlier(session: Session, run: Run) -> dict[int, Run]:
     return {
         other.id: other
         for tier in run.tiers
-        for other in earlier_periods(session, run, tier, PERIODS_BACK, horizon).values()
+        for other in earlier_periods(session, run, tier, PERIODS_BACK).values()
         if other
     }

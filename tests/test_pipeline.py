@@ -290,3 +290,11 @@ def test_a_month_audited_after_the_next_one_gives_that_one_a_revision(duckdb_set
     assert audit(duckdb_settings).changed is False
     audit(duckdb_settings, OCTOBER.previous)
     assert audit(duckdb_settings).changed is False
+
+
+def test_a_delivered_report_does_not_change_when_a_much_earlier_month_is_audited_after_it(duckdb_settings):
+    folder = audit(duckdb_settings).folder
+    sealed = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    audit(duckdb_settings, OCTOBER.previous.previous)
+    assert audit(duckdb_settings).changed is False
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == sealed

@@ -44,18 +44,6 @@ class Recorded:
     decisions: tuple[Decision, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """Where the knowledge behind a revision's report ends: where the next revision of its period begins.
-
-    The newest revision has no end, so its report shows decisions as they are made. A replaced one is frozen: it can
-    be rendered again, byte for byte, at any time.
-    """
-
-    run_id: int | None = None  # runs with a smaller id are known
-    instant: datetime | None = None  # decisions before it are known
-
-
 # ---------------------------------------------------------------- runs
 
 
@@ -89,10 +77,13 @@ def _in_order(period: str | None) -> Select[Run]:
     return statement.where(Run.period == period) if period else statement
 
 
-def horizon_of(session: Session, run: Run) -> Horizon:
-    """How far the knowledge behind this revision's report reaches."""
+def known_until(session: Session, run: Run) -> datetime | None:
+    """Until when decisions belong to this revision's report: until its period was audited again.
+
+    The newest revision has no end, so that its report shows decisions as they are made.
+    """
     later = [other for other in revisions(session, run.period) if other.revision > run.revision]
-    return Horizon(later[0].id, later[0].audited_at) if later else Horizon()
+    return later[0].audited_at if later else None
 
 
 def previous_revision(session: Session, run: Run, tier: str) -> Run | None:
@@ -103,15 +94,19 @@ def previous_revision(session: Session, run: Run, tier: str) -> Run | None:
     return earlier[-1] if earlier else None
 
 
-def earlier_periods(session: Session, run: Run, tier: str, count: int, horizon: Horizon) -> dict[str, Run | None]:
-    """The ``count`` periods of the same kind before this one, newest first, each with the run that judged the tier."""
+def earlier_periods(session: Session, run: Run, tier: str, count: int) -> dict[str, Run | None]:
+    """The ``count`` periods of the same kind before this one, newest first, each with the run that judged the tier.
+
+    Only what was recorded before this run: a report that was delivered never compares with what came after it.
+    """
     periods = [Period.parse(run.period).previous]
     while len(periods) < count:
         periods.append(periods[-1].previous)
     names = [period.id for period in periods]
     found: dict[str, Run | None] = dict.fromkeys(names)
-    for other in session.scalars(select(Run).where(Run.period.in_(names)).order_by(Run.period, Run.revision)):
-        if tier in other.tiers and (horizon.run_id is None or other.id < horizon.run_id):
+    known = select(Run).where(Run.period.in_(names), Run.id < run.id).order_by(Run.period, Run.revision)
+    for other in session.scalars(known):
+        if tier in other.tiers:
             found[other.period] = other
     return found
 
@@ -176,8 +171,8 @@ def decisions_about(
     return found
 
 
-def findings_in(session: Session, run: Run, horizon: Horizon = Horizon(), *, brief: bool = False) -> list[Recorded]:
-    """The published findings of a run, gravest first, then by rule and subject, as known at the horizon.
+def findings_in(session: Session, run: Run, until: datetime | None = None, *, brief: bool = False) -> list[Recorded]:
+    """The published findings of a run, gravest first, then by rule and subject, with what was decided by then.
 
     ``brief`` leaves out what is long (series, queries) for those who only count.
     """
@@ -188,7 +183,7 @@ def findings_in(session: Session, run: Run, horizon: Horizon = Horizon(), *, bri
         session.scalars(statement),
         key=lambda f: (-SEVERITY_RANK[f.severity], f.rule_id, f.subject_type, f.subject_id, f.tier, f.finding_id),
     )
-    decided = decisions_about(session, [row.finding_id for row in rows], horizon.instant)
+    decided = decisions_about(session, [row.finding_id for row in rows], until)
     on, book, period = known_on(run, decided), book_of(session, run.policy_version), Period.parse(run.period)
     found = []
     for row in rows:
@@ -214,7 +209,7 @@ def findings_of(session: Session, *, period: str, tiers: Sequence[str] = ()) -> 
     lines = [
         as_line(run, found)
         for run in {run.id: run for run in governing.values()}.values()
-        for found in findings_in(session, run, horizon_of(session, run))
+        for found in findings_in(session, run, known_until(session, run))
         if governing.get(found.row.tier) is run
     ]
     return sorted(lines, key=_gravest_first)

@@ -21,7 +21,7 @@ from audits.ledger.read import (
     finding_status,
     findings_of,
     governing_runs,
-    horizon_of,
+    known_until,
     latest_runs,
     previous_revision,
     revisions,
@@ -103,7 +103,7 @@ def test_the_revision_before_is_the_last_that_audited_the_tier(session: Session)
 
 def test_earlier_periods_are_named_even_where_nobody_audited_them(session: Session) -> None:
     third = revisions(session, "2026-10")[2]
-    earlier = earlier_periods(session, third, "build", 3, horizon_of(session, third))
+    earlier = earlier_periods(session, third, "build", 3)
     assert {period: run and run.revision for period, run in earlier.items()} == {
         "2026-09": 1,
         "2026-08": None,
@@ -113,8 +113,8 @@ def test_earlier_periods_are_named_even_where_nobody_audited_them(session: Sessi
 
 def test_knowledge_of_a_replaced_revision_ends_with_its_successor(session: Session) -> None:
     first, second, third = revisions(session, "2026-10")
-    assert (horizon_of(session, first).run_id, horizon_of(session, first).instant) == (second.id, second.audited_at)
-    assert horizon_of(session, third).instant is None
+    assert known_until(session, first) == second.audited_at
+    assert known_until(session, third) is None
 
 
 @pytest.mark.parametrize(
