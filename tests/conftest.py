@@ -11,15 +11,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine
 
+from audits.cli import main
 from audits.warehouse.tables import SOURCE_SCHEMA, source_metadata
 
 START_PATIENCE = 60.0  # seconds
@@ -44,6 +46,25 @@ def duckdb_warehouse(tmp_path: Path) -> str:
     source_metadata.create_all(engine)
     engine.dispose()
     return url
+
+
+@pytest.fixture
+def audits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run the command line as a user does, with some variables set: its exit code and all that it prints."""
+
+    def run(*arguments: str, **environment: str) -> tuple[int, str]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["audits", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])

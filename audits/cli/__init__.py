@@ -95,9 +95,12 @@ def _of_usage(error: TyperException) -> AuditsError:
 
 
 def _fail(error: AuditsError) -> NoReturn:
+    def of(part: str) -> str:
+        return escape(part).replace("\n", "\n        ")  # below the first line's text
+
     err.print(f"[bold red]Error[/] {escape(error.what)}", soft_wrap=True)
     if error.where:
-        err.print(f"  [dim]where[/] {escape(error.where)}", soft_wrap=True)
+        err.print(f"  [dim]where[/] {of(error.where)}", soft_wrap=True)
     if error.fix:
-        err.print(f"  [dim]do[/]    {escape(error.fix)}", soft_wrap=True)
+        err.print(f"  [dim]do[/]    {of(error.fix)}", soft_wrap=True)
     sys.exit(error.exit_code)

@@ -29,7 +29,10 @@ _COLUMNS = ("planned", "compliant", "violating", "not_applicable", "not_evaluate
 def coverage(
     period: Annotated[str, typer.Option("--period", "-p", help="2026-10-05, 2026-W41, 2026-10 or 2026-Q4")],
     tier: Annotated[list[str] | None, typer.Option("--tier", "-t", help="Only this tier; may be repeated.")] = None,
-    customer: Annotated[str | None, typer.Option("--customer", "-c", help="Only this customer, by id or name.")] = None,
+    customer: Annotated[
+        str | None,
+        typer.Option("--customer", "-c", help="Only this customer: an id, one of an account, or (part of) a name."),
+    ] = None,
     rule: Annotated[list[str] | None, typer.Option("--rule", "-r", help="Only this rule; may be repeated.")] = None,
     form: Annotated[
         Format,
@@ -45,6 +48,7 @@ def coverage(
     """
     from audits.ledger import open_ledger  # noqa: PLC0415
     from audits.ledger.coverage import coverage_of  # noqa: PLC0415
+    from audits.ledger.customers import customer_named  # noqa: PLC0415
     from audits.ledger.read import latest_runs  # noqa: PLC0415
 
     settings, wanted = Settings.from_env(), Period.parse(period)
@@ -63,7 +67,11 @@ def coverage(
         for name in rule or ():
             if name not in rules:
                 raise unknown("rule", name, rules, where=f"--rule {name}, as audited in {wanted}")
-        whom = _customer(session, everything, customer, wanted) if customer is not None else None
+        whom = None
+        if customer is not None:
+            newest_first = sorted(((run.id, name) for name, run in everything.runs.items()), reverse=True)
+            where = f"--customer {customer}, as audited in {wanted}"
+            whom = customer_named(session, customer, newest_first, where=where)
         asked = coverage_of(session, wanted.id, tuple(tier or ()), tuple(rule or ()), whom)
         match form:
             case Format.table:
@@ -73,28 +81,6 @@ def coverage(
                     sys.stdout.write(json_text(asdict(cell), sort_keys=True) + "\n")
             case _:
                 _write_list(asked.cells(session))
-
-
-def _customer(session: Session, everything: Coverage, text: str, period: Period) -> str:
-    """The id of the customer that is meant, by id or name."""
-    from audits.ledger.coverage import customers_of  # noqa: PLC0415
-
-    known = customers_of(session, everything)
-    if text in known:
-        return text
-    named = sorted(customer for customer, name in known.items() if name.casefold() == text.casefold())
-    if len(named) == 1:
-        return named[0]
-    if named:
-        raise AuditsError(
-            f"{len(named)} customers are named {text!r}.",
-            where="--customer",
-            fix=f"Name one by id: {', '.join(named)}.",
-        )
-    raise unknown(
-        "customer", text, [*known, *sorted(set(known.values()))], where=f"--customer {text}, as audited in {period}",
-        fix="Every customer is in the reports by id and name.",
-    )  # fmt: skip
 
 
 def _write_list(cells: Iterable[CellRecord]) -> None:

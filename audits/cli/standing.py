@@ -47,10 +47,9 @@ def standing(
         found = standing_of(session, who, day)
     if found is None:
         raise AuditsError(
-            f"No audit of a period that had begun by {day} knows {who!r}.",
-            where="CUSTOMER|ACCOUNT",
-            fix="Check the id, or audit a period first: audits run --period P. "
-            "Every customer is in findings.csv and in the reports by id.",
+            f"No period that had begun by {day} has been audited.",
+            where=f"--at {at}" if at else f"ledger {settings.ledger_url}",
+            fix="Give a later day with --at, or audit a period first: audits run --period 2026-10",
         )
     if form is Format.json:
         sys.stdout.write(json_text(found.as_json(), indent=2) + "\n")

@@ -118,18 +118,6 @@ def coverage_of(
     return Coverage(runs, frozenset(rules), customer_id)
 
 
-def customers_of(session: Session, coverage: Coverage) -> dict[str, str]:
-    """customer_id -> name of everyone whose cells are covered."""
-    a = AuditedCustomer
-    return {
-        customer: name
-        for tier, run in sorted(coverage.runs.items())
-        for customer, name in session.execute(
-            select(a.customer_id, a.name).where(a.run_id == run.id, a.tier == tier).order_by(a.customer_id)
-        )
-    }
-
-
 def tiers_of(session: Session, coverage: Coverage) -> frozenset[str]:
     """The tiers under which the covered customer was audited."""
     a = AuditedCustomer

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from audits.errors import AuditsError
 from audits.ledger.coverage import NO_ANSWER, names_customer, unevaluated_customers
 from audits.ledger.models import AuditedCustomer, CellGroup, Decision, FindingCustomer, FindingRow, RuleVersion, Run
 from audits.ledger.read import SEVERITY_RANK, book_of, decisions_about, exception_for, finding_status, words_for
@@ -73,20 +74,22 @@ class _Weight:
 
 
 def standing_of(session: Session, customer_or_account_id: str, at: date) -> Standing | None:
-    """The standing of a customer on a day, by its id, by one of its accounts' or by its name.
+    """The standing of a customer on a day, by its id, by one of its accounts' or by its name or a part of it.
 
-    None where no audit of a period that had begun by then knows the customer.
+    None where no period that had begun by then was audited; an error where they know no such customer, or several.
     """
     for run in session.scalars(select(Run).where(Run.first_day <= at)):
         require_intact(session, run, ())  # also those replaced since: a changed one might pass for the newest
     audits = _audits(session, at)
     if not audits:
         return None
-    tiers = sorted({tier for audit in audits for tier in audit.tiers})
-    person = find(session, customer_or_account_id, [audit.run_id for audit in audits], tiers)
-    _require_intact(session, person, audits, at)
-    if person is None:
-        return None
+    known = [(audit.run_id, tier) for audit in audits for tier in sorted(audit.tiers)]
+    try:
+        person = find(session, customer_or_account_id, known, where=f"audits of periods that had begun by {at}")
+    except AuditsError:
+        _require_intact(session, "", audits, at)  # whoever is unknown may have been removed
+        raise
+    _require_intact(session, person.customer_id, audits, at)
     covering = [audit for audit in audits if {(audit.run_id, tier) for tier in audit.tiers} & set(person.audited)]
     weights = _weights(session, person, audits, covering)
     unanswered = _unanswered(session, person, covering)
@@ -111,13 +114,12 @@ def standing_of(session: Session, customer_or_account_id: str, at: date) -> Stan
     )
 
 
-def _require_intact(session: Session, person: Person | None, audits: Sequence[_Audit], at: date) -> None:
+def _require_intact(session: Session, whom: str, audits: Sequence[_Audit], at: date) -> None:
     """Nobody is told of a standing that a changed ledger gives.
 
     Of every audit the customer's findings are checked, and that none is missing; whole tables only of those that hold
     on the day, since all of them would keep an account manager waiting.
     """
-    whom = person.customer_id if person else ""
     query = select(FindingCustomer.run_id, FindingCustomer.finding_id).where(FindingCustomer.customer_id == whom)
     named: dict[int, list[str]] = {}
     for row in session.execute(query):

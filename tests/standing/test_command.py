@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,34 @@ def test_a_hostile_name_cannot_move_the_cursor_or_set_a_style(environment: dict[
 
 
 def test_somebody_unknown_is_said_to_be_unknown(environment: dict[str, str]) -> None:
-    result = CliRunner().invoke(app, ["standing", "nobody"], env=environment)
+    result = CliRunner().invoke(app, ["standing", "Nordwind"], env=environment)
     assert isinstance(result.exception, AuditsError)
-    assert "knows 'nobody'" in result.exception.what
-    assert result.exception.fix
+    assert result.exception.what == "There is no customer 'Nordwind'."
+    assert "Did you mean Northwind" in result.exception.fix
+
+
+@pytest.mark.parametrize("command", [["standing"], ["coverage", "--period", "2026-10", "--customer"]])
+def test_a_part_of_a_name_that_many_have_lists_them(
+    environment: dict[str, str], audits: Callable[..., tuple[int, str]], command: list[str]
+) -> None:
+    code, said = audits(*command, "juniper", **environment)
+    lines = said.splitlines()
+    assert code == 2
+    assert "customers have 'juniper' in their name." in lines[0]
+    assert lines[2] == "  do    Give the id of one, or more of its name:"
+    assert len(lines) == 3 + 10 + 1
+    assert all(line.startswith("        c-0") and line.index("Juniper") == 16 for line in lines[3:-1])
+    assert lines[-1].strip().startswith("and ")
+    assert lines[-1].endswith(" more")
+
+
+@pytest.mark.parametrize("who", ["c-0203", "a-0203-0", "harbour analytics gmbh", "<B ONMOUSE"])
+def test_coverage_takes_a_customer_as_standing_does(
+    environment: dict[str, str], audits: Callable[..., tuple[int, str]], who: str
+) -> None:
+    code, said = audits("coverage", "--period", "2026-10", "--customer", who, **environment)
+    assert code == 0, said
+    assert "Verdict" in said
 
 
 @pytest.mark.parametrize("nobody", ["", " "])
