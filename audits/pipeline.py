@@ -84,7 +84,9 @@ def audit(
 
 def compared_with(settings: Settings, period: Period) -> Period | None:
     """The period after this one if it was audited already: its report says what changed since this one."""
-    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+    if not ledger.is_there(settings.ledger_url):
+        return None
+    with ledger.read_ledger(settings.ledger_url) as books, books.session() as session:
         return period.next if latest_run(session, period.next) else None
 
 
@@ -186,23 +188,25 @@ class PlannedWork:
 
 
 def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime) -> Iterator[PlannedWork]:
-    """What a back-fill would do, period by period; nothing is written but the audit's own empty tables."""
+    """What a back-fill would do, period by period; nothing is written."""
     book, catalogue = load_law(settings.policy)
-    with (
-        warehouse(settings.warehouse_url, settings.rollups_url, write=True) as source,
-        ledger.open_ledger(settings.ledger_url) as books,
-        source.begin() as connection,
-    ):
+    recorded = _newest_revisions(settings, periods)
+    with warehouse(settings.warehouse_url, settings.rollups_url) as source, source.begin() as connection:
         for period in periods:
             first = baseline_from(period, book, catalogue)
             days = rollups.plan(connection, first, period.last_day, {})
-            with books.session() as session:
-                run = latest_run(session, period)
-                audited = f"revision {run.revision} is there" if run else "not audited yet"
+            audited = f"revision {recorded[period]} is there" if period in recorded else "not audited yet"
             closed = (
                 "" if now >= _closes(period, book) else f"; may be audited from {_closes(period, book):%Y-%m-%d} on"
             )
             yield PlannedWork(period, f"{audited}; {len(days)} days to roll up{closed}")
+
+
+def _newest_revisions(settings: Settings, periods: Sequence[Period]) -> dict[Period, int]:
+    if not ledger.is_there(settings.ledger_url):
+        return {}
+    with ledger.read_ledger(settings.ledger_url) as books, books.session() as session:
+        return {period: run.revision for period in periods if (run := latest_run(session, period))}
 
 
 def baseline_from(period: Period, book: Book, catalogue: Mapping[str, Rule]) -> date:

@@ -59,8 +59,6 @@ def verify(folder: Path) -> list[Problem]:
     The revision before is compared where it lies beside this one; it has its own manifest to verify.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        return [Problem(str(folder), "there is no such folder; give <out>/<period>/r<revision>")]
     if not (folder / MANIFEST).is_file():
         return [Problem(MANIFEST, "missing: the folder was never sealed, or its seal was taken away")]
     content = read(folder)

@@ -41,6 +41,16 @@ def require_own(session: Session, period: str, out: Path) -> None:
         )
 
 
+def revision_folders(folder: Path) -> list[Path]:
+    """The folders of revisions that a folder is or has: a revision's, a period's, or that of all reports."""
+    if _REVISION.fullmatch(folder.resolve().name) or (folder / files.MANIFEST).is_file():
+        return [folder] if folder.is_dir() else []
+    below = [*folder.glob("r*/"), *folder.glob("*/r*/")]
+    found = {one: _REVISION.fullmatch(one.name) for one in below if one.is_dir()}
+    numbered = [(one.parent, int(name[1]), one) for one, name in found.items() if name]
+    return [one for _, _, one in sorted(numbered)]
+
+
 def sealed_folders(out: Path) -> list[Path]:
     """The folders below ``out`` in which a revision is sealed: a run that the ledger lost is known by its report."""
     return sorted(

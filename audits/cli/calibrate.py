@@ -44,7 +44,7 @@ def calibrate(
     """
     from audits.calibration import calibrate as measure  # noqa: PLC0415 - keeps other commands quick
     from audits.calibration import suspected_accounts  # noqa: PLC0415
-    from audits.ledger.engine import is_there, open_ledger  # noqa: PLC0415
+    from audits.ledger import is_there, read_ledger  # noqa: PLC0415
     from audits.rules.catalogue import load_law  # noqa: PLC0415
     from audits.warehouse import warehouse  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ def calibrate(
     rules = {key: one for key, one in rules.items() if not rule or key in rule}
     suspects: frozenset[str] = frozenset()
     if is_there(settings.ledger_url):
-        with open_ledger(settings.ledger_url) as books, books.session() as session:
+        with read_ledger(settings.ledger_url) as books, books.session() as session:
             suspects = suspected_accounts(session)
     else:
         err.print("[yellow]note[/] There is no ledger yet, so that nobody is left out: findings are not known.")

@@ -46,13 +46,13 @@ def coverage(
     JSON lists the cells that are not compliant: violating, not applicable, not evaluated or errored. The counters of
     the table prove the rest.
     """
-    from audits.ledger import open_ledger  # noqa: PLC0415
+    from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.coverage import coverage_of  # noqa: PLC0415
     from audits.ledger.customers import customer_named  # noqa: PLC0415
     from audits.ledger.read import latest_runs  # noqa: PLC0415
 
     settings, wanted = Settings.from_env(), Period.parse(period)
-    with open_ledger(settings.ledger_url) as books, books.session() as session:
+    with read_ledger(settings.ledger_url) as books, books.session() as session:
         if not latest_runs(session, period=wanted.id):
             raise AuditsError(
                 f"The period {wanted} has not been audited.",

@@ -31,12 +31,12 @@ def findings(
     ] = None,
 ) -> None:
     """Print the findings of a period's newest revision."""
-    from audits.ledger import open_ledger  # noqa: PLC0415
+    from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.coverage import unevaluated_tiers  # noqa: PLC0415
     from audits.ledger.read import customer_names, findings_of, governing_runs, latest_runs, revisions  # noqa: PLC0415
 
     settings, wanted = Settings.from_env(), Period.parse(period)
-    with open_ledger(settings.ledger_url) as books, books.session() as session:
+    with read_ledger(settings.ledger_url) as books, books.session() as session:
         runs = latest_runs(session, period=wanted.id)
         if not runs:
             raise AuditsError(

@@ -35,7 +35,7 @@ def standing(
     form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Say how a customer stands, why, since when, and what an account manager may say."""
-    from audits.ledger import open_ledger  # noqa: PLC0415
+    from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.standing import standing_of  # noqa: PLC0415
 
     if not who.strip():
@@ -43,7 +43,7 @@ def standing(
             "No customer is named.", where="CUSTOMER|ACCOUNT", fix="Give an id, or a customer's name or part of it."
         )
     settings, day = Settings.from_env(), _day(at)
-    with open_ledger(settings.ledger_url) as books, books.session() as session:
+    with read_ledger(settings.ledger_url) as books, books.session() as session:
         found = standing_of(session, who, day)
     if found is None:
         raise AuditsError(

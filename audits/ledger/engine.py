@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
 from audits.ledger.failures import BUSY_SECONDS, failure
-from audits.ledger.migrate import migrate
+from audits.ledger.migrate import migrate, stamped
 from audits.warehouse.compiled import compiled_once
 
 _WRITES = "ledger_writes"  # execution option: the transaction will write, so it waits for other writers at its start
@@ -51,28 +51,60 @@ class Ledger:
 
 
 def is_there(url: str) -> bool:
-    """Whether there is a ledger to read: opening one that is not there makes it."""
-    parsed = make_url(url)
-    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+    """Whether an audit has made a ledger here; nothing is made."""
+    engine = _engine(url)
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    try:
+        if file is not None and not Path(file).is_file():
+            return False  # to connect would make it
+        with _failures_named(engine.url), engine.connect() as connection:
+            return stamped(connection) is not None
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def read_ledger(url: str) -> Iterator[Ledger]:
+    """Open a ledger that is there; a mistyped setting makes none."""
+    if not is_there(url):
+        raise AuditsError(
+            "There is no ledger here.",
+            where=f"setting AUDITS_LEDGER_URL, or ledger.sqlite in AUDITS_OUT: {url}",
+            fix="Correct the setting. The first audit begins a ledger: audits run --period 2026-10",
+        )
+    with open_ledger(url) as books:
+        yield books
 
 
 @contextmanager
 def open_ledger(url: str) -> Iterator[Ledger]:
-    """Open the ledger and bring its tables up to date."""
+    """Open the ledger, or begin it, and bring its tables up to date."""
     engine = _engine(url)
     try:
         with _failures_named(engine.url):
+            _make_folder(engine.url)
             migrate(engine.execution_options(**{_WRITES: True}))
         yield Ledger(compiled_once(engine))
     finally:
         engine.dispose()
 
 
+def _make_folder(url: URL) -> None:
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditsError(
+            f"The ledger's folder cannot be made: {error.strerror}.",
+            where=f"setting AUDITS_LEDGER_URL: {url.database}",
+            fix="Name a folder that this user may write.",
+        ) from error
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         sealed = _only_readable(parsed)
@@ -82,12 +114,6 @@ def _engine(url: str) -> Engine:
             "The ledger's URL cannot be read.",
             where="setting AUDITS_LEDGER_URL",
             fix="Write sqlite:////path/to/ledger.sqlite or postgresql://user@host/database.",
-        ) from error
-    except OSError as error:
-        raise AuditsError(
-            f"The ledger's folder cannot be made: {error.strerror}.",
-            where=f"setting AUDITS_LEDGER_URL: {parsed.database}",
-            fix="Name a folder that this user may write.",
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _careful_sqlite)

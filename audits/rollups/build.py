@@ -29,11 +29,11 @@ from audits.rollups.auth_day import auth_day, from_auth_events
 from audits.rollups.buckets import from_buckets
 from audits.rollups.events import countable_events
 from audits.rollups.slices import account_slices, changed_days, changes_inside, expected_slices
-from audits.rollups.state import VERSION, rollup_days, stale_days
+from audits.rollups.state import NOT_YET, VERSION, rollup_days, stale_days
 from audits.warehouse import Warehouse
 from audits.warehouse.days import Arrived, arrivals, within
 from audits.warehouse.dialects import row_digest
-from audits.warehouse.own import fill
+from audits.warehouse.own import fill, has_own_tables
 from audits.warehouse.tables import usage_buckets
 
 ROLLUPS: tuple[tuple[Table, Callable[[FromClause], Select[Any]]], ...] = (
@@ -70,7 +70,10 @@ class RefreshReport:
 
 def plan(connection: Connection, first: date, last: date, blocked: Blocked) -> dict[date, str]:
     """The days that a refresh of first..last would build, and why; nothing is changed."""
-    return _reasons(connection, first, last, arrivals(connection, first, last), blocked)
+    arrived = arrivals(connection, first, last)
+    if not has_own_tables(connection):
+        return dict.fromkeys(sorted(arrived), NOT_YET)
+    return _reasons(connection, first, last, arrived, blocked)
 
 
 def _reasons(

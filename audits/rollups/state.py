@@ -13,6 +13,8 @@ from audits.warehouse.tables import Instant, audit_metadata
 VERSION = "12"
 """Raised by hand whenever a rollup's columns or meaning change: every day made by another version is built again."""
 
+NOT_YET = "not rolled up yet"
+
 rollup_days = Table(
     "rollup_days",
     audit_metadata,
@@ -64,7 +66,7 @@ def stale_days(
     for day, now in arrived.items():
         was = built.get(day)
         if was is None:
-            reasons[day] = "not rolled up yet"
+            reasons[day] = NOT_YET
         elif was.version != VERSION:
             reasons[day] = f"made by rollups version {was.version}, now {VERSION}"
         elif was.n_rows < now.n_rows:

@@ -44,3 +44,29 @@ def test_verify_exits_1_and_names_what_changed(environment: dict[str, str], rend
     result = CliRunner().invoke(app, ["verify", str(folder)])
     assert result.exit_code == 1
     assert "build/findings.csv: changed" in result.output
+
+
+def test_verify_of_a_period_or_of_all_reports_checks_every_revision(rendered: Path, tmp_path: Path, audits) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(rendered / "2026-10", out / "2026-10")
+    for folder in (out / "2026-10", out):
+        code, said = audits("verify", str(folder))
+        assert code == 0, said
+        assert said.splitlines() == [
+            f"✓ {out / '2026-10' / name}: every file is as it was sealed." for name in ("r1", "r2")
+        ]
+    (out / "2026-10/r2/manifest.json").unlink()
+    code, said = audits("verify", str(out / "2026-10"))
+    assert code == 1
+    assert f"{out / '2026-10/r2'}: manifest.json: missing" in said
+    assert f"✓ {out / '2026-10/r1'}" in said
+
+
+@pytest.mark.parametrize("name", ["", "2026-11"])
+def test_verify_of_a_folder_without_reports_says_what_to_name(tmp_path: Path, name: str, audits) -> None:
+    code, said = audits("verify", str(tmp_path / name))
+    what, where, fix = said.splitlines()
+    assert code == 2
+    assert what == f"Error {'There is no such folder.' if name else 'The folder has no revision of a report.'}"
+    assert str(tmp_path / name) in where
+    assert "audits-out/2026-10/r1" in fix
