@@ -29,6 +29,7 @@ QUANTILE = 0.995
 FEW = round(1 / (1 - QUANTILE))
 """Accounts below which the percentile is little less than the largest of them."""
 
+_WEEK = 7  # days
 _SCALE = 10_000  # a limit that is no whole number has four decimals
 Key = tuple[str, str]
 """Rule and limit."""
@@ -73,8 +74,10 @@ def calibrate(
 
 def weeks_until(last: date, count: int) -> tuple[Period, ...]:
     """The last ``count`` ISO weeks that are over at the end of a day, oldest first."""
-    if count < 1:
-        raise AuditsError(f"{count} weeks are no time to measure.", where="--weeks", fix="Give 1 or more, such as 8.")
+    if not 1 <= count <= (last - date.min).days // _WEEK:
+        raise AuditsError(
+            f"There are no {count:,} weeks up to {last}.", where=f"--weeks {count}", fix="Give 1 or more, such as 8."
+        )
     found = [Period.of(last, "week")]
     if found[0].last_day > last:
         found = [found[0].previous]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 from typing import Annotated, NoReturn
@@ -9,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from audits.cli.backtest import backtest
 from audits.cli.console import err
@@ -84,14 +86,39 @@ def main() -> None:
         _fail(told)
 
 
+_SAID = (
+    (re.compile(r"Got unexpected extra argument\(s\) \((.*)\)"), r"Too many arguments: \1."),
+    (re.compile(r"(Option .*) requires an argument\."), r"\1 needs a value."),
+    (re.compile(r"Missing (\w+) '([^']*)'.*"), r"Missing \1: \2."),
+    (re.compile(r"No such option: ([^ ]+) \(Possible options: (.*)\)"), r"There is no option \1. Did you mean \2?"),
+    (re.compile(r"No such option: (.*)"), r"There is no option \1."),
+    (re.compile(r"No such (\w+) '(.*?)'\."), r"There is no \1 '\2'."),
+)
+"""What the library says of arguments, and how we say it."""
+
+
 def _of_usage(error: TyperException) -> AuditsError:
     """What is wrong with the arguments, as our own errors say it. Help that was printed for want of any has no text."""
     what = str(getattr(error, "format_message", error.__str__)())
     if not what:
         sys.exit(2)
+    for said, ours in _SAID:
+        what = said.sub(ours, what)
     context = getattr(error, "ctx", None)
-    command = " ".join(["audits", *(context.command_path.split()[1:] if context else ())])
-    return AuditsError(what, where=command, fix=f"Run `{command} -h`: it says what there is.")
+    command = " ".join(["audits", *(context.command_path.split()[1:] if context else _command_words())])
+    return AuditsError(what, where=command, fix=f"Run `{command} -h` to see its arguments and options.")
+
+
+def _command_words() -> list[str]:
+    """The words of the command line that name a command."""
+    found, command = [], get_command(app)
+    for word in sys.argv[1:]:
+        inner = getattr(command, "commands", {}).get(word)
+        if inner is None:
+            break
+        found.append(word)
+        command = inner
+    return found
 
 
 def _fail(error: AuditsError) -> NoReturn:

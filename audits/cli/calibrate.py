@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import Format, err, format_option, out, progress
+from audits.cli.console import Format, a_day, err, format_option, out, progress, whole_number
 from audits.display import json_text
-from audits.errors import AuditsError, unknown
+from audits.errors import unknown
 from audits.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    weeks: Annotated[int, typer.Option(help="Whole weeks to measure.")] = 8,
+    weeks: Annotated[
+        int,
+        typer.Option(metavar="N", parser=whole_number("--weeks", low=1, example=8), help="Whole weeks to measure."),
+    ] = 8,
     until: Annotated[
         str | None, typer.Option(help="The last UTC day, such as 2026-10-31.", show_default="the newest rolled up")
     ] = None,
@@ -48,7 +50,7 @@ def calibrate(
     from audits.rules.catalogue import load_law  # noqa: PLC0415
     from audits.warehouse import warehouse  # noqa: PLC0415
 
-    settings, last = Settings.from_env(), _day(until)
+    settings, last = Settings.from_env(), a_day(until, "--until")
     law, rules = load_law(book)
     for one in rule or ():
         if one not in rules:
@@ -68,13 +70,6 @@ def calibrate(
         _print(result)
     if result.failures:
         raise typer.Exit(1)
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise AuditsError(f"{text!r} is not a day.", where="--until", fix="Write it as 2026-10-31.") from error
 
 
 def _print(result: Calibration) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,37 @@ def one_of(kind: str, names: Sequence[str], option: str) -> Callable[[str], str]
     return parse
 
 
+LARGEST = 2**31 - 1
+"""The largest whole number that every database takes as one."""
+
+
+def whole_number(option: str, *, low: int, example: int) -> Callable[[str], int]:
+    """A parser for an option that takes a whole number from ``low`` on."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(str(text))
+        except ValueError:
+            number = low - 1
+        if not low <= number <= LARGEST:
+            raise AuditsError(
+                f"{str(text)!r} is not a whole number from {low:,} to {LARGEST:,}.",
+                where=f"{option} {text}",
+                fix=f"Write it in digits, such as {option} {example}.",
+            )
+        return number
+
+    return parse
+
+
+def a_day(text: str | None, option: str) -> date | None:
+    """The day that an option names, or None where it was not given."""
+    try:
+        return date.fromisoformat(text) if text is not None else None
+    except ValueError as error:
+        raise AuditsError(f"{text!r} is not a day.", where=f"{option} {text}", fix="Write it as 2026-10-31.") from error
+
+
 def format_option(*allowed: Format, note: str = "") -> Any:
     """The ``--format`` option of a command that can print in these formats."""
     names = [form.value for form in allowed]
@@ -89,9 +120,9 @@ def clock(text: str | None = None, option: str = "--now") -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise AuditsError(
-            f"{text!r} is not an instant.",
+            f"{text!r} is not a time.",
             where=f"{option} {text}",
-            fix="Write 2026-11-04 or 2026-11-04T06:00+00:00.",
+            fix="Write a day or an instant: 2026-11-04 or 2026-11-04T06:00+00:00.",
         ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import COLOURS, MARKS, Format, err, format_option, out, progress
+from audits.cli.console import COLOURS, MARKS, Format, err, format_option, out, progress, whole_number
 from audits.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ def evaluate(
         list[str] | None,
         typer.Option("--world", "-w", help="Only this world; may be repeated. Without: all that are for evaluation."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Draw the worlds from another seed.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=whole_number("--seed", low=0, example=7), help="Draw the worlds from another seed."
+        ),
+    ] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where worlds, page and JSON go.")] = Path("audits-evaluation"),
     form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from audits.cli.console import err, out
+from audits.cli.console import err, out, whole_number
 from audits.errors import AuditsError
 from audits.periods import Period
 from audits.settings import Settings
@@ -16,7 +16,15 @@ from audits.settings import Settings
 
 def report(
     period: Annotated[str, typer.Option("--period", "-p", help="2026-10-05, 2026-W41, 2026-10 or 2026-Q4")],
-    revision: Annotated[int | None, typer.Option(min=1, help="The revision to render.", show_default="newest")] = None,
+    revision: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=whole_number("--revision", low=1, example=2),
+            help="The revision to render.",
+            show_default="newest",
+        ),
+    ] = None,
 ) -> None:
     """Render a period's reports again, from the ledger alone."""
     from audits.ledger import read_ledger  # noqa: PLC0415

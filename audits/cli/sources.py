@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from audits.cli.console import Format, clock, format_option, out, progress
+from audits.cli.console import Format, clock, format_option, out, progress, whole_number
 from audits.cli.source_report import print_reports
 from audits.display import json_text
 from audits.errors import AuditsError
@@ -95,7 +95,12 @@ def check(
     trust_sessions: TrustSessions = False,
     since: Since = None,
     system: System = None,
-    rows: Annotated[int, typer.Option(min=1, help="How many rows to look at.")] = 10_000,
+    rows: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=whole_number("--rows", low=1, example=10_000), help="How many rows to look at."
+        ),
+    ] = 10_000,
     shape: Shape = Format.table,
 ) -> None:
     """Look at the first rows of a source and say what a load would make of them; nothing is written."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.padding import Padding
 
-from audits.cli.console import COLOURS, MARKS, Format, clock, format_option, out
+from audits.cli.console import COLOURS, MARKS, Format, a_day, clock, format_option, out
 from audits.display import json_text, visible
 from audits.errors import AuditsError
 from audits.settings import Settings
@@ -42,7 +41,7 @@ def standing(
         raise AuditsError(
             "No customer is named.", where="CUSTOMER|ACCOUNT", fix="Give an id, or a customer's name or part of it."
         )
-    settings, day = Settings.from_env(), _day(at)
+    settings, day = Settings.from_env(), a_day(at, "--at") or clock().date()
     with read_ledger(settings.ledger_url) as books, books.session() as session:
         found = standing_of(session, who, day)
     if found is None:
@@ -55,15 +54,6 @@ def standing(
         sys.stdout.write(json_text(found.as_json(), indent=2) + "\n")
     else:
         _print(found)
-
-
-def _day(text: str | None) -> date:
-    if text is None:
-        return clock().date()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise AuditsError(f"{text!r} is not a day.", where=f"--at {text}", fix="Write it as 2026-10-31.") from error
 
 
 def _print(found: Standing) -> None:

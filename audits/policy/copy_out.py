@@ -21,6 +21,8 @@ def init_book(folder: Path) -> tuple[Path, ...]:
         shutil.copytree(SHIPPED, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
     except OSError as error:
         raise AuditsError(
-            f"The book could not be copied: {error}.", where=str(folder), fix="Name a folder that can be written to."
+            f"The book could not be copied: {error.strerror or 'the disk is full or the folder is read-only'}.",
+            where=str(folder),
+            fix="Delete what is there of it, then name a folder with room that this user may write.",
         ) from error
     return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))

@@ -6,21 +6,24 @@ pages with one style sheet: they read offline, tell nobody that they are read, a
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from audits.display import visible
 from audits.quality.row_checks import Limits
 from audits.quality.suite import SUITE, Figures, by_limits, new_context, validate
+from audits.warehouse.scratch import scratch_folder
 
 FileNames = Callable[[date], tuple[str, str]]
 """First day -> the files of the page of results and the page of limits."""
+
+logging.getLogger("great_expectations").addHandler(logging.NullHandler())  # what fails is raised, and said once
 
 STYLE = Path(__file__).with_name("docs.css")
 
@@ -62,18 +65,18 @@ def data_docs(
 def _pair(figures: Figures, limits: Limits, name: str, at: datetime, files: tuple[str, str]) -> DataDocs:
     # The library puts names on its pages as they are: they are made harmless before.
     harmless = {(day, escape(visible(source))): of for (day, source), of in figures.items()}
-    with TemporaryDirectory(prefix="audits-data-docs-") as folder:
+    with scratch_folder() as folder:
         site: Any = {
             "class_name": "SiteBuilder",
             "show_how_to_buttons": False,
-            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": folder},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
         }
         context = new_context()
         context.add_data_docs_site(SUITE, site)
         validate(context, harmless, limits, run=(escape(name), at))
         context.build_data_docs(site_names=[SUITE])
-        (results,) = (Path(folder) / "validations").rglob("*.html")
-        (suite,) = (Path(folder) / "expectations").rglob("*.html")
+        (results,) = (folder / "validations").rglob("*.html")
+        (suite,) = (folder / "expectations").rglob("*.html")
         pages = [_plain(page.read_text("utf-8"), at, f"Data quality, {name}", files) for page in (results, suite)]
     return DataDocs(min(figures)[0], max(figures)[0], *pages)
 

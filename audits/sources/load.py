@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +23,7 @@ from audits.warehouse import Warehouse
 from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
 from audits.warehouse.loading import remove, replace_changed, target
+from audits.warehouse.scratch import scratch_folder
 from audits.warehouse.tables import accounts, source_metadata, usage_events
 
 
@@ -142,7 +142,7 @@ def load(
 
 def preview(source: Source, *, rows: int, now: datetime) -> LoadReport:
     """What a load of about ``rows`` rows into an empty warehouse would do; that warehouse is thrown away."""
-    with TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         report = load(source, f"duckdb:///{folder}/preview.duckdb", now=now, most=rows)
     report.unknown_accounts = {}  # which accounts there are was not looked at
     return report

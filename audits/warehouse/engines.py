@@ -48,6 +48,9 @@ ones and takes half as long again."""
 OPTIONS = ("memory_limit", "threads")
 """What a DuckDB URL may ask of the engine, as ``?memory_limit=4GB&threads=2``; else it takes most of the machine."""
 
+_MAGIC, _MAGIC_AT = b"DUCK", 8
+"""What every DuckDB file has near its beginning, and at which byte."""
+
 _OPTIONS_FIX = "Write duckdb:////path/usage.duckdb?memory_limit=4GB&threads=2, either one, or neither."
 
 _POSTGRES_SESSION = (
@@ -263,6 +266,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
             where="setting AUDITS_WAREHOUSE_URL",
             fix=_OPTIONS_FIX,
         )
+    require_duckdb(source, url)
     rollups = rollups_path(source, rollups_url)
     engine = create_engine("duckdb:///:memory:", poolclass=StaticPool)
 
@@ -279,6 +283,18 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
     return engine.execution_options(
         schema_translate_map={SOURCE_SCHEMA: "src.main", AUDIT_SCHEMA: f"rollups.{AUDIT_SCHEMA}"}
     )
+
+
+def require_duckdb(file: Path, url: URL) -> None:
+    """Refuse a file of another kind as a warehouse: DuckDB would read a CSV file as a database in memory."""
+    with suppress(OSError), file.open("rb") as opened:  # DuckDB itself says why a file cannot be opened
+        if opened.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
+            raise AuditsError(
+                f"{file.name} is not a DuckDB database.",
+                where=f"setting AUDITS_WAREHOUSE_URL: {url.render_as_string(hide_password=True)}",
+                fix="Name the DuckDB file that holds the usage (restore it from a backup if this is that file). CSV, "
+                "Parquet and JSON files are loaded into one: `audits source list` shows how.",
+            )
 
 
 def _tune(connection: Any, url: URL) -> None:
@@ -298,7 +314,7 @@ def _quoted(text: str) -> str:
 
 
 def _attach(connection: Any, file: Path, name: str, *, read_only: bool, tell: Tell) -> None:
-    option = "READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'"
+    option = "TYPE duckdb, " + ("READ_ONLY" if read_only else f"STORAGE_VERSION '{STORAGE_VERSION}'")
     part = _part(f"duckdb:///{file}") if name == "src" else rollups_part(file)
     waiting = Waiting(tell, part.where)
     while True:

@@ -35,7 +35,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from audits.errors import AuditsError
 from audits.warehouse.dialects import analyze
-from audits.warehouse.engines import Warehouse, parse_url
+from audits.warehouse.engines import Warehouse, parse_url, require_duckdb
 from audits.warehouse.failures import Part, failure
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA, source_metadata
@@ -58,7 +58,10 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
     parsed = parse_url(url)
     backend, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
     if backend == "duckdb" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(parsed.database)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_file() and file.stat().st_size:
+            require_duckdb(file, parsed)
     elif backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     else:

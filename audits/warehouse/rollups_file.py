@@ -56,7 +56,8 @@ def is_damaged(file: Path) -> bool:
     """Whether a file that no connection of this process has open cannot be read to its end as a DuckDB database."""
     try:
         with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{str(file.absolute()).replace(chr(39), chr(39) * 2)}' AS checked (READ_ONLY)")
+            path = str(file.absolute()).replace("'", "''")
+            connection.execute(f"ATTACH '{path}' AS checked (TYPE duckdb, READ_ONLY)")
             tables = connection.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'checked'"
             ).fetchall()

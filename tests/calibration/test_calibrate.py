@@ -224,7 +224,7 @@ def test_the_ledger_decides_who_is_left_out_and_is_not_made_by_looking(
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [
-        (("--weeks", "0"), "0 weeks are no time to measure.", "8"),
+        (("--weeks", "0"), "'0' is not a whole number", "8"),
         (("--until", "Friday"), "'Friday' is not a day.", "2026-10-31"),
         (("--rule", "R99"), "There is no rule 'R99'", "R01"),
         (("--until", "2027-02-01"), "are not all rolled up", "audits backfill --from 2026-W50 --to 2027-W04"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy.engine import make_url
 from audits.rules.cases.format import Row
 from audits.warehouse import Warehouse, open_warehouse
 from audits.warehouse.own import make_own_tables, run_script
+from audits.warehouse.scratch import scratch_folder
 from audits.warehouse.staging import insert_in_bulk
 from audits.warehouse.tables import SOURCE_SCHEMA, audit_metadata, source_metadata
 
@@ -82,7 +82,7 @@ class DuckStage(Stage):
     name = "duckdb"
 
     def __init__(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             url = f"duckdb:///{folder}/usage.duckdb"
             _make_source(create_engine(url))
             super().__init__(open_warehouse(url, write=True))
