@@ -1,4 +1,4 @@
-"""A linked group's dossier: why its accounts are taken for one, and what speaks against it."""
+"""A linked group's dossier: why its accounts are treated as one, and what speaks against it."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _group_of(finding: Finding, home: Mapping[str, str]) -> str:
 
 
 def _weighs_more(finding: Finding, group: Subject) -> bool:
-    """Whether a member's finding is for itself: critical, or graver than everything found of the group."""
+    """Whether a member's finding is for itself: critical, or more severe than everything found of the group."""
     rank = SEVERITIES.index(finding.severity)
     return finding.severity == "critical" or rank < min(SEVERITIES.index(one.severity) for one in group.findings)
 

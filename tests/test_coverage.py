@@ -18,6 +18,7 @@ from audits.ledger import open_ledger
 from audits.ledger.coverage import checks_of, linkage_of, unevaluated_customers
 from audits.ledger.read import latest_runs
 from audits.periods import Period
+from audits.rules.doubts import UNCOUNTED
 from audits.settings import Settings
 from tests.rows import REFERENCE, account, at, event, events, put, together
 
@@ -90,7 +91,7 @@ def test_what_is_missing_leaves_cells_not_evaluated(url: str, tmp_path: Path) ->
     assert of("idle", "R01") == ("not_applicable", "no usage in the period")
     assert of("mixed", "R05") == ("not_evaluated", "only bucketed usage is recorded on some days")
     assert of("mixed", "R01") == ("compliant", "")
-    assert of("uncounted", "R01") == ("not_evaluated", "not recorded: number of requests")
+    assert of("uncounted", "R01") == ("not_evaluated", UNCOUNTED)
     assert of("uncounted", "R05") == ("not_evaluated", "only bucketed usage is recorded")
     assert of("odd", "R01") == ("not_evaluated", "tier gold is not in the policy book")
     with open_ledger(settings.ledger_url) as books, books.session() as session:
@@ -119,6 +120,21 @@ def test_a_violation_on_the_days_that_are_known_stands(duckdb_warehouse: str, tm
     )
     assert cells(settings)["c-loud", "R01"] == ("violating", "")
     assert cells(settings)["c-loud", "R05"][0] == "not_evaluated"
+
+
+def test_a_bucket_that_says_its_requests_is_not_said_to_lack_them(duckdb_warehouse: str, tmp_path: Path) -> None:
+    whose = {"source_system": "export", "api_key_hash": None}  # nobody knows whether they are in the bucket of the key
+    settings = audited(
+        duckdb_warehouse,
+        tmp_path,
+        account("mixed", "free"),
+        {"usage_events": events("mixed", "2026-10-05", 3, **whose)},
+        {"usage_buckets": [bucket("mixed", "2026-10-05", api_key_hash="k")]},
+    )
+    verdict, reason = cells(settings)["c-mixed", "R01"]
+    assert verdict == "not_evaluated"
+    assert reason == UNCOUNTED
+    assert "not recorded:" not in reason
 
 
 def test_a_closed_account_that_was_used_on_a_blocked_day_only_is_not_evaluated(url: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from audits.rules.population import customer_names
 from audits.warehouse import Warehouse
 
 Names = Mapping[str, tuple[str, str]]
-_ALONE = "one rule was asked alone: what it finds may become critical in an audit, where other rules agree"
+_ALONE = "one rule was evaluated alone: in an audit its findings may become critical, where other rules agree"
 _QUALITY = "the quality of data is as it was judged when the periods were prepared; other quality limits are not tried"
 
 
@@ -39,7 +39,7 @@ def run_backtest(
         require_prepared(connection, periods, [every[rule_id] for rule_id in proposal.asked])
         results = []
         for period in periods:
-            tell(f"Asking the rules about {period}")
+            tell(f"Evaluating {period}")
             results.append(compare(connection, period, proposal))
         names = customer_names(connection, periods[-1])
     return _add_up(proposal, results, names)

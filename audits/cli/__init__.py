@@ -31,7 +31,7 @@ from audits.errors import AuditsError
 app = typer.Typer(
     name="audits",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 5  # of each kind of change; the page and the JSON have more
 _DIFFERENCES = 12  # between two books
-_HEADINGS = {"gained": "Would gain", "lost": "Would lose", "raised": "Would be graver", "lowered": "Would be lighter"}
+_HEADINGS = {
+    "gained": "Would gain a finding", "lost": "Would lose a finding",
+    "raised": "Would become more severe", "lowered": "Would become less severe",
+}  # fmt: skip
 
 
 def backtest(
@@ -90,17 +93,24 @@ def _print(result: BackTest) -> None:
     out.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Tier", no_wrap=True)
-    graver = bool(result.counts.raised or result.counts.lowered)
-    for name in ("Customers", "Findings", "Gained", "Lost", *(("Graver", "Lighter") if graver else ()), "Concerned"):
+    with_severity = bool(result.counts.raised or result.counts.lowered)
+    for name in (
+        "Customers",
+        "Findings",
+        "Gained",
+        "Lost",
+        *(("More\nsevere", "Less\nsevere") if with_severity else ()),
+        "Affected",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     for tier in result.tiers:
-        table.add_row(escape(tier.tier), *_figures(tier.counts, tier.concerned, graver))
+        table.add_row(escape(tier.tier), *_figures(tier.counts, tier.concerned, with_severity))
     if len(result.tiers) > 1:
-        table.add_row("all", *_figures(result.counts, result.concerned, graver), style="bold")
+        table.add_row("All", *_figures(result.counts, result.concerned, with_severity), style="bold")
     out.print(table)
     if not result.judged:
-        err.print("[yellow]note[/] nobody could be judged in these periods: `audits coverage` says what is missing")
+        err.print("[yellow]note[/] no customer could be evaluated in these periods: `audits coverage` says why")
     for kind, heading in _HEADINGS.items():
         _examples([one for one in result.changes if one.kind == kind], heading)
     out.print()
@@ -114,7 +124,7 @@ def _print(result: BackTest) -> None:
         err.print(f"[yellow]note[/] {escape(note)}")
 
 
-def _figures(counts: Counts, people: Concerned, graver: bool) -> list[str]:
+def _figures(counts: Counts, people: Concerned, with_severity: bool) -> list[str]:
     from reports.text import share  # noqa: PLC0415
 
     return [
@@ -122,7 +132,7 @@ def _figures(counts: Counts, people: Concerned, graver: bool) -> list[str]:
         f"{counts.before:,} → {counts.after:,}",
         f"+{counts.gained:,}" if counts.gained else "0",
         f"-{counts.lost:,}" if counts.lost else "0",
-        *((f"{counts.raised:,}", f"{counts.lowered:,}") if graver else ()),
+        *((f"{counts.raised:,}", f"{counts.lowered:,}") if with_severity else ()),
         f"{people.before:,} → {people.after:,}",
         f"{share(people.before, people.customers)} → {share(people.after, people.customers)}",
     ]

@@ -98,7 +98,7 @@ def _print(session: Session, asked: Coverage) -> None:
         return
     from audits.ledger.coverage import Checks, reasons_of  # noqa: PLC0415
 
-    table = _table("Tier", "Rule", *(name.replace("_", " ").capitalize() for name in _COLUMNS))
+    table = _table("Tier", "Rule", *(name.replace("_", "\n").capitalize() for name in _COLUMNS))
     rows = list(asked.counters(session))
     for row in rows:
         table.add_row(escape(visible(row.tier)), row.rule_id, *_counts(Checks.of([row])))

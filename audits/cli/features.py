@@ -37,7 +37,7 @@ def features(
     """Turn files of requests into features, without any text: digests, topic, language and scores of prompts.
 
     Needs AUDITS_SALT. A line is a body with messages, a prompt or an input, or a batch file's line around one. Lines
-    that are no JSON are set aside, and the exit code is then 1; the others are done.
+    that are not JSON are set aside, and the exit code is then 1; the others are done.
     """
     from audits.features import Extractor  # noqa: PLC0415 - keeps `audits --help` quick
     from audits.features.geo import Geo  # noqa: PLC0415

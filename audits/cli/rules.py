@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +60,7 @@ def list_(
                 table.add_row(
                     row["rule_id"], escape(row["title"]), ", ".join(row["units"]),
                     f"[{COLOURS[severity]}]{MARKS[severity]} {severity}[/]", row["status"],
-                    "all" if len(row["tiers"]) == len(law.tiers) else escape(", ".join(row["tiers"])),
+                    escape(_tiers_of(row["tiers"], [tier.id for tier in law.tiers])),
                 )  # fmt: skip
             out.print(table)
 
@@ -94,7 +95,7 @@ def show(
         ("May say", spec.may_say),
         *((f"May say ({name})", kind.may_say) for name, kind in spec.kinds.items() if kind.may_say),
         ("Next step", spec.next_step),
-        ("Not it", "; ".join(spec.benign)),
+        ("Benign", "; ".join(spec.benign)),
         ("Files", str(rule.folder)),
     ):
         facts.add_row(f"[dim]{name}[/]", escape(value))
@@ -102,13 +103,16 @@ def show(
     limits = law.limits(rule.id, day, day)
     if limits:
         out.print()
-        table = _plain_table("Limit", *(escape(row.tier) for row in limits), "Meaning")
-        for one in table.columns[:-1]:
+        table = _plain_table("Limit", *(escape(row.tier) for row in limits))
+        meanings = Table.grid(padding=(0, 2))
+        for one in table.columns:
             one.no_wrap = True
         for name, parameter in spec.parameters.items():
-            values = (escape(value_of(row.values.get(name))) for row in limits)
-            table.add_row(name, *values, escape(parameter.meaning))
+            table.add_row(name, *(escape(value_of(row.values.get(name))) for row in limits))
+            meanings.add_row(name, f"[dim]{escape(parameter.meaning)}[/]")
         out.print(table)
+        out.print()
+        out.print(meanings)
 
 
 @app.command()
@@ -158,7 +162,7 @@ def lint(
         err.print(escape(str(problem)) + "\n", soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    out.print(f"[green]✓[/] {len(rules)} rules: nothing to mend.")
+    out.print(f"[green]✓[/] {len(rules)} rules: no problems.")
 
 
 @app.command()
@@ -292,6 +296,14 @@ def _row(rule: Rule, law: Book, day: Any) -> dict[str, Any]:
         "families": list(spec.families),
         "tiers": [row.tier for row in law.limits(rule.id, day, day)],
     }
+
+
+def _tiers_of(tiers: Sequence[str], every: Sequence[str]) -> str:
+    """The tiers that a rule judges, in as few words as they take."""
+    without = [tier for tier in every if tier not in tiers]
+    if not without:
+        return "all"
+    return f"not {without[0]}" if len(without) == 1 and tiers else ", ".join(tiers) or "none"
 
 
 def _described(rule: Rule, law: Book, day: Any) -> dict[str, Any]:

@@ -27,9 +27,9 @@ def run(
     ] = False,
     now: Now = None,
 ) -> None:
-    """Audit a period: check the data, roll it up, ask every rule, record the answers, render the reports.
+    """Audit a period: check the data, roll it up, evaluate every rule, record the outcome, render the reports.
 
-    Exit code 1 where the audit is partial: a day of data was blocked, or a rule failed. What could be judged is
+    Exit code 1 where the audit is partial: a day of data was blocked, or a rule failed. What could be evaluated is
     recorded and reported all the same.
     """
     from audits.pipeline import audit, compared_with  # noqa: PLC0415 - keeps `audits --help` quick

@@ -288,7 +288,7 @@ _SUBSCRIPTIONS = FileKind(
                     "periods": Field(Each(Choice(PERIODS), 1), "Kinds of period it comes after"),
                     "formats": Field(Each(Choice(FORMATS), 1), "Files that come with it"),
                     "severity_from": Field(
-                        Choice(SEVERITIES), "Sent only with such findings or graver", required=False
+                        Choice(SEVERITIES), "Sent only with findings at least this severe", required=False
                     ),
                     **_DATED,
                     "why": _WHY,

@@ -17,6 +17,8 @@ from audits.rules.population import audited_groups
 
 OF_A_LINKED_ACCOUNT = " (of a linked account)"
 
+UNCOUNTED = "number of requests not known: a usage bucket lacks it, or may repeat requests recorded one by one"
+
 Doubt = tuple[ColumnElement[bool], Any]
 """When it holds of a row of ``account_facts``, and the reason in words."""
 
@@ -59,7 +61,7 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
             (and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3)))
         )
     if needs.usage and needs.counts:
-        doubts.append((f.n_uncounted > 0, "not recorded: number of requests"))
+        doubts.append((f.n_uncounted > 0, UNCOUNTED))
     if rule.spec.units == ("group",):
         in_group = f.account_id.in_(select(audited_groups.c.account_id))
         return [(and_(when, in_group), reason) for when, reason in doubts]

@@ -262,7 +262,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         )
     if strange := sorted(url.query.keys() - set(OPTIONS)):
         raise AuditsError(
-            f"{strange[0]!r} is no option of a DuckDB warehouse.",
+            f"{strange[0]!r} is not an option of a DuckDB warehouse.",
             where="setting AUDITS_WAREHOUSE_URL",
             fix=_OPTIONS_FIX,
         )

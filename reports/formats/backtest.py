@@ -61,8 +61,8 @@ def window(periods: Sequence[PeriodOutcome]) -> str:
 _HEADINGS: Mapping[Kind, str] = {
     "gained": "Who would gain a finding",
     "lost": "Who would lose a finding",
-    "raised": "Whose finding would become graver",
-    "lowered": "Whose finding would become lighter",
+    "raised": "Whose finding would become more severe",
+    "lowered": "Whose finding would become less severe",
 }
 
 

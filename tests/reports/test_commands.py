@@ -70,3 +70,29 @@ def test_verify_of_a_folder_without_reports_says_what_to_name(tmp_path: Path, na
     assert what == f"Error {'There is no such folder.' if name else 'The folder has no revision of a report.'}"
     assert str(tmp_path / name) in where
     assert "audits-out/2026-10/r1" in fix
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize(
+    ("arguments", "heading"),
+    [
+        (("coverage", "--period", "2026-10"), "Tier Rule Planned Compliant Violating applicable evaluated Errored"),
+        (("coverage", "--period", "2026-10", "--customer", "c-0203"), "Tier Rule Verdict Reason"),
+        (("rules", "list"), "Rule Title Unit Severity Status Tiers"),
+        (("rules", "show", "R13"), "Limit free build scale enterprise"),
+        (("policy", "show", "--tier", "build", "--rule", "R01", "--at", "2026-10-31"), "Name Value In force Why"),
+        (("source", "list"), "Source Reads Input, for example"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_table_fits_its_terminal(environment, audits, arguments: tuple[str, ...], heading: str, columns: str) -> None:
+    code, said = audits(*arguments, **environment, COLUMNS=columns)
+    assert code == 0, said
+    assert heading in [" ".join(line.split()) for line in said.splitlines()]  # no word of it is cut or broken
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= int(columns)
+
+
+def test_a_rule_that_some_tiers_are_free_of_stands_on_one_line(audits) -> None:
+    _, said = audits("rules", "list", COLUMNS="80")
+    assert [line.split()[-2:] for line in said.splitlines() if line.startswith("R09")] == [["not", "free"]]

@@ -53,13 +53,13 @@ def change(session: Session, **parts: object) -> None:
 
 def test_it_opens_with_how_many_act_as_one_and_by_what(words: str) -> None:
     assert "accounts 59 of 59 customers" in words
-    assert "Joined by system prompt, prompt template and payment instrument. To be linked is no finding" in words
+    assert "Joined by system prompt, prompt template and payment instrument. Being linked is not in itself" in words
     assert "independent causes of the link 2 Instrument and prompt." in words
 
 
 def test_it_leads_to_the_findings_and_the_report_leads_to_it(rendered: Path) -> None:
     report = (rendered / PAGE).with_name("report.html").read_text("utf-8")
-    assert f'<a href="group-{GROUP}.html">why these accounts are taken for one</a>' in report
+    assert f'<a href="group-{GROUP}.html">why these accounts are treated as one</a>' in report
     for target in re.findall(r'href="report\.html#(F-\w+)"', (rendered / PAGE).read_text("utf-8")):
         assert f'id="{target}"' in report
 
@@ -127,7 +127,7 @@ def test_without_evidence_on_record_there_is_no_page_and_no_link(session: Sessio
     render_tier(session, sealed_again(session), "build", tmp_path)
     folder = tmp_path / "2026-10/r2/build"
     assert not list(folder.glob("group-*"))
-    assert "taken for one" not in (folder / "report.html").read_text("utf-8")
+    assert "treated as one" not in (folder / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("members", [0, 1, 2])

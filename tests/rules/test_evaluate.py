@@ -16,6 +16,7 @@ from audits.rules.base import Needs, Rule
 from audits.rules.cases import DuckStage, Outcome, PostgresStage, Stage, differences, read_cases, run_case
 from audits.rules.cases.run import scene
 from audits.rules.catalogue import HERE, load_rule
+from audits.rules.doubts import UNCOUNTED
 from audits.rules.scope import Scope
 from audits.warehouse.tables import usage_events
 
@@ -172,7 +173,7 @@ OF_GROUPS = replace(
 LACKING = {
     "a gap": ("", "doubts: {a1: an hour is missing}", "an hour is missing"),
     "buckets": ("usage_buckets: [{at: 2026-10-06}]", "", "only bucketed usage is recorded on some days"),
-    "no counts": ("usage_buckets: [{at: 2026-10-06, n_requests: }]", "", "not recorded: number of requests"),
+    "no counts": ("usage_buckets: [{at: 2026-10-06, n_requests: }]", "", UNCOUNTED),
     "a column": ("api_keys: []", "", "not recorded: ip_country"),
 }
 

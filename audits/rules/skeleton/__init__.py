@@ -23,7 +23,7 @@ def new_rule(name: str, under: Path, taken: Iterable[str], tiers: Iterable[str])
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if not words:
         raise AuditsError(
-            f"{name!r} is no name for a rule.", where="NAME", fix="Write a few words, such as weekend-use."
+            f"{name!r} is not a name for a rule.", where="NAME", fix="Write a few words, such as weekend-use."
         )
     shipped = under.resolve() == HERE.resolve()
     rule_id = _next_id("R" if shipped else "X", {*taken, *_ids_in(under)})
