@@ -72,10 +72,14 @@ def _print(evaluation: Evaluation) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table whose columns after the first are figures, but for those that begin with a tilde."""
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold")
+    """A table whose columns after the first are figures, which never break, but for those that begin with a tilde."""
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", title=title, title_justify="left",
+        title_style="bold",
+    )  # fmt: skip
     for number, name in enumerate(columns):
-        table.add_column(name.lstrip("~"), justify="left" if number == 0 or name.startswith("~") else "right")
+        words = number == 0 or name.startswith("~")
+        table.add_column(name.lstrip("~"), justify="left" if words else "right", no_wrap=not words, overflow="fold")
     return table
 
 
@@ -94,7 +98,7 @@ def _targets(evaluation: Evaluation) -> None:
 def _severities(evaluation: Evaluation) -> None:
     table = _table(
         "\nFindings of at least this severity (beside each: without the findings on groups)", "", "campaigns",
-        "their accounts", "breaches", "harmless accounts hit", "right here", "precision at 0.1 %", "at 0.5 %",
+        "their\naccounts", "breaches", "harmless\naccounts hit", "right\nhere", "precision\nat 0.1 %", "\nat 0.5 %",
     )  # fmt: skip
     for one in evaluation.severities:
         table.add_row(
@@ -111,7 +115,7 @@ def _severities(evaluation: Evaluation) -> None:
 
 def _rules(evaluation: Evaluation) -> None:
     table = _table(
-        "\nRules", "", "findings", "campaigns", "their accounts", "breaches", "harmless hit", "~look-alikes hit"
+        "\nRules", "", "findings", "campaigns", "their\naccounts", "breaches", "harmless\nhit", "~look-alikes\nhit"
     )
     for one in evaluation.rules:
         table.add_row(
@@ -126,8 +130,8 @@ def _campaigns(evaluation: Evaluation) -> None:
     if not evaluation.campaigns:
         return
     table = _table(
-        "\nCampaigns", "", "~kind", "accounts", "a day", "share", "~found as a group", "day", "in one group", "pure",
-        "members hit", "alone",
+        "\nCampaigns", "", "~kind", "accounts", "a day", "share", "~found as\na group", "day", "in one\ngroup", "pure",
+        "members\nhit", "alone",
     )  # fmt: skip
     for one in evaluation.campaigns:
         c = one.campaign
@@ -148,7 +152,7 @@ def _look_alikes(evaluation: Evaluation) -> None:
         return
     shown = [severity for severity in reversed(MARKS) if severity in evaluation.look_alikes[0].hit]
     table = _table(
-        "\nLook-alikes", "", "parties", "accounts", *(f"{MARKS[severity]} or worse" for severity in shown), "~by"
+        "\nLook-alikes", "", "parties", "accounts", *(f"{MARKS[severity]} or\nworse" for severity in shown), "~by"
     )
     for one in evaluation.look_alikes:
         by = "  ".join(f"{MARKS[s]} {' '.join(rules)}" for s, rules in reversed(list(one.rules.items())))

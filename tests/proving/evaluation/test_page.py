@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
+from importlib import import_module
 
+from audits.cli.console import SafeConsole
 from audits.proving.evaluation import as_json, evaluate
 from audits.proving.evaluation.page import page
 from audits.proving.world import WorldSpec
 from audits.proving.worlds import WORLDS, NamedWorld, named
 from tests.proving.evaluation.made import accounts, audited, breach, campaign, group, one, party, truth
+
+cli = import_module("audits.cli.evaluate")  # the package's attribute of this name is the command
 
 WORLD = NamedWorld("w", "evaluation", "a <b>world</b> by hand", WorldSpec(start=date(2026, 8, 18)))
 
@@ -70,3 +74,13 @@ def test_evaluation_worlds_share_no_seed_or_strength_with_those_for_tuning():
 def test_another_seed_is_another_world_of_the_same_name():
     assert [w.spec.seed for w in named(["small", "small"], 7)] == [7]
     assert [w.purpose for w in named([])] == ["evaluation"] * len(named([]))
+
+
+def test_the_terminal_s_tables_fit_eighty_columns(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "out", SafeConsole(width=80, highlight=False))
+    cli._print(measured())
+    said = capsys.readouterr().out
+    assert "…" not in said
+    words = set(said.split())
+    assert {"campaigns", "precision", "accounts", "university-class", "extraction"} <= words
+    assert max(map(len, said.splitlines())) <= 80
