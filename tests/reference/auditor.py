@@ -116,7 +116,7 @@ def _of_account(
 ) -> Answer:
     if rule == "R19" and tier in facts.ranks and tier != "free":
         group = facts.group_of.get(account)
-        if group and groups[rule, group].verdict == "violating":
+        if group and groups[rule, group].verdict in {"violating", "not_evaluated"}:
             return groups[rule, group]
         return Answer("not_applicable", "only free accounts are counted", () if group else ("compliant",))
     own = []

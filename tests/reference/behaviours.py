@@ -287,24 +287,6 @@ def signing_in(draw: Draw, actor: Actor, setting: Setting) -> None:
         actor.attempts(1, start + timedelta(hours=draw(st.sampled_from([1, 23, 25]))), "ok", **own)
 
 
-def in_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
-    """Usage in buckets of some days or hours, broken down or not, alone or beside requests that may be in them."""
-    limit, output = (int(setting.limit("R01", name, actor.tier)) for name in ("requests_a_day", "output_tokens_a_week"))
-    days = list(setting.period.days)
-    for day in days[: draw(st.integers(1, 5))]:
-        first_hour, hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 12), (12, 24), (0, 48), (7, 7 * 24)]))
-        for model in draw(st.sampled_from([("m-1",), (None,), ("m-1", "n-1")])):
-            n = draw(st.sampled_from([1, 2, None, limit - 1, limit, limit + 1]))
-            key = draw(st.sampled_from([None, f"key-{actor.account}", "key-of-the-bucket"]))
-            tokens = draw(st.sampled_from([5, output // 2, output, output + 1]))
-            columns = {"model": model, "api_key_hash": key, "output_tokens": tokens}
-            actor.bucket(day, n, first_hour=first_hour, hours=hours, **columns)
-        if draw(st.booleans()):
-            at = noon(day) + timedelta(minutes=draw(st.sampled_from([-1, 0, 59, 60])))
-            key = draw(st.sampled_from([f"key-{actor.account}", "key-of-the-bucket", None]))
-            actor.requests(draw(st.sampled_from([1, 2, 3])), at, api_key_hash=key, every=1)
-
-
 def quiet(draw: Draw, actor: Actor, setting: Setting) -> None:
     """A request or two, or none."""
     n = draw(st.integers(0, 2))
@@ -324,5 +306,5 @@ def grown(draw: Draw, actor: Actor, setting: Setting) -> None:
 
 BEHAVIOURS = (
     volume, tokens, template, coverage, scores, replays, logprobs, territory, entitlement, lifecycle, flagged, refused,
-    items, retention, key_sharing, travel, resale, in_buckets, quiet, grown, restless, dormant, new, signing_in,
+    items, retention, key_sharing, travel, resale, quiet, grown, restless, dormant, new, signing_in,
 )  # fmt: skip

@@ -35,7 +35,6 @@ def may_be_in(event: Row, bucket: Row) -> bool:
     return (
         start <= at < end
         and event["status_code"] < 400
-        and day_of(at) == day_of(start)
         and (key is None or event["api_key_hash"] in (None, key))
         and (model is None or model in (event["model_requested"], event["model_served"]))
     )
@@ -92,6 +91,7 @@ class Facts:
         self.ranks = {tier.id: rank for rank, tier in enumerate(book.tiers)}
         self.blocked = {(one.day, one.source) for one in days if one.verdict == "blocked"}
         self.group_of = {account: group for group, members in groups.items() for account in members}
+        self._account_rows = self._by("accounts", "account_id")
         self._tier_rows = self._by("account_tiers", "account_id")
         self._customer_rows = self._by("customers", "customer_id")
         self._contract_rows = self._by("contracts", "customer_id")
@@ -99,6 +99,7 @@ class Facts:
         self.models = {row["model"]: row for row in self.rows["models"]}
         self.events = self._countable_events()
         self.events_by_account = self._grouped(self.events)
+        self.distinct_buckets = self._grouped(self._each_bucket_once())
         self.buckets = self._countable_buckets()
         self.buckets_by_account = self._grouped(self.buckets)
         self.accounts_seen = sorted({row["account_id"] for t in USERS for row in self.rows[t]})
@@ -116,25 +117,26 @@ class Facts:
                 kept.setdefault(row["event_id"], row)
         return sorted(kept.values(), key=lambda r: (r["event_ts"], r["event_id"]))
 
+    def _each_bucket_once(self) -> list[Row]:
+        """Buckets of days that are not blocked, each once, whichever source delivered it, and from when it counts."""
+        kept: dict[Any, Row] = {}
+        for row in self.rows["usage_buckets"]:
+            if (day_of(row["bucket_start"]), row["source_system"]) not in self.blocked:
+                content = {n: str(value) for n, value in row.items() if n not in {"ingested_ts", "source_system"}}
+                kept.setdefault(tuple(sorted(content.items())), row | {"from": self._begins(row)})
+        return list(kept.values())
+
     def _countable_buckets(self) -> list[Row]:
         """What buckets count beyond the requests that may be in them, each bucket once.
 
         Without a number of requests where a bucket reaches into another day. On the day on which its account is opened
         a bucket begins with it.
         """
-        kept: dict[Any, Row] = {}
-        for row in self.rows["usage_buckets"]:
-            if (day_of(row["bucket_start"]), row["source_system"]) not in self.blocked:
-                kept[tuple(sorted((name, str(value)) for name, value in row.items() if name != "ingested_ts"))] = row
-        for row in [row for row in kept.values() if any(is_inside(row, other) for other in kept.values())]:
-            del kept[next(key for key, one in kept.items() if one is row)]
+        kept = [row for rows in self.distinct_buckets.values() for row in rows]
+        kept = [row for row in kept if not any(is_inside(row, other) for other in kept)]
         of_one_time: defaultdict[Any, list[Row]] = defaultdict(list)
-        for row in kept.values():
-            one = row | {
-                "belongs": not lasts(row) and row["n_requests"] is not None,
-                "from": self._begins(row),
-                "alone": not lasts(row) or self._is_alone(row, list(kept.values())),
-            }
+        for row in kept:
+            one = row | {"belongs": not lasts(row) and row["n_requests"] is not None}
             time = (row["bucket_start"], row["bucket_end"])
             of_one_time[row["account_id"], row["source_system"], *time, one["belongs"]].append(one)
         return [row for rows in of_one_time.values() for row in self._beyond_requests(rows)]
@@ -147,24 +149,6 @@ class Facts:
         if opened and start < opened < bucket["bucket_end"] and day_of(start) == day_of(opened):
             return opened
         return start
-
-    def _is_alone(self, bucket: Row, buckets: list[Row]) -> bool:
-        """Whether no request of a later day, and no other bucket of its source, may be counted in a bucket too."""
-        start, end = bucket["bucket_start"], bucket["bucket_end"]
-        later = (
-            event
-            for event in self.events_by_account[bucket["account_id"]]
-            if start < event["event_ts"] < end and day_of(event["event_ts"]) > day_of(start)
-        )
-        others = (
-            other
-            for other in buckets
-            if all(other[name] == bucket[name] for name in ("account_id", "source_system"))
-            and (other["bucket_start"], other["bucket_end"]) != (start, end)
-            and other["bucket_start"] < end
-            and start < other["bucket_end"]
-        )
-        return not any(later) and not any(others)
 
     def _beyond_requests(self, buckets: list[Row]) -> list[Row]:
         """What the buckets of one source and time count beyond all requests that may be in them."""
@@ -208,37 +192,24 @@ class Facts:
             row
             for row in self.buckets_by_account[account]
             if (since or self.start) <= row["bucket_start"] < self.end
-            and self._tiers_during(account, row["bucket_start"], row["bucket_end"]) == {tier}
+            and self.tiers_during(account, row["bucket_start"], row["bucket_end"]) == {tier}
         ]
 
-    def _tiers_during(self, account: str, start: datetime, end: datetime) -> set[str]:
+    def tiers_during(self, account: str, start: datetime, end: datetime) -> set[str]:
         """Every tier, or none, that an account had in [start, end)."""
-        return {self.tier_at(account, at) for at in instants_of_change(self._tier_rows[account], start, end)}
+        return {self.tier_at(account, at) for at in self.tier_changes(account, start, end)}
+
+    def tier_changes(self, account: str, start: datetime, end: datetime) -> list[datetime]:
+        """The start, and the instants from which on an account may have another tier, in [start, end)."""
+        return instants_of_change(self._tier_rows[account], start, end)
 
     def missing_days(self, rule: str, account: str, tier: str, since: datetime | None = None) -> list[str]:
-        """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule.
-
-        Or a bucket reaches beyond the tier, or the period: how much of it belongs there nobody knows.
-        """
-        since = since or self.start
-        reaching = ["a bucket reaches beyond"] if self._is_reached(account, tier) else []
-        return reaching + [
+        """Why days of this account's own use under a tier were not evaluated: blocked, or degraded for the rule."""
+        return [
             "blocked data" if one.verdict == "blocked" else "degraded data"
-            for one in self._gaps(rule, account, since)
+            for one in self._gaps(rule, account, since or self.start)
             if self.had_tier_on(account, tier, one.day) and one.day in self._days_of(account, one.source)
         ]
-
-    def _is_reached(self, account: str, tier: str) -> bool:
-        """Whether a bucket lies in part in the tier's time of the period and in part elsewhere."""
-        for bucket in self.rows["usage_buckets"]:
-            start, end = self._begins(bucket), bucket["bucket_end"]
-            if bucket["account_id"] != account or end <= self.start or start >= self.end:
-                continue
-            within = self._tiers_during(account, max(start, self.start), min(end, self.end))
-            beyond = start < self.start or end > self.end or len(within) > 1
-            if beyond and tier in within:
-                return True
-        return False
 
     def may_miss(self, rule: str, account: str, since: datetime | None = None) -> bool:
         """Whether a source that serves the account had a gap, on whatever day: caution is then right as well."""
@@ -269,10 +240,10 @@ class Facts:
 
     def customers_of(self, account: str) -> list[str]:
         """Each customer that the account is on record for; the account's own id stands in where there is none."""
-        return sorted({r["customer_id"] for r in self.rows["accounts"] if r["account_id"] == account}) or [account]
+        return sorted({row["customer_id"] for row in self._account_rows[account]}) or [account]
 
     def account_row(self, account: str) -> Row | None:
-        return next((r for r in self.rows["accounts"] if r["account_id"] == account), None)
+        return next(iter(self._account_rows[account]), None)
 
     def tier_at(self, account: str, at: datetime) -> str:
         """The tier in force; of two that begin together, the higher."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tests.reference.answers import ORDER, SEVERITIES, Answer, no, not_applicable, not_evaluated
+from tests.reference.counting import is_used, touching
 from tests.reference.facts import LINKING, UNASSIGNED, Facts
 from tests.reference.usage import (
     Worst,
@@ -57,12 +58,21 @@ def requests_at(facts: Facts, group: str, level: str, since: datetime | None = N
 
 
 def buckets_at(facts: Facts, group: str, level: str, since: datetime | None = None) -> list[Row]:
-    """The buckets of members, likewise."""
+    """What buckets of members count beyond requests, likewise."""
     return [
         bucket
         for account in members_at(facts, group, level)
         for tier in up_to(facts, level)
         for bucket in facts.buckets_of(account, tier, since)
+    ]
+
+
+def touching_at(facts: Facts, group: str, level: str, since: datetime) -> list[Row]:
+    """The buckets of members of which something may have been used at such times."""
+    return [
+        bucket
+        for account in members_at(facts, group, level)
+        for bucket in touching(facts, account, up_to(facts, level), since, facts.end)
     ]
 
 
@@ -90,13 +100,18 @@ def about_group(
     request that lacks a column counted against it. A group of fewer members than ``smallest`` cannot violate the rule.
     """
     since = facts.start - lookback
-    answers, reasons, used = [], _gaps(facts, rule, group, since), False
+    answers, reasons, used = [], missing_of(facts, rule, group, since), False
     levels = judged_levels(facts, rule, group)
     for level in levels:
         limits = last_limits(facts, rule, level)
-        events, buckets = requests_at(facts, group, level, since), buckets_at(facts, group, level, since)
-        used = used or any(at_of(row) >= facts.start for row in [*events, *buckets])
-        counted = in_order([*events, *from_buckets(buckets)]) if buckets_count else events
+        events, buckets = requests_at(facts, group, level, since), touching_at(facts, group, level, since)
+        used = (
+            used
+            or any(at_of(row) >= facts.start for row in events)
+            or bool(touching_at(facts, group, level, facts.start))
+        )
+        beyond = from_buckets(buckets_at(facts, group, level, since)) if buckets_count else []
+        counted = in_order([*events, *beyond])
         if found := breach(level, limits, counted):
             answers.append(found)
         else:
@@ -105,12 +120,14 @@ def about_group(
         return max(reversed(answers), key=lambda one: SEVERITIES.index(one.severity))
     if not levels_of(facts, group):
         return not_evaluated("no tier on record")
+    if not levels:
+        return not_applicable("no limit for any member")
     if not used and not reasons:
         return not_applicable("no usage")
     return no(reasons, could_matter=len(facts.groups[group]) >= smallest)
 
 
-def _gaps(facts: Facts, rule: str, group: str, since: datetime) -> list[str]:
+def missing_of(facts: Facts, rule: str, group: str, since: datetime) -> list[str]:
     """Why days of members were not evaluated, under whatever tier."""
     return [
         reason
@@ -132,8 +149,11 @@ def for_member(facts: Facts, rule: str, account: str, tier: str, of_group: Calla
         nobody = Answer("compliant", "no linked group", ("not_applicable",))
         return nobody if links_are_recorded(facts) else not_evaluated("no linking evidence")
     answer = of_group(group)
-    idle = not facts.events_of(account, tier) and not facts.buckets_of(account, tier)
-    if idle and answer.verdict != "violating" and not facts.missing_days(rule, account, tier):
+    if (
+        not is_used(facts, account, {tier})
+        and answer.verdict != "violating"
+        and not facts.missing_days(rule, account, tier)
+    ):
         return replace(answer, or_else=(*answer.or_else, "not_applicable"))
     return answer
 

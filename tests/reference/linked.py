@@ -152,6 +152,16 @@ def grown(draw: Draw, members: list[Actor], setting: Setting) -> None:
             actor.requests(n, at, prompt_template_hash=_own(actor))
 
 
+def in_buckets(draw: Draw, members: list[Actor], setting: Setting) -> None:
+    """Together about as much as the group may use on a day, in buckets with a request or none beside each."""
+    day, rest = setting.day(draw), around(draw, setting.limit("R04", "requests_a_day", members[0].tier))
+    for number, actor in enumerate(members):
+        n = rest // (len(members) - number)
+        rest -= n
+        actor.bucket(day, max(n, 1), hours=draw(st.sampled_from([24, 24, 24, 48])))
+        actor.requests(draw(st.sampled_from([0, 0, 1])), noon(day), prompt_template_hash=_own(actor))
+
+
 TOGETHER = (
-    volume, content, content, fan_out, hand_overs, pivot, waves, restless, household, grown,
+    volume, in_buckets, in_buckets, content, content, fan_out, hand_overs, pivot, waves, restless, household, grown,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.reference.answers import Answer, no, not_applicable, not_evaluated
+from tests.reference.counting import is_used, touching, without_breakdowns
 from tests.reference.facts import UNASSIGNED, Facts, day_of
 from tests.reference.validity import Row
 
@@ -69,17 +70,21 @@ def about_requests(
     if early := not_asked(facts, rule, account, tier):
         return early
     since = facts.start - lookback
-    events, buckets = facts.events_of(account, tier, since), facts.buckets_of(account, tier, since)
-    missing = facts.missing_days(rule, account, tier, since)
-    used = any(at_of(row) >= facts.start for row in [*events, *buckets])
-    if not used and not facts.missing_days(rule, account, tier):
+    if not is_used(facts, account, {tier}) and not facts.missing_days(rule, account, tier):
         return not_applicable("no usage")
-    counted = in_order([*events, *from_buckets(buckets)]) if buckets_count else events
+    missing = facts.missing_days(rule, account, tier, since)
+    events, buckets = facts.events_of(account, tier, since), touching(facts, account, {tier}, since, facts.end)
+    beyond = from_buckets(facts.buckets_of(account, tier, since)) if buckets_count else []
+    counted = in_order([*events, *beyond])
     return breach(counted) or no([*missing, *unknown(events, buckets, at_worst or breach, worst)])
 
 
 def unknown(events: list[Row], buckets: list[Row], breach: Breach, worst: Worst) -> list[str]:
-    """Why nobody can say whether these requests break anything: a count or a column that is not recorded."""
+    """Why nobody can say whether these requests break anything: a count or a column that is not recorded.
+
+    The buckets may count any number of these requests, or none.
+    """
+    buckets = without_breakdowns(buckets)
     if any(bucket["n_requests"] is None for bucket in buckets):
         return ["n_requests not recorded"]
     everything = in_order([*events, *from_buckets(buckets)])
@@ -94,12 +99,13 @@ def from_buckets(buckets: Iterable[Row]) -> list[Row]:
     """The requests that buckets count, of which nothing is known but the account, the model and the day."""
     return [
         {
-            "event_id": f"{bucket['source_system']}-{bucket['bucket_start']}-{number}", "status_code": 200,
-            "account_id": bucket["account_id"], "api_key_hash": bucket.get("api_key_hash"),
-            "source_system": bucket["source_system"], "event_ts": bucket["bucket_start"], "operation": "chat",
-            "model_requested": bucket.get("model"), "input_tokens": 0, "output_tokens": 0, "in_bucket": True,
+            "event_id": f"{number}-{bucket_number}-{bucket['account_id']}-{bucket['bucket_start']}",
+            "status_code": 200, "account_id": bucket["account_id"], "api_key_hash": bucket.get("api_key_hash"),
+            "source_system": bucket["source_system"], "event_ts": bucket.get("within", bucket["bucket_start"]),
+            "operation": "chat", "model_requested": bucket.get("model"), "input_tokens": 0, "output_tokens": 0,
+            "in_bucket": True,
         }
-        for bucket in buckets
+        for bucket_number, bucket in enumerate(buckets)
         for number in range(bucket["n_requests"] or 0)
     ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.reference.actors import Actor, Rows, dawn, noon, on_record
 from tests.reference.behaviours import BEHAVIOURS, Draw, Setting
 from tests.reference.book import TIERS
+from tests.reference.bucketed import BUCKETED
 from tests.reference.linked import group
 from tests.rows import LONG_AGO
 
@@ -94,7 +95,7 @@ def small_world(draw: Draw, name: str, setting: Setting) -> Rows:
         actor.hidden_every = draw(st.sampled_from([1, 2, 5]))
         closed = draw(st.sampled_from([None, None, None, datetime(2026, 7, 1, tzinfo=UTC)]))
         on_record(actor, tier_rows(draw, tier, setting), closed_at=closed, **customer_columns(draw))
-        for behaviour in draw(st.lists(st.sampled_from(BEHAVIOURS), min_size=1, max_size=2, unique=True)):
+        for behaviour in draw(st.lists(st.sampled_from([*BEHAVIOURS, *BUCKETED]), min_size=1, max_size=2, unique=True)):
             behaviour(draw, actor, setting)
         _contract(draw, rows, customer, setting)
         _screening(draw, rows, customer)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from tests.reference.answers import Answer, not_applicable, not_evaluated, together, violating
+from tests.reference.counting import touching, without_breakdowns
 from tests.reference.facts import Facts, day_of
 from tests.reference.rules.keys import ON_SITE
 from tests.reference.usage import (
     about_requests,
     at_least,
-    at_of,
     by_day,
     fill,
     filled,
@@ -61,10 +61,11 @@ def r18(facts: Facts, account: str, tier: str) -> Answer:
     """
     if early := not_asked(facts, "R18", account, tier):
         return early
-    everything = [*facts.events_of(account, tier), *from_buckets(facts.buckets_of(account, tier))]
+    buckets = touching(facts, account, {tier}, facts.start, facts.end)
+    everything = [*facts.events_of(account, tier), *from_buckets(without_breakdowns(buckets))]
     clauses = {e["event_id"]: _resale_clause(facts, account, e["event_ts"]) for e in everything}
     counted = [e for e in everything if clauses[e["event_id"]] is not True]
-    used = {at_of(row) for row in [*facts.events_of(account, tier), *facts.buckets_of(account, tier)]}
+    used = [*(event["event_ts"] for event in facts.events_of(account, tier)), *(bucket["within"] for bucket in buckets)]
     if used and all(_resale_clause(facts, account, at) for at in used):
         return not_applicable("resale is permitted")
     limits = last_limits(facts, "R18", tier)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 from tests.reference.answers import Answer, violating
 from tests.reference.facts import Facts
@@ -29,16 +30,21 @@ def singles(events: list[Row]) -> list[Row]:
 
 def common_templates(facts: Facts, limits: dict) -> frozenset[str]:
     """Templates that more than a share of all parties, and at least so many, use so many times each."""
+    return _common(facts, *(limits[name] for name in ("common_entities_min", "common_share_max", "common_uses_min")))
+
+
+@lru_cache(maxsize=32)
+def _common(facts: Facts, entities_min: int, share_max: float, uses_min: int) -> frozenset[str]:
     uses: dict[str, Counter[str]] = defaultdict(Counter)
     for event in facts.events:
         if event["event_ts"] >= facts.start and event.get("prompt_template_hash"):
             uses[event["prompt_template_hash"]][_party(facts, event["account_id"])] += 1
     parties = {_party(facts, account) for account in facts.accounts_seen}
-    least = max(limits["common_entities_min"], limits["common_share_max"] * len(parties))
+    least = max(entities_min, share_max * len(parties))
     found = set()
     for template, by_party in uses.items():
-        users = sum(n >= limits["common_uses_min"] for n in by_party.values())
-        if users >= least and users > limits["common_share_max"] * len(parties):
+        users = sum(n >= uses_min for n in by_party.values())
+        if users >= least and users > share_max * len(parties):
             found.add(template)
     return frozenset(found)
 

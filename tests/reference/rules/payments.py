@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import timedelta
 
 from tests.reference.answers import Answer, no, not_applicable, together, violating
+from tests.reference.counting import is_used, on_day, total
 from tests.reference.facts import Facts
 from tests.reference.groups import up_to
-from tests.reference.rules.volume import per_day
+from tests.reference.rules.volume import DOUBTFUL
 from tests.reference.usage import last_limits, not_asked, share, shown
 from tests.reference.validity import Row
 
@@ -21,12 +22,17 @@ def r19(facts: Facts, group: str) -> Answer:
     """Free accounts of a group on one strong link, opened within one window, that use several quotas together."""
     limits = last_limits(facts, "R19", "free")
     free = [account for account in sorted(facts.groups[group]) if "free" in facts.tiers_in_period(account)]
-    used = [a for a in free if facts.events_of(a, "free") or facts.buckets_of(a, "free")]
+    used = [account for account in free if is_used(facts, account, {"free"})]
     quota = limits["quota_factor_min"] * limits["quota_requests_a_day"]
     found: list[tuple[int, int, Answer]] = []
+    missing = [reason for account in free for reason in facts.missing_days("R19", account, "free")]
     for cohort in _cohorts(facts, group, used, timedelta(days=limits["window_days"])):
-        over = {day: n for day, n in _together(facts, cohort).items() if n >= quota}
-        if len(cohort) >= limits["accounts_min"] and over:
+        if len(cohort) < limits["accounts_min"]:
+            continue
+        uses = {day: total(on_day(facts, one, {"free"}, day) for one in cohort) for day in facts.period.days}
+        over = {day: use.least for day, use in uses.items() if use.least >= quota}
+        missing += [DOUBTFUL for use in uses.values() if use.least < quota <= use.most]
+        if over:
             opened = [_opened(facts, account) for account in cohort]
             answer = violating(
                 "high" if len(cohort) >= limits["high_accounts_min"] else "medium", accounts=len(cohort),
@@ -37,9 +43,6 @@ def r19(facts: Facts, group: str) -> Answer:
             found.append((len(cohort), max(over.values()), answer))
     if found:
         return max(found, key=lambda one: one[:2])[2]
-    missing = [reason for account in free for reason in facts.missing_days("R19", account, "free")]
-    if any(bucket["n_requests"] is None for account in free for bucket in facts.buckets_of(account, "free")):
-        missing.append("n_requests not recorded")
     return no(missing, could_matter=len(free) >= limits["accounts_min"])
 
 
@@ -65,13 +68,6 @@ def _cohorts(facts: Facts, group: str, accounts: list[str], window: timedelta) -
         counted = linked & set(accounts)
         for first in {_opened(facts, account) for account in counted}:
             yield sorted(a for a in counted if first <= _opened(facts, a) <= first + window)  # type: ignore[operator]
-
-
-def _together(facts: Facts, accounts: list[str]) -> Counter[date]:
-    totals: Counter[date] = Counter()
-    for account in accounts:
-        totals += per_day(facts.events_of(account, "free"), facts.buckets_of(account, "free"))[0]
-    return totals
 
 
 # ---------------------------------------------------------------- R26

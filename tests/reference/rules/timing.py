@@ -7,11 +7,13 @@ import statistics
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 from tests.reference.answers import Answer, no, not_applicable, together, violating
+from tests.reference.counting import is_used, on_day
 from tests.reference.facts import Facts, day_of, midnight
 from tests.reference.groups import about_group
-from tests.reference.rules.volume import per_day
+from tests.reference.rules.volume import DOUBTFUL
 from tests.reference.usage import (
     about_requests,
     at_of,
@@ -61,12 +63,21 @@ def _without_a_past(facts: Facts, limits: dict, rows: list[Row]) -> Answer | Non
     return violating("medium") if before < limits["baseline_days_min"] and much >= limits["days_min"] else None
 
 
+def _departs_at_worst(facts: Facts, level: str, limits: dict, rows: list[Row]) -> Answer | None:
+    """With all that buckets may count in the period, and all of it or nothing before."""
+    fewer = [row for row in rows if row["event_ts"] >= facts.start or not row.get("in_bucket")]
+    for some in (rows, fewer):
+        if answer := _without_a_past(facts, limits, some) or _departs(facts, level, limits, some):
+            return answer
+    return None
+
+
 def r02_account(facts: Facts, account: str, tier: str) -> Answer:
     limits = last_limits(facts, "R02", tier) if facts.applies("R02", account, tier) else {}
     answer = about_requests(
         facts, "R02", account, tier, lambda rows: _departs(facts, tier, limits, _with_past(facts, account, rows)),
         lookback=BASELINE, buckets_count=True,
-        at_worst=lambda rows: _without_a_past(facts, limits, _with_past(facts, account, rows)),
+        at_worst=lambda rows: _departs_at_worst(facts, tier, limits, _with_past(facts, account, rows)),
     )  # fmt: skip
     few = len({day_of(e["event_ts"]) for e in _with_past(facts, account, [])}) < 14
     return replace(answer, or_else=("not_evaluated",)) if answer.verdict == "compliant" and few else answer
@@ -83,7 +94,7 @@ def _with_past(facts: Facts, account: str, rows: list[Row]) -> list[Row]:
 def r02_group(facts: Facts, group: str) -> Answer:
     return about_group(
         facts, "R02", group, lambda level, limits, rows: _departs(facts, level, limits, rows), lookback=BASELINE,
-        buckets_count=True, at_worst=lambda _level, limits, rows: _without_a_past(facts, limits, rows),
+        buckets_count=True, at_worst=lambda level, limits, rows: _departs_at_worst(facts, level, limits, rows),
     )  # fmt: skip
 
 
@@ -142,28 +153,26 @@ def r27(facts: Facts, account: str, tier: str) -> Answer:
     if early := not_asked(facts, "R27", account, tier):
         return early
     limits = last_limits(facts, "R27", tier)
-    events, buckets = facts.events_of(account, tier), facts.buckets_of(account, tier)
-    missing = facts.missing_days("R27", account, tier, facts.start - timedelta(days=limits["idle_days"]))
-    if not events and not buckets and not facts.missing_days("R27", account, tier):
+    if not is_used(facts, account, {tier}) and not facts.missing_days("R27", account, tier):
         return not_applicable("no usage")
-    requests, _ = per_day(events, buckets)
+    missing = facts.missing_days("R27", account, tier, facts.start - timedelta(days=limits["idle_days"]))
     row = facts.account_row(account)
-    burst = _burst(facts, account, tier, requests, row, limits)
-    blocked = burst is not None and _behind_blocked(facts, account, limits)
-    short = burst is not None and _before_history(facts, account, limits)
-    found = [_ramp(requests, row, limits), None if blocked or short else burst]
-    if answer := together(found):
+    uses = {day: on_day(facts, account, {tier}, day) for day in facts.period.days}
+    ramps, bursts = [], []
+    for bound in ("least", "most"):
+        requests = {day: getattr(use, bound) for day, use in uses.items()}
+        ramps.append(_ramp(requests, row, limits))
+        bursts.append(_burst(facts, account, tier, requests, row, limits, bound))
+    burst, perhaps = bursts
+    doubts = _doubts_of_idleness(facts, account, limits) if burst or perhaps else []
+    if answer := together([ramps[0], None if doubts else burst]):
         return answer
-    if blocked:
-        missing.append("blocked data before the burst")
-    if short:
-        missing.append("the history is too short")
-    if any(bucket["n_requests"] is None for bucket in buckets):
-        missing.append("n_requests not recorded")
+    if perhaps or ramps[1]:
+        missing += [*doubts, *([] if burst else [DOUBTFUL])]
     return no(missing)
 
 
-def _ramp(requests: Counter[date], row: Row | None, limits: dict) -> Answer | None:
+def _ramp(requests: dict[date, int], row: Row | None, limits: dict) -> Answer | None:
     """A new account near its daily limit on so many days that begin while it is new."""
     if row is None:
         return None
@@ -176,16 +185,18 @@ def _ramp(requests: Counter[date], row: Row | None, limits: dict) -> Answer | No
 
 
 def _burst(
-    facts: Facts, account: str, tier: str, requests: Counter[date], row: Row | None, limits: dict
+    facts: Facts, account: str, tier: str, requests: dict[date, int], row: Row | None, limits: dict, bound: str
 ) -> Answer | None:
-    """So many days of many times the tier's median, the first use of the period after so many days without any."""
+    """So many days of many times the tier's median, the first use of the period after so many days without any.
+
+    At least a bucket of several days was used on all of them; at most it was used on none that matters.
+    """
     usual = _median_of_tier(facts, tier)
     days = {day: n for day, n in requests.items() if n and n >= limits["burst_factor_min"] * usual}
     if len(days) < limits["burst_days_min"] or row is None:
         return None
-    used = {day_of(e["event_ts"]) for e in facts.events_by_account[account]}
-    used |= {day_of(b["bucket_start"]) for b in facts.buckets_by_account[account]}
-    first = min(day for day in used if day >= facts.period.first_day)
+    used = _days_used(facts, account, bound)
+    first = min((day for day in used if day >= facts.period.first_day), default=min(days))
     since = first - timedelta(days=limits["idle_days"])
     if day_of(row["opened_at"]) > since or any(since <= day < first for day in used):
         return None
@@ -195,27 +206,32 @@ def _burst(
     )  # fmt: skip
 
 
-def _behind_blocked(facts: Facts, account: str, limits: dict) -> bool:
-    """Whether one of the idle days before the first use of the period is blocked for a source of the account."""
-    rows = [*facts.events_by_account[account], *facts.buckets_by_account[account]]
-    first = min(day for row in rows if (day := day_of(at_of(row))) >= facts.period.first_day)
+def _days_used(facts: Facts, account: str, bound: str) -> set[date]:
+    """The days on which an account was used, or may have been."""
+    used = {day_of(event["event_ts"]) for event in facts.events_by_account[account]}
+    for bucket in facts.distinct_buckets[account]:
+        last = day_of(bucket["bucket_end"] - timedelta(microseconds=1))
+        days = [bucket_day for n in range(62) if (bucket_day := day_of(bucket["from"]) + timedelta(days=n)) <= last]
+        used |= set(days) if bound == "least" or len(days) == 1 else set()
+    return used
+
+
+def _doubts_of_idleness(facts: Facts, account: str, limits: dict) -> list[str]:
+    """Why nobody knows whether the days before the first use of the period were idle: blocked, or before all usage."""
+    days = _days_used(facts, account, "least")
+    first = min(day for day in days if day >= facts.period.first_day)
     since = first - timedelta(days=limits["idle_days"])
-    sources = {row["source_system"] for row in rows}
-    return any(since <= day < first and source in sources for day, source in facts.blocked)
-
-
-def _before_history(facts: Facts, account: str, limits: dict) -> bool:
-    """Whether the idle days before the first use of the period reach back before all usage that is recorded."""
-    rows = [*facts.events_by_account[account], *facts.buckets_by_account[account]]
-    first = min(day for row in rows if (day := day_of(at_of(row))) >= facts.period.first_day)
+    sources = {row["source_system"] for row in facts.events_by_account[account] + facts.distinct_buckets[account]}
+    behind = any(since <= day < first and source in sources for day, source in facts.blocked)
     earliest = min(day_of(at_of(row)) for table in ("usage_events", "usage_buckets") for row in facts.rows[table])
-    return (first - earliest).days < limits["idle_days"]
+    short = (first - earliest).days < limits["idle_days"]
+    return ["blocked data before the burst"] * behind + ["the history is too short"] * short
 
 
+@lru_cache(maxsize=32)
 def _median_of_tier(facts: Facts, tier: str) -> float:
-    """The median requests of a day over the days on which accounts of the tier were used."""
+    """The median requests of a day over the days on which accounts of the tier were used, as far as it is known."""
     days: list[int] = []
     for account in facts.accounts_seen:
-        requests, _ = per_day(facts.events_of(account, tier), facts.buckets_of(account, tier))
-        days += [n for n in requests.values() if n]
+        days += [n for day in facts.period.days if (n := on_day(facts, account, {tier}, day).least)]
     return statistics.median(days) if days else 0.0

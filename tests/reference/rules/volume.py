@@ -2,69 +2,55 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+import math
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.reference.answers import Answer, no, not_applicable, not_evaluated, violating
-from tests.reference.facts import UNASSIGNED, Facts, day_of, lasts, midnight
-from tests.reference.groups import about_group, members_at, up_to
+from tests.reference.counting import Use, between, is_used, on_day, output_tokens, tokens, total
+from tests.reference.facts import UNASSIGNED, Facts, midnight
+from tests.reference.groups import judged_levels, levels_of, members_at, missing_of, up_to
 from tests.reference.usage import (
     WEEK_BEFORE,
     about_requests,
-    at_of,
     is_ok,
     last_limits,
     not_asked,
     share,
     shown,
-    within_days,
 )
-from tests.reference.validity import Row
+from tests.reference.validity import Row, instants_of_change
+
+DOUBTFUL = "buckets may count what is known from elsewhere, or what belongs elsewhere"
 
 
 def r01(facts: Facts, account: str, tier: str) -> Answer:
     """More successful requests on a day, or output tokens in seven days, than the limit that held then."""
     if early := not_asked(facts, "R01", account, tier):
         return early
-    since = facts.start - WEEK_BEFORE
-    events, buckets = facts.events_of(account, tier, since), facts.buckets_of(account, tier, since)
-    missing = facts.missing_days("R01", account, tier, since)
-    used = any(at_of(row) >= facts.start for row in [*events, *buckets])
-    if not used and not facts.missing_days("R01", account, tier):
+    if not is_used(facts, account, {tier}) and not facts.missing_days("R01", account, tier):
         return not_applicable("no usage")
-    requests, tokens = per_day(events, [bucket for bucket in buckets if not lasts(bucket)])
-    lasting = [bucket for bucket in buckets if lasts(bucket) and bucket["alone"]]
     over: dict[str, dict[date, int]] = {"requests_a_day": {}, "output_tokens_a_week": {}}
+    missing = facts.missing_days("R01", account, tier, facts.start - WEEK_BEFORE)
     for day in facts.period.days:
-        limits = facts.limits("R01", tier, day)
-        week = sum(n for at, n in tokens.items() if 0 <= (day - at).days < 7)
         begun, ended = midnight(day) - WEEK_BEFORE, midnight(day) + timedelta(days=1)
-        inside = (one for one in lasting if begun <= one["bucket_start"] and one["bucket_end"] <= ended)
-        week += sum(one["output_tokens"] for one in inside)
-        for name, value in (("requests_a_day", requests[day]), ("output_tokens_a_week", week)):
-            if limits is not None and value > limits[name]:
-                over[name][day] = value
+        used = {
+            "requests_a_day": on_day(facts, account, {tier}, day),
+            "output_tokens_a_week": between(facts, account, {tier}, begun, ended, output_tokens),
+        }
+        limits = facts.limits("R01", tier, day) or dict.fromkeys(used, math.inf)
+        for name, use in used.items():
+            if use.least > limits[name]:
+                over[name][day] = use.least
+            elif use.most > limits[name]:
+                missing.append(DOUBTFUL)
     if any(over.values()):
         peaks = {f"peak_{name}": max(values.values(), default=None) for name, values in over.items()}
         return violating("medium", **peaks, days_over=len(over["requests_a_day"]))
-    if any(bucket["n_requests"] is None for bucket in buckets if bucket["bucket_start"] >= facts.start):
-        missing.append("n_requests not recorded")
     return no(missing)
-
-
-def per_day(events: list[Row], buckets: list[Row]) -> tuple[Counter[date], Counter[date]]:
-    """Successful requests and output tokens, by day."""
-    requests: Counter[date] = Counter()
-    tokens: Counter[date] = Counter()
-    for event in events:
-        requests[day_of(event["event_ts"])] += is_ok(event)
-        tokens[day_of(event["event_ts"])] += event["output_tokens"]
-    for bucket in buckets:
-        requests[day_of(bucket["bucket_start"])] += bucket["n_requests"] or 0
-        tokens[day_of(bucket["bucket_start"])] += bucket["output_tokens"]
-    return requests, tokens
 
 
 # ---------------------------------------------------------------- R03
@@ -134,55 +120,63 @@ def _below(peers: list[dict[str, Any]], mine: dict[str, Any], name: str) -> floa
 def r04(facts: Facts, group: str) -> Answer:
     """Five accounts in use or more that together pass the group's daily limit while nearly none passes R01's."""
 
-    def breach(level: str, limits: dict, rows: list[Row]) -> Answer | None:
-        used = sum(bool(_rows_of(facts, account, level)) for account in members_at(facts, group, level))
-        over: dict[date, Counter[str]] = {}
-        for day in facts.period.days:
-            mine = Counter(row["account_id"] for row in within_days(rows, day, day) if is_ok(row))
-            own_law = facts.limits("R04", level, day)
-            under = sum(_is_under(facts, account, level, day) for account in mine)
-            spread = under >= limits["members_under_share"] * len(mine)
-            if own_law and used >= own_law["accounts_min"] and mine.total() > own_law["requests_a_day"] and spread:
-                over[day] = mine
-        if not over:
-            return None
+    answers = [_of_level(facts, group, level) for level in judged_levels(facts, "R04", group)]
+    if found := [one for one in answers if one.verdict == "violating"]:
+        return found[-1]
+    least = min(last_limits(facts, "R04", tier)["accounts_min"] for tier in facts.ranks)
+    doubts = [one.reason for one in answers if one.verdict == "not_evaluated"]
+    missing = missing_of(facts, "R04", group, facts.start)
+    if not levels_of(facts, group):
+        return not_evaluated("no tier on record")
+    if not doubts and not missing and not any(is_used(facts, one, {*facts.ranks}) for one in facts.groups[group]):
+        return not_applicable("no usage")
+    answer = no([*doubts, *missing], could_matter=len(facts.groups[group]) >= least)
+    accused = any("violating" in one.or_else for one in answers)
+    return replace(answer, or_else=(*answer.or_else, "violating")) if accused else answer
+
+
+def _of_level(facts: Facts, group: str, level: str) -> Answer:
+    """What members up to a tier level did together on each day, at least and at most."""
+    tiers = up_to(facts, level)
+    used = [account for account in members_at(facts, group, level) if is_used(facts, account, tiers)]
+    over: dict[date, list[int]] = {}
+    doubtful: tuple[str, ...] | None = None
+    for day in facts.period.days:
+        law = facts.limits("R04", level, day)
+        if not law or len(used) < law["accounts_min"]:
+            continue
+        uses = {account: on_day(facts, account, tiers, day) for account in used}
+        together = total(uses.values())
+
+        def under(bound: str, day: date = day, uses: dict[str, Use] = uses, law: dict[str, Any] = law) -> bool:
+            """Whether so many of those in use stay within R01's limits, all of them at least or at most."""
+            mine = [account for account, use in uses.items() if getattr(use, bound)]
+            below = sum(_is_under(facts, account, level, day, bound) for account in mine)
+            return bool(below >= law["members_under_share"] * len(mine))
+
+        if together.least > law["requests_a_day"] and under("least") and under("most"):
+            over[day] = [use.least for use in uses.values()]
+        elif together.most > law["requests_a_day"] and (under("least") or under("most")):
+            doubtful = ("violating",) if together.least > law["requests_a_day"] else doubtful or ()
+    if over:
         return violating(
-            "high", accounts=used, level=level, peak_requests_a_day=max(one.total() for one in over.values()),
-            peak_requests_of_one_account=max(max(one.values()) for one in over.values()), days_over=len(over),
+            "high", accounts=len(used), level=level, peak_requests_a_day=max(map(sum, over.values())),
+            peak_requests_of_one_account=max(max(one) for one in over.values()), days_over=len(over),
             on_days=shown(over),
         )  # fmt: skip
-
-    least = min(last_limits(facts, "R04", tier)["accounts_min"] for tier in facts.ranks)
-    return about_group(facts, "R04", group, breach, smallest=least, buckets_count=True)
+    return Answer("compliant") if doubtful is None else Answer("not_evaluated", DOUBTFUL, doubtful)
 
 
-def _rows_of(facts: Facts, account: str, level: str) -> list[Row]:
-    return [
-        row
-        for tier in up_to(facts, level)
-        for row in [*facts.events_of(account, tier), *facts.buckets_of(account, tier)]
-    ]
-
-
-def _is_under(facts: Facts, account: str, level: str, day: date) -> bool:
+def _is_under(facts: Facts, account: str, level: str, day: date, bound: str) -> bool:
     """Whether a member stays within R01's limit of a day under every tier that it has on it."""
-    for tier in up_to(facts, level):
-        requests, _ = per_day(facts.events_of(account, tier), facts.buckets_of(account, tier))
-        law = facts.limits("R01", tier, day)
-        if law is not None and requests[day] > law["requests_a_day"]:
-            return False
-    return True
+    laws = {tier: facts.limits("R01", tier, day) for tier in up_to(facts, level)}
+    return not any(
+        law is not None and getattr(on_day(facts, account, {tier}, day), bound) > law["requests_a_day"]
+        for tier, law in laws.items()
+    )
 
 
 # ---------------------------------------------------------------- R25
-
-
-def belongs_whole(facts: Facts, customer: str, bucket: Row) -> bool:
-    """Whether all of a bucket is of the month and of one contract, and nothing else may count the same."""
-    if not bucket["alone"] or bucket["bucket_end"] > facts.end:
-        return False
-    held = facts.contracts_during(customer, bucket["bucket_start"], bucket["bucket_end"])
-    return len(held) == 1 or not any(one.get("commit_tokens") for one in held)
 
 
 def r25(facts: Facts, customer: str, accounts: list[str]) -> Answer:
@@ -195,22 +189,38 @@ def r25(facts: Facts, customer: str, accounts: list[str]) -> Answer:
     if not committed:
         return not_applicable("no commitment")
     limits = next(iter(filter(None, (facts.limits("R25", tier, facts.period.last_day) for tier in facts.ranks))))
-    tokens, reasons, used = 0, [], False
+    held = [(at, facts.contract_at(customer, at)) for at in _changes(facts, customer)]
+    told = [at for at, contract in held if contract and contract.get("commit_tokens")]
+    use, reasons = Use(), []
     for account in accounts:
-        for tier in {*facts.tiers_in_period(account), UNASSIGNED}:
-            reasons += facts.missing_days("R25", account, tier)
-        rows = [*facts.events_by_account[account], *facts.buckets_by_account[account]]
-        for row in (row for row in rows if facts.start <= at_of(row) < facts.end):
-            used = True
-            contract = facts.contract_at(customer, at_of(row))
-            if "bucket_end" in row and not belongs_whole(facts, customer, row):
-                reasons.append("a bucket belongs in part")
-            elif contract and contract.get("commit_tokens"):
-                tokens += row["input_tokens"] + row["output_tokens"]
+        tiers = {*facts.ranks, *facts.tiers_in_period(account), UNASSIGNED}
+        reasons += [reason for tier in tiers for reason in facts.missing_days("R25", account, tier)]
+        for start, end in _stretches(told, [at for at, _ in held], facts):
+            use += between(facts, account, tiers, start, end, tokens)
+    used = any(is_used(facts, account, {*facts.ranks, UNASSIGNED}) for account in accounts)
     if not used and not reasons:
         return not_applicable("no usage")
-    factor = tokens / committed[-1]["commit_tokens"]
+    commitment = committed[-1]["commit_tokens"]
     for severity in ("high", "medium", "low"):
-        if factor > limits[f"{severity}_over_factor"]:
-            return violating(severity, factor=factor, tokens=tokens, month=facts.period.first_day.isoformat())
-    return no(reasons) if tokens or reasons else replace(no([]), or_else=("not_applicable",))
+        if use.least / commitment > limits[f"{severity}_over_factor"]:
+            factor = use.least / commitment
+            return violating(severity, factor=factor, tokens=use.least, month=facts.period.first_day.isoformat())
+    if use.most / commitment > limits["low_over_factor"]:
+        reasons.append(DOUBTFUL)
+    return no(reasons) if use.most or reasons else replace(no([]), or_else=("not_applicable",))
+
+
+def _changes(facts: Facts, customer: str) -> list[datetime]:
+    rows = [row for row in facts.rows["contracts"] if row["customer_id"] == customer]
+    return instants_of_change(rows, facts.start, facts.end)
+
+
+def _stretches(told: list[datetime], changes: list[datetime], facts: Facts) -> Iterable[tuple[datetime, datetime]]:
+    """The stretches of the period from one of these instants to the next other change, put together where they meet."""
+    start = None
+    for at, end in itertools.pairwise([*changes, facts.end]):
+        if at in told:
+            start = start or at
+            if end == facts.end or end not in told:
+                yield start, end
+                start = None
