@@ -11,7 +11,6 @@ from tests.reference.compare import disagreements
 from tests.reference.conftest import LowBook
 from tests.reference.drawing import MONTH, WEEK, drawn
 from tests.reference.product import audited
-from tests.reference.usage import NOT_SPOKEN_OF
 
 CAUTION = ": not_evaluated ("
 CAUTIOUS = {
@@ -23,12 +22,10 @@ CAUTIOUS = {
 def waits(found: str) -> bool:
     """Whether a disagreement waits for a correction: not evaluated, where a rule is known to be too cautious.
 
-    It is with members of a group whose own tier has no limit as well. So is every rule that needs single requests where
-    some usage is known in buckets only, however little.
+    So is every rule that needs single requests where some usage is known in buckets only, however little.
     """
     cautious = found[:3] in CAUTIOUS or f"{CAUTION}only bucketed usage" in found
-    harmless = "right: compliant" in found or f"right: not_applicable ({NOT_SPOKEN_OF})" in found
-    return CAUTION in found and harmless and cautious
+    return CAUTION in found and "right: compliant" in found and cautious
 
 
 IN_CI = ((1, WEEK, 20), (2, MONTH, 15))

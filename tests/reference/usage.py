@@ -12,7 +12,6 @@ from tests.reference.facts import UNASSIGNED, Facts, day_of
 from tests.reference.validity import Row
 
 WEEK_BEFORE = timedelta(days=6)
-NOT_SPOKEN_OF = "the rule does not speak of the tier"
 """How far before the period the first seven consecutive days begin that end in it."""
 
 Breach = Callable[[list[Row]], Answer | None]
@@ -123,7 +122,7 @@ def not_asked(facts: Facts, rule: str, account: str, tier: str) -> Answer | None
     if tier not in facts.ranks:
         return not_evaluated("tier not in the policy book")
     if not facts.applies(rule, account, tier):
-        return not_applicable(NOT_SPOKEN_OF)
+        return not_applicable("the rule does not speak of the tier")
     return None
 
 
