@@ -40,6 +40,9 @@ GROUP: dict[str, OfGroup] = {
     "R22": probing.r22_group, "R26": payments.r26_group, "R28": outputs.r28_group,
 }  # fmt: skip
 CUSTOMER: dict[str, OfCustomer] = {"R15": records.r15, "R25": volume.r25, "R29": records.r29}
+OF_EACH_CUSTOMER = ("R18", "R23")
+"""Rules that tell each customer of an account what its own contract says."""
+
 KEY = tuple(keys.JUDGES)
 RULES = tuple(sorted({*ACCOUNT, *GROUP, *CUSTOMER, *KEY, "R24"}))
 """Rules that the reference judges."""
@@ -90,8 +93,9 @@ def audit(facts: Facts) -> Audited:
             findings.add(Finding(rule, "group", group, highest_tier(facts, group), ()))
     for account, tier in accounts:
         for rule in sorted({*ACCOUNT, *GROUP}):
-            answer = cautious(facts, rule, account, _of_account(facts, rule, account, tier, groups, findings))
             for customer in facts.customers_of(account):
+                seen = facts.of_one(customer) if rule in OF_EACH_CUSTOMER else facts
+                answer = cautious(facts, rule, account, _of_account(seen, rule, account, tier, groups, findings))
                 answers[customer, tier, rule].append(answer)
     _customers(facts, accounts, answers, findings)
     _keys(facts, accounts, answers, findings)
@@ -181,7 +185,12 @@ def _networks(
 ) -> None:
     """Networks belong to nobody: a finding has the tier of an account that was entered, or none that matters."""
     found = probing.r24_networks(facts, last_limits(facts, "R24", "free"))
+    perhaps = [
+        network
+        for outcome in ("ok", "forbidden")
+        for network in probing.r24_networks(facts, last_limits(facts, "R24", "free"), outcome).values()
+    ]
     findings |= {Finding("R24", "network", network, "", one.answer.found) for network, one in found.items()}
     for account, tier in accounts:
         for customer in facts.customers_of(account):
-            answers[customer, tier, "R24"].append(probing.r24(facts, account, tier, found))
+            answers[customer, tier, "R24"].append(probing.r24(facts, account, tier, found, perhaps))

@@ -19,13 +19,13 @@ def in_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
         first_hour, hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 12), (12, 24), (0, 48), (7, 7 * 24)]))
         for model in draw(st.sampled_from([("m-1",), (None,), ("m-1", "n-1")])):
             n = draw(st.sampled_from([1, 2, None, limit - 1, limit, limit + 1]))
-            key = draw(st.sampled_from([None, f"key-{actor.account}", "key-of-the-bucket"]))
+            key = draw(st.sampled_from([None, f"key-{actor.account}", f"bucket-{actor.account}"]))
             tokens = draw(st.sampled_from([5, output // 2, output, output + 1]))
             columns = {"model": model, "api_key_hash": key, "output_tokens": tokens}
             actor.bucket(day, n, first_hour=first_hour, hours=hours, **columns)
         if draw(st.booleans()):
             at = noon(day) + timedelta(minutes=draw(st.sampled_from([-1, 0, 59, 60])))
-            key = draw(st.sampled_from([f"key-{actor.account}", "key-of-the-bucket", None]))
+            key = draw(st.sampled_from([f"key-{actor.account}", f"bucket-{actor.account}", None]))
             actor.requests(draw(st.sampled_from([1, 2, 3])), at, api_key_hash=key, every=1)
 
 
@@ -36,7 +36,7 @@ def beside_requests(draw: Draw, actor: Actor, setting: Setting) -> None:
     day = setting.day(draw)
     counted = draw(st.sampled_from([{"n": limit}, {"n": limit - 1}, {"n": limit + 1}, {"output": output - 5}]))
     columns: dict[str, Any] = {"model": draw(st.sampled_from(["m-1", "m-1", None]))}
-    columns["api_key_hash"] = draw(st.sampled_from([None, "key-of-the-bucket"]))
+    columns["api_key_hash"] = draw(st.sampled_from([None, f"bucket-{actor.account}"]))
     columns["output_tokens"] = counted.get("output", draw(st.sampled_from([5, 10, 35, 40])))  # near commitments as well
     hours = draw(st.sampled_from([(0, 24), (0, 24), (12, 1), (0, 48), (0, 72)]))
     actor.bucket(day, counted.get("n", 2), first_hour=hours[0], hours=hours[1], **columns)
@@ -44,7 +44,7 @@ def beside_requests(draw: Draw, actor: Actor, setting: Setting) -> None:
         st.sampled_from(
             [
                 {}, {}, {}, {"model_requested": "n-1", "model_served": "n-1"}, {"status_code": 500},
-                {"api_key_hash": "key-of-the-bucket"}, {"api_key_hash": None},
+                {"api_key_hash": f"bucket-{actor.account}"}, {"api_key_hash": None},
             ]
         )
     )  # fmt: skip
@@ -72,8 +72,8 @@ def beside_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
         actor.bucket(day, half, model="m-1")
         actor.bucket(day, rest, model="n-1")
     elif kind == "by key":
-        actor.bucket(day, half, model=None, api_key_hash="key-one")
-        actor.bucket(day, rest, model=None, api_key_hash="key-two")
+        actor.bucket(day, half, model=None, api_key_hash=f"one-{actor.account}")
+        actor.bucket(day, rest, model=None, api_key_hash=f"two-{actor.account}")
     elif kind == "by hours":
         actor.bucket(day, half, model=None, first_hour=0, hours=12)
         actor.bucket(day, rest, model=None, first_hour=12, hours=12)
@@ -82,7 +82,7 @@ def beside_buckets(draw: Draw, actor: Actor, setting: Setting) -> None:
         actor.bucket(day, rest, first_hour=10, hours=14)
     else:
         actor.bucket(day, half, model="m-1")
-        actor.bucket(day, rest, model=None, api_key_hash="key-one")
+        actor.bucket(day, rest, model=None, api_key_hash=f"one-{actor.account}")
     if draw(st.booleans()):
         actor.requests(1, noon(day))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -53,6 +54,43 @@ def one_row_twice(rows: Rows) -> Rows:
     for table in ("usage_buckets", "account_tiers", "territories", "contracts", "account_payments", "api_keys"):
         changed[table] = [*changed.get(table, []), *(dict(row) for row in rows.get(table, []))]
     return changed
+
+
+def in_another_order(rows: Rows) -> Rows:
+    """The rows of every table, shuffled."""
+    return {table: random.Random(len(many)).sample(list(many), len(many)) for table, many in rows.items()}
+
+
+def buckets_split(rows: Rows) -> Rows:
+    """Every bucket that is a day's only usage of its account cut into two halves that add up to it."""
+    changed = _copy(rows)
+    uses = Counter((row["account_id"], day) for row in _usage(rows) for day in _days(row))
+    halves: list[Row] = []
+    for row in changed.get("usage_buckets", []):
+        middle = row["bucket_start"] + (row["bucket_end"] - row["bucket_start"]) / 2
+        days = _days(row)
+        if len(days) > 1 or row["n_requests"] is None or uses[row["account_id"], days[0]] > 1:
+            halves.append(row)
+            continue
+        counts = {name: row[name] for name in ("input_tokens", "output_tokens", "n_requests")}
+        halves += [
+            row | {name: n // 2 for name, n in counts.items()} | {"bucket_end": middle},
+            row | {name: n - n // 2 for name, n in counts.items()} | {"bucket_start": middle},
+        ]
+    changed["usage_buckets"] = halves
+    return changed
+
+
+def _usage(rows: Rows) -> list[Row]:
+    return [*rows.get("usage_events", []), *rows.get("usage_buckets", [])]
+
+
+def _days(row: Row) -> list[date]:
+    """The days on which a request or a bucket lies."""
+    if "event_ts" in row:
+        return [row["event_ts"].date()]
+    first, last = row["bucket_start"].date(), (row["bucket_end"] - timedelta(microseconds=1)).date()
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def intervals_split(rows: Rows, at: datetime) -> Rows:
@@ -110,6 +148,11 @@ def columns_hidden(rows: Rows, columns: Sequence[str]) -> Rows:
     for row in changed["usage_events"]:
         row.update(dict.fromkeys(columns))
     return changed
+
+
+def tables_hidden(rows: Rows, tables: Sequence[str]) -> Rows:
+    """Tables of which nobody delivers anything."""
+    return {table: [] if table in tables else many for table, many in _copy(rows).items()}
 
 
 def days_blocked(rows: Rows, days: Sequence[date]) -> Rows:

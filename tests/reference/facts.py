@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from audits.periods import Period
 from audits.policy import Book
 from tests.reference.validity import Row, in_force, instants_of_change, rows_in_force
+from tests.reference.vocabulary import UNKNOWN, understood
 
 UNASSIGNED = "unassigned"
 USERS = ("accounts", "usage_events", "usage_buckets")
@@ -85,7 +87,7 @@ class Facts:
         groups: Mapping[str, frozenset[str]],
         days: Sequence[DayState],
     ) -> None:
-        self.rows = defaultdict(list, {name: list(many) for name, many in rows.items()})
+        self.rows = defaultdict(list, {t: [understood(t, row) for row in many] for t, many in rows.items()})
         self.book, self.period, self.groups, self.days = book, period, groups, days
         self.start, self.end = midnight(period.first_day), midnight(period.end_day)
         self.ranks = {tier.id: rank for rank, tier in enumerate(book.tiers)}
@@ -103,6 +105,8 @@ class Facts:
         self.buckets = self._countable_buckets()
         self.buckets_by_account = self._grouped(self.buckets)
         self.accounts_seen = sorted({row["account_id"] for t in USERS for row in self.rows[t]})
+        self._only = ""
+        self._of_one: dict[str, Facts] = {}
         self._limits: dict[Any, Any] = {}
         self._served: dict[tuple[str, str], set[date]] = {}
 
@@ -240,7 +244,15 @@ class Facts:
 
     def customers_of(self, account: str) -> list[str]:
         """Each customer that the account is on record for; the account's own id stands in where there is none."""
-        return sorted({row["customer_id"] for row in self._account_rows[account]}) or [account]
+        held = {row["customer_id"] for row in self._account_rows[account]}
+        return [self._only] if self._only in held else sorted(held) or [account]
+
+    def of_one(self, customer: str) -> Facts:
+        """The same world, with the accounts of a customer as if they were nobody else's."""
+        if customer not in self._of_one:
+            self._of_one[customer] = copy(self)
+            self._of_one[customer]._only = customer
+        return self._of_one[customer]
 
     def account_row(self, account: str) -> Row | None:
         return next(iter(self._account_rows[account]), None)
@@ -275,9 +287,14 @@ class Facts:
     def contracts_in_period(self, customer: str) -> list[Row]:
         return [row for _, row in rows_in_force(self._contract_rows[customer], self.start, self.end)]
 
-    def is_supported(self, country: str, at: datetime) -> bool:
-        """Whether the service is offered in a country; a country that the table does not name is supported."""
-        row = in_force(self._territory_rows[country], at, lambda r: r["status"] != "supported")
+    def is_supported(self, country: str, at: datetime) -> bool | None:
+        """Whether the service is offered in a country; a country that the table does not name is supported.
+
+        None where the table's word says neither.
+        """
+        row = in_force(self._territory_rows[country.upper()], at, lambda r: r["status"] != "supported")
+        if row is not None and row["status"] == UNKNOWN:
+            return None
         return row is None or row["status"] == "supported"
 
     # ------------------------------------------------------------ law

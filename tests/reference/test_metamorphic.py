@@ -33,6 +33,9 @@ REQUESTS = (
 )
 
 
+RECORDS = (("payment_events", "auth_events"), ("contracts", "sanctions"), ("customers",), ("models", "territories"))
+
+
 @dataclass(frozen=True)
 class Audit:
     """A world as it is audited: with these rows, in this warehouse, under this book."""
@@ -72,12 +75,24 @@ def _is_figure(name: str, value: Any) -> bool:
     return not isinstance(value, str)  # names of things and days change with what is renamed or moved
 
 
-@pytest.mark.parametrize("change", ["an unrelated request", "rows twice", "intervals split"])
+def test_the_world_has_what_the_changes_are_about(plain: Audit):
+    """Findings of most rules, cells of every verdict, and rows for each change to act upon."""
+    assert {"violating", "not_evaluated", "not_applicable"} <= set(plain.said.cells.values())
+    assert len({one["rule_id"] for one in plain.said.findings}) >= 10
+    assert changes.buckets_split(plain.rows) != plain.rows
+    assert any(row["prompt_template_hash"] is None for row in plain.rows["usage_events"])
+
+
+@pytest.mark.parametrize(
+    "change", ["an unrelated request", "rows twice", "intervals split", "another order", "buckets split"]
+)
 def test_it_changes_nothing(plain: Audit, tmp_path: Path, change: str):
     day = WEEK.first_day + timedelta(days=2)
     changed = {
         "an unrelated request": lambda: changes.an_unrelated_request(plain.rows, day),
         "rows twice": lambda: changes.one_row_twice(plain.rows),
+        "another order": lambda: changes.in_another_order(plain.rows),
+        "buckets split": lambda: changes.buckets_split(plain.rows),
         "intervals split": lambda: changes.intervals_split(plain.rows, changes.noon_of(day)),
     }[change]()
     cells, findings = answers(_audited(changed, tmp_path, plain.low))
@@ -118,17 +133,24 @@ def test_hidden_columns_make_nothing_compliant(plain: Audit, tmp_path: Path, col
     _nothing_became_compliant(plain.said, _audited(changes.columns_hidden(plain.rows, columns), tmp_path, plain.low))
 
 
+@pytest.mark.parametrize("tables", RECORDS, ids=lambda tables: tables[0])
+def test_hidden_tables_make_nothing_compliant(plain: Audit, tmp_path: Path, tables: tuple[str, ...]):
+    _nothing_became_compliant(plain.said, _audited(changes.tables_hidden(plain.rows, tables), tmp_path, plain.low))
+
+
 def test_blocked_days_make_nothing_compliant(plain: Audit, tmp_path: Path):
     days = list(WEEK.days)[1:5:2]
     _nothing_became_compliant(plain.said, _audited(changes.days_blocked(plain.rows, days), tmp_path, plain.low))
 
 
 def _nothing_became_compliant(before: Said, after: Said) -> None:
+    """What was violating or not evaluated is still one of the two; and something was hidden that mattered."""
     wrong = {
-        key: after.cells.get(key, "compliant")
+        key: (verdict, after.cells.get(key, "compliant"))
         for key, verdict in before.cells.items()
         if key[:2] in after.audited
-        and verdict == "violating"
+        and verdict in {"violating", "not_evaluated"}
         and after.cells.get(key, "compliant") not in {"violating", "not_evaluated"}
     }
     assert not wrong
+    assert after.cells != before.cells

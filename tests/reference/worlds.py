@@ -11,7 +11,9 @@ from tests.reference.actors import Actor, Rows, dawn, noon, on_record
 from tests.reference.behaviours import BEHAVIOURS, Draw, Setting
 from tests.reference.book import TIERS
 from tests.reference.bucketed import BUCKETED
+from tests.reference.divided import DIVIDED
 from tests.reference.linked import group
+from tests.reference.vocabulary import WORDS
 from tests.rows import LONG_AGO
 
 HIDDEN = (
@@ -93,17 +95,47 @@ def small_world(draw: Draw, name: str, setting: Setting) -> Rows:
         customer = f"c{name}" if shared else f"c{name}-{number}"
         actor = Actor(rows, f"a{name}-{number}", customer, tier, source, hidden=draw(st.sampled_from(HIDDEN)))
         actor.hidden_every = draw(st.sampled_from([1, 2, 5]))
+        zero = draw(st.sampled_from([False, False, False, True, None]))
         closed = draw(st.sampled_from([None, None, None, datetime(2026, 7, 1, tzinfo=UTC)]))
-        on_record(actor, tier_rows(draw, tier, setting), closed_at=closed, **customer_columns(draw))
-        for behaviour in draw(st.lists(st.sampled_from([*BEHAVIOURS, *BUCKETED]), min_size=1, max_size=2, unique=True)):
+        on_record(
+            actor, tier_rows(draw, tier, setting), closed_at=closed, zero_retention=zero, **customer_columns(draw)
+        )
+        for behaviour in draw(
+            st.lists(st.sampled_from([*BEHAVIOURS, *BUCKETED, *DIVIDED]), min_size=1, max_size=2, unique=True)
+        ):
             behaviour(draw, actor, setting)
+        if draw(st.sampled_from([False, False, False, True])):
+            _second_customer(draw, actor)
         _contract(draw, rows, customer, setting)
         _screening(draw, rows, customer)
         _payments(draw, rows, actor, setting)
     if draw(st.booleans()):
         group(draw, rows, name, setting, draw(st.sampled_from(HIDDEN)))
     _faults(draw, rows, source, setting)
+    _words(draw, rows)
     return rows
+
+
+def _words(draw: Draw, rows: Rows) -> None:
+    """One column's words spelt another way, or replaced by a word that the contract does not know."""
+    if not draw(st.sampled_from([False, False, False, True])):
+        return
+    table, column = draw(st.sampled_from([(table, column) for table, columns in WORDS.items() for column in columns]))
+    other = draw(st.sampled_from([str.upper, str.title, lambda word: f" {word} ", lambda _word: "something else"]))
+    for row in rows.tables[table]:
+        if row.get(column) is not None:
+            row[column] = other(row[column])
+
+
+def _second_customer(draw: Draw, actor: Actor) -> None:
+    """The account is on record for another customer as well."""
+    first = next(row for row in actor.rows.tables["customers"] if row["customer_id"] == actor.customer)
+    account = next(row for row in actor.rows.tables["accounts"] if row["account_id"] == actor.account)
+    name = f"{actor.customer}-other"
+    if not any(row["customer_id"] == name for row in actor.rows.tables["customers"]):
+        columns = {"c_" + key: value for key, value in first.items()} | customer_columns(draw)
+        actor.rows.add("customers", **{k.removeprefix("c_"): v for k, v in columns.items()} | {"customer_id": name})
+    actor.rows.add("accounts", **(account | {"customer_id": name}))
 
 
 def _contract(draw: Draw, rows: Rows, customer: str, setting: Setting) -> None:
@@ -116,7 +148,7 @@ def _contract(draw: Draw, rows: Rows, customer: str, setting: Setting) -> None:
             [[], [(kept, LONG_AGO, None)], [(kept, LONG_AGO, None), (30, middle, middle + timedelta(days=1))]]
         )
     )
-    resale = draw(st.sampled_from([False, False, True]))
+    resale = draw(st.sampled_from([False, False, True, None]))
     commit = draw(st.sampled_from([None, 20, 50, 10_000]))
     for number, (days, start, end) in enumerate(held):
         rows.add(

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from tests.reference.answers import Answer, not_applicable, not_evaluated, together, violating
 from tests.reference.counting import touching, without_breakdowns
@@ -24,6 +25,7 @@ from tests.reference.usage import (
     share,
 )
 from tests.reference.validity import Row, covers
+from tests.reference.vocabulary import UNKNOWN, WORDS
 
 NOWHERE = "nowhere"  # stands for a country that is not recorded: at worst one in which the service is not offered
 
@@ -32,9 +34,9 @@ def r14(facts: Facts, account: str, tier: str) -> Answer:
     """Use from a territory that was not supported at the time; through hosting or a VPN it is medium."""
     limits = last_limits(facts, "R14", tier) if facts.applies("R14", account, tier) else {}
 
-    def breach(events: list[Row]) -> Answer | None:
+    def breach(events: list[Row], against: tuple[bool | None, ...] = (False,)) -> Answer | None:
         known = [e for e in events if is_ok(e) and e.get("ip_country") is not None]
-        inside = [e for e in known if not _is_supported(facts, e)]
+        inside = [e for e in known if _is_supported(facts, e) in against]
         direct = [e for e in inside if e.get("ip_type") in ON_SITE]
         for severity, found in (("high", direct), ("medium", inside)):
             if len(found) >= limits["requests_min"] and at_least(limits["share_min"], len(found), len(known)):
@@ -44,10 +46,11 @@ def r14(facts: Facts, account: str, tier: str) -> Answer:
                 )  # fmt: skip
         return None
 
-    return about_requests(facts, "R14", account, tier, breach, filled(ip_country=NOWHERE))
+    at_worst = partial(breach, against=(False, None))
+    return about_requests(facts, "R14", account, tier, breach, filled(ip_country=NOWHERE), at_worst=at_worst)
 
 
-def _is_supported(facts: Facts, event: Row) -> bool:
+def _is_supported(facts: Facts, event: Row) -> bool | None:
     return event["ip_country"] != NOWHERE and facts.is_supported(event["ip_country"], event["event_ts"])
 
 
@@ -196,6 +199,8 @@ def _may_use(event: Row) -> set[tuple[str, str]]:
             ("capability", one) for one in ("reasoning_full", "reasoning_summary", "signature_replay")
         ],
     }  # fmt: skip
+    if event["operation"] == UNKNOWN:
+        maybe["none"] = [("operation", one) for one in WORDS["usage_events"]["operation"]]
     if event.get("in_bucket"):
         maybe["top_logprobs"] = [("capability", "logprobs")]
     return {one for name, several in maybe.items() if event.get(name) is None for one in several}

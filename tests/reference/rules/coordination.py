@@ -38,10 +38,18 @@ def r10(facts: Facts, group: str) -> Answer:
         )  # fmt: skip
 
     def at_worst(_level: str, limits: dict, events: list[Row]) -> Answer | None:
-        """Requests of which the minute is not known may all have been made in the fastest ones."""
-        untimed = sum(event.get("in_bucket", False) for event in events)
-        least = limits["minutes_min"] * limits["rate_factor_min"] * limits["requests_a_minute"]
-        return violating("high") if untimed and len(events) > min(least, 2 * limits["handovers_min"]) else None
+        """Requests of which the minute is not known may raise minutes over the limit, or follow a refusal."""
+        timed = [event for event in events if not event.get("in_bucket")]
+        untimed = len(events) - len(timed)
+        minutes = Counter(event["event_ts"].replace(second=0, microsecond=0) for event in timed)
+        faster = int(limits["rate_factor_min"] * limits["requests_a_minute"]) + 1
+        busiest = [n for _, n in minutes.most_common(limits["minutes_min"])]
+        busiest += [0] * (limits["minutes_min"] - len(busiest))
+        fast = sum(max(0, faster - n) for n in busiest) <= untimed
+        refused = sum(event["status_code"] in REFUSALS for event in timed)
+        handed = len(_handed_over(timed, lambda _at: limits))
+        perhaps = handed + min(untimed, refused - handed) >= limits["handovers_min"]
+        return violating("high") if untimed and (fast or perhaps) else None
 
     return about_group(facts, "R10", group, breach, at_worst=at_worst)
 
@@ -67,22 +75,28 @@ def _fast_minutes(facts: Facts, events: list[Row], law_of: Callable[[datetime], 
 
 
 def hand_overs(events: list[Row], law_of: Callable[[datetime], dict]) -> int | None:
-    """Refusals after which the next request of the group is another account's, in time and successful.
+    """How many hand-overs there are; None where there are fewer than the law in force at any of them asks for.
+
+    Whether chance explains them says something of who runs the accounts, and nothing of the limit.
+    """
+    needed = [law["handovers_min"] for law in _handed_over(events, law_of)]
+    return len(needed) if needed and len(needed) >= min(needed) else None
+
+
+def _handed_over(events: list[Row], law_of: Callable[[datetime], dict]) -> list[dict]:
+    """The law at each refusal after which the next request of the group is another account's, in time and successful.
 
     A request that fails for another reason is passed over.
-
-    None where there are fewer than the law in force at any of them asks for. Whether chance explains them says
-    something of who runs the accounts, and nothing of the limit.
     """
-    needed = []
     telling = [event for event in events if is_ok(event) or event["status_code"] in REFUSALS]
+    found = []
     for event, after in itertools.pairwise(telling):
         law = law_of(event["event_ts"])
         in_time = after["event_ts"] - event["event_ts"] <= timedelta(seconds=law["handover_seconds"])
         other = after["account_id"] != event["account_id"] and is_ok(after)
         if event["status_code"] in REFUSALS and other and in_time:
-            needed.append(law["handovers_min"])
-    return len(needed) if needed and len(needed) >= min(needed) else None
+            found.append(law)
+    return found
 
 
 # ---------------------------------------------------------------- R12

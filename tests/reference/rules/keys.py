@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.reference.answers import Answer, violating
@@ -135,4 +136,13 @@ def of_account_keys(
         return None
 
     lookback = WEEK_BEFORE if rule == "R16" else timedelta(0)
-    return about_requests(facts, rule, account, tier, breach, lookback=lookback, at_worst=at_worst)
+    answer = about_requests(facts, rule, account, tier, breach, lookback=lookback, at_worst=at_worst)
+    used = facts.events_of(account, tier)
+    if answer.verdict == "compliant" and used and all(_is_declared(facts, event) for event in used):
+        return replace(answer, or_else=(*answer.or_else, "not_applicable"))
+    return answer
+
+
+def _is_declared(facts: Facts, event: Row) -> bool:
+    key = event.get("api_key_hash")
+    return key is not None and is_serverless(facts, key, event)

@@ -13,6 +13,7 @@ from tests.reference.groups import up_to
 from tests.reference.rules.volume import DOUBTFUL
 from tests.reference.usage import last_limits, not_asked, share, shown
 from tests.reference.validity import Row
+from tests.reference.vocabulary import UNKNOWN
 
 FOR_HIRE = ("hosting", "vpn", "tor")
 HOUSEHOLD_MIN = 3  # customers on one instrument and one residential network: domain.md, R26
@@ -109,6 +110,7 @@ def r26(facts: Facts, account: str, tier: str) -> Answer:
         return not_applicable("no payments")
     reasons = ["bin_country not recorded"] if any(row.get("bin_country") is None for row in instruments) else []
     reasons += ["country of the customer not recorded"] if abroad else []
+    reasons += ["a payment's kind not known"] if kinds[UNKNOWN] else []
     return no(reasons if events_known else [*reasons, "no payment events on record"])
 
 

@@ -13,6 +13,7 @@ from tests.reference.facts import Facts
 from tests.reference.groups import about_group
 from tests.reference.usage import about_requests, by_day, fill, is_ok, last_limits, not_asked, share, shown
 from tests.reference.validity import Row
+from tests.reference.vocabulary import UNKNOWN
 
 REFUSED = ("refusal", "content_filter")
 
@@ -84,12 +85,16 @@ class Probing:
     entered: frozenset[tuple[str, str]]
 
 
-def r24_networks(facts: Facts, limits: dict) -> dict[str, Probing]:
-    """The networks that try out keys: many invalid ones or failures on a day, or a success after many failures."""
+def r24_networks(facts: Facts, limits: dict, unknown: str | None = None) -> dict[str, Probing]:
+    """The networks that try out keys: many invalid ones or failures on a day, or a success after many failures.
+
+    Attempts of which the outcome is not known are left out, or taken for the outcome that is given.
+    """
     attempts: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in sorted(facts.rows["auth_events"], key=lambda row: row["ingested_ts"]):
-        if row.get("client_net_hash") is not None:
-            attempts[row["client_net_hash"]].setdefault(row["auth_event_id"], row)
+        outcome = row["outcome"] if row["outcome"] != UNKNOWN else unknown
+        if row.get("client_net_hash") is not None and outcome:
+            attempts[row["client_net_hash"]].setdefault(row["auth_event_id"], row | {"outcome": outcome})
     found = {}
     for network, by_id in attempts.items():
         rows = sorted(by_id.values(), key=lambda row: row["event_ts"])
@@ -142,7 +147,7 @@ def _entries(rows: list[Row], facts: Facts, limits: dict) -> Iterator[tuple[Row,
             yield row, violating("high", entered_at=at, failures_before_entry=len(failed))
 
 
-def r24(facts: Facts, account: str, tier: str, found: dict[str, Probing]) -> Answer:
+def r24(facts: Facts, account: str, tier: str, found: dict[str, Probing], perhaps: list[Probing]) -> Answer:
     """The answer for an account: whether a network that tries out keys got into it."""
     if early := not_asked(facts, "R24", account, tier):
         return early
@@ -151,5 +156,7 @@ def r24(facts: Facts, account: str, tier: str, found: dict[str, Probing]) -> Ans
         return entered[0]
     if not facts.rows["auth_events"]:
         return not_evaluated("no attempts to authenticate on record")
+    if any((account, tier) in one.entered for one in perhaps):
+        return not_evaluated("outcomes of attempts not known")
     unplaced = any(row.get("client_net_hash") is None for row in facts.rows["auth_events"])
     return Answer("compliant", "", ("not_applicable", "not_evaluated") if unplaced else ("not_applicable",))

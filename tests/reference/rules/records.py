@@ -6,11 +6,13 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tests.reference.answers import SEVERITIES, Answer, no, together, violating
 from tests.reference.facts import Facts, day_of
 from tests.reference.usage import about_requests, filled, last_limits, not_asked
 from tests.reference.validity import Row, instants_of_change
+from tests.reference.vocabulary import UNKNOWN
 
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -19,11 +21,14 @@ def r15(facts: Facts, customer: str, accounts: list[str]) -> Answer:
     """A parent in a territory that was unsupported while an account had a tier, by its share of the ownership."""
     rows = [row for row in facts.rows["customers"] if row["customer_id"] == customer]
     tiers = [row for row in facts.rows["account_tiers"] if row["account_id"] in accounts]
-    found = []
+    found, doubtful = [], False
     for at in instants_of_change([*rows, *tiers, *facts.rows["territories"]], facts.start, facts.end):
         row = facts.customer_at(rows, at)
         held = {facts.tier_at(account, at) for account in accounts} & facts.ranks.keys()
         if row is None or row.get("parent_country") is None or facts.is_supported(row["parent_country"], at):
+            continue
+        if facts.is_supported(row["parent_country"], at) is None:
+            doubtful |= bool(held)
             continue
         for tier in held:
             percent = row.get("parent_ownership_pct")
@@ -34,7 +39,7 @@ def r15(facts: Facts, customer: str, accounts: list[str]) -> Answer:
         return max(found, key=lambda one: (SEVERITIES.index(one.severity), facts.ranks[one.under]))
     known = [facts.customer_at(rows, at) for at in _audited_instants(facts, accounts, rows)]
     unknown = any(row is None or row.get("parent_country") is None for row in known)
-    return no(["parent_country not recorded"] if unknown else [])
+    return no(["parent_country not recorded"] * unknown + ["its territory's status not known"] * doubtful)
 
 
 def _audited_instants(facts: Facts, accounts: list[str], rows: list[Row]) -> list[datetime]:
@@ -59,16 +64,16 @@ def _by_share(percent: float | None, limits: dict | None) -> str | None:
 
 def r23(facts: Facts, account: str, tier: str) -> Answer:
     """Content kept under zero retention, or longer than the contract in force allows."""
-    zero = bool((facts.account_row(account) or {}).get("zero_retention"))
+    zero = (facts.account_row(account) or {}).get("zero_retention")
     contracts = [c for customer in facts.customers_of(account) for c in facts.contracts_in_period(customer)]
     promised = any(c.get("retention_days_max") is not None for c in contracts)
     if early := not_asked(facts, "R23", account, tier):
         return early
-    if not zero and not promised:
+    if zero is False and not promised:
         return Answer("compliant", "no promise of retention", ("not_applicable",))
     limits = last_limits(facts, "R23", tier)
 
-    def breach(events: list[Row]) -> Answer | None:
+    def breach(events: list[Row], zero: bool = bool(zero)) -> Answer | None:
         kept = [(e, allowed) for e in events if (allowed := 0 if zero else _allowed(facts, account, e)) is not None]
         kept = [(e, allowed) for e, allowed in kept if e.get("content_stored")]
         kept = [(e, allowed) for e, allowed in kept if zero or (e.get("retention_days") or 0) > allowed]
@@ -78,7 +83,9 @@ def r23(facts: Facts, account: str, tier: str) -> Answer:
         longest = max(furthest, default=(0, None))[1]
         return violating(limits["severity"], requests_kept_too_long=len(kept), longest_retention_days=longest)
 
-    return about_requests(facts, "R23", account, tier, breach, filled(content_stored=True, retention_days=FOR_EVER))
+    at_worst = partial(breach, zero=zero is not False)
+    worst = filled(content_stored=True, retention_days=FOR_EVER)
+    return about_requests(facts, "R23", account, tier, breach, worst, at_worst=at_worst)
 
 
 FOR_EVER = 100_000  # days
@@ -112,6 +119,8 @@ def r29(facts: Facts, customer: str, accounts: list[str]) -> Answer:
         reasons.append("kyc_verified_at not recorded")
     if any(row.get("kyc_status") is None for row in rows) and _must_be_verified(facts, customer):
         reasons.append("kyc_status not recorded")
+    if statuses[UNKNOWN]:
+        reasons.append("the screening's word not known")
     if not facts.rows["sanctions"]:
         reasons.append("no screening on record")
     return no(reasons)

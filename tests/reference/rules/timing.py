@@ -105,14 +105,14 @@ def r11_account(facts: Facts, account: str, tier: str) -> Answer:
     limits = last_limits(facts, "R11", tier) if facts.applies("R11", account, tier) else {}
     return about_requests(
         facts, "R11", account, tier, lambda events: _never_rests(facts, tier, limits, events),
-        at_worst=lambda events: _might_never_rest(limits, events),
+        at_worst=lambda events: _might_never_rest(facts, limits, events),
     )  # fmt: skip
 
 
 def r11_group(facts: Facts, group: str) -> Answer:
     return about_group(
         facts, "R11", group, lambda level, limits, events: _never_rests(facts, level, limits, events),
-        at_worst=lambda _level, limits, events: _might_never_rest(limits, events),
+        at_worst=lambda _level, limits, events: _might_never_rest(facts, limits, events),
     )  # fmt: skip
 
 
@@ -138,11 +138,18 @@ def _never_rests(facts: Facts, level: str, limits: dict, events: list[Row]) -> A
     return None
 
 
-def _might_never_rest(limits: dict, events: list[Row]) -> Answer | None:
-    """With requests of which the hour is not known: whether there are enough to fill the hours of six days."""
-    untimed = sum(event.get("in_bucket", False) for event in events)
-    enough = max(limits["requests_min"], limits["days_min"] * limits["active_hours_min"])
-    return violating("low") if untimed and len(events) >= enough else None
+def _might_never_rest(facts: Facts, limits: dict, events: list[Row]) -> Answer | None:
+    """With requests of which the hour is not known: whether they could fill the hours of six days of seven."""
+    timed = [event for event in events if not event.get("in_bucket")]
+    untimed = len(events) - len(timed)
+    hours = {(day_of(event["event_ts"]), event["event_ts"].hour) for event in timed}
+    active = Counter(day for day, _ in hours)
+    for first, _ in sevens(facts):
+        days = [first + timedelta(days=n) for n in range(7)]
+        missing = sorted(max(0, limits["active_hours_min"] - active[day]) for day in days)
+        if untimed and sum(missing[: limits["days_min"]]) <= untimed and len(events) >= limits["requests_min"]:
+            return violating("low")
+    return None
 
 
 # ---------------------------------------------------------------- R27
