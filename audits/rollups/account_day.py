@@ -22,8 +22,8 @@ from sqlalchemy import (
     Subquery,
     Table,
     and_,
+    case,
     cast,
-    exists,
     func,
     literal,
     or_,
@@ -36,6 +36,7 @@ from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import Instant, audit_metadata
 
 _MICROSECOND = timedelta(microseconds=1)
+_TOTALS = ("input_tokens", "output_tokens", "cost_usd")  # of what buckets count whose days nobody knows
 
 RECORDED = (
     "api_key_hash", "end_user_hash", "session_id", "access_path", "model_served", "cached_input_tokens",
@@ -70,6 +71,10 @@ account_day = Table(
     Column("max_output_of_one", BigInteger),
     Column("used_from", Instant, nullable=False),  # the first request, or the begin of the first bucket
     Column("used_until", Instant, nullable=False),  # the last request, or the end of the last bucket
+    Column("shared_n_requests", BigInteger),  # how much more buckets may count at most, if no single request is in them
+    Column("shared_input_tokens", BigInteger),
+    Column("shared_output_tokens", BigInteger),
+    Column("shared_cost_usd", Numeric(18, 8)),
     *(Column(f"known_{name}", Integer) for name in RECORDED),
 )
 
@@ -109,19 +114,39 @@ def last_day(rows: Any) -> ColumnElement[date]:
 def by_last_day() -> Subquery:
     """The rows of ``account_day`` by the ``day`` on which their use ends, with the ``first_day`` of it.
 
-    For what was used on several days together. Rows of buckets that last beyond a day are there where nothing else may
-    count the same: no requests of the account on the days that follow, and no other buckets of the source in that time.
+    For what was used on several days together. A bucket that lasts beyond its day may count the same as the requests of
+    the days that follow, which are taken off as shared, and as another bucket of its source in that time: then all that
+    it counts is shared.
     """
-    d, o = account_day.c, account_day.alias("other").c
-    lasts = and_(d.grain == "bucket", last_day(d) > d.day)
+    d, other = account_day.c, account_day.alias("other").c
+    lasting = and_(d.grain == "bucket", last_day(d) > d.day)
+    row = (d.account_id, d.source_system, d.day, d.slice_start, d.used_until)
+    later = and_(other.grain == "event", other.day > d.day)
+    elsewhere = or_(other.used_from != d.used_from, other.used_until != d.used_until)
+    beside = and_(other.grain == "bucket", other.source_system == d.source_system, elsewhere)
+    same_time = and_(other.account_id == d.account_id, other.used_from < d.used_until, other.used_until > d.used_from)
+    among = (
+        select(
+            *row, func.count().filter(beside).label("beside"),
+            *(func.coalesce(func.sum(other[name]).filter(later), 0).label(name) for name in _TOTALS),
+        )
+        .where(lasting, same_time, or_(later, beside))
+        .group_by(*row)
+        .subquery("among")
+    )  # fmt: skip
+    a = among.c
+    taken = {
+        name: case((a.beside > 0, d[name]), else_=func.least(d[name], func.coalesce(a[name], 0))) for name in _TOTALS
+    }
+    changed = {name: (d[name] - off).label(name) for name, off in taken.items()} | {
+        f"shared_{name}": (func.coalesce(d[f"shared_{name}"], 0) + off).label(f"shared_{name}")
+        for name, off in taken.items()
+    }
     others = [column for column in d if column.name != "day"]
-    elsewhere = or_(o.used_from != d.used_from, o.used_until != d.used_until)
-    counted = or_(
-        and_(o.grain == "event", o.day > d.day),
-        and_(o.grain == "bucket", o.source_system == d.source_system, elsewhere),
-    )
-    same_time = and_(o.account_id == d.account_id, o.used_from < d.used_until, o.used_until > d.used_from)
+    whole = account_day.outerjoin(among, and_(*(a[column.name] == column for column in row)))
     return union_all(
-        select(d.day, d.day.label("first_day"), *others).where(~lasts),
-        select(last_day(d), d.day, *others).where(lasts, ~exists(select(o.day).where(same_time, counted))),
+        select(d.day, d.day.label("first_day"), *others).where(~lasting),
+        select(last_day(d), d.day, *(changed.get(column.name, column) for column in others))
+        .select_from(whole)
+        .where(lasting),
     ).subquery("by_last_day")

@@ -18,11 +18,13 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    false,
     func,
     literal,
     null,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -35,6 +37,9 @@ from audits.warehouse.tables import Instant, accounts, usage_buckets
 
 A_DAY = timedelta(days=1)
 SUMS = ("input_tokens", "cached_input_tokens", "output_tokens", "cost_usd")
+TOKENS = ("input_tokens", "output_tokens")
+SHARED = ("n_requests", "input_tokens", "output_tokens", "cost_usd")
+"""Totals of which is told how much of them single requests may account for: ``shared_...``."""
 DIMENSIONS = ("api_key_hash", "model")
 _IDENTITY = ("account_id", "bucket_start", "bucket_end", "api_key_hash", "model", "input_tokens", "output_tokens")
 
@@ -58,6 +63,7 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
         func.sum(u.n_unpriced).label("n_unpriced"),
         func.min(u.bucket_start).label("used_from"),
         func.max(u.bucket_end).label("used_until"),
+        *(func.sum(u[f"shared_{name}"]).label(f"shared_{name}") for name in SHARED),
     ).group_by(
         u.day, u.slice_start, u.account_id, u.source_system, u.reaches_to, u.n_requests.is_(None)
     )  # fmt: skip
@@ -123,39 +129,46 @@ def _size(bucket: Any) -> Tuple:
     return tuple_(bucket.input_tokens + bucket.output_tokens, func.coalesce(bucket.n_requests, -1), *more)
 
 
-def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str]) -> Subquery:
+def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str], *, days: bool = False) -> Subquery:
     """What buckets count beyond the single requests that may be among theirs.
 
     A request may be in a bucket of its account if it succeeded in the bucket's time, with its key and its model, as far
     as the bucket is broken down by them: sources count the requests that they served. What the buckets of one source
     and time count beyond all such requests is known from buckets alone, be it requests or tokens; the rest is counted
     already. The least is told that may be so: the larger of the sum of what each bucket has beyond its requests, and of
-    what all have beyond all requests. Where the key of a request is not recorded, nobody knows whose bucket it is in:
-    then no number is told.
+    what all have beyond all requests; and in ``shared_...`` how much more they may count at most, if none of the
+    requests is in them. Nothing is shared where the buckets tell exactly as many requests and tokens as there are: they
+    are a copy. Where the key of a request is not recorded, nobody knows whose bucket it is in: then no number is told.
 
     ``buckets``: rows of ``usage_buckets``, each once, with ``number``, which is NULL where not all that it counts
     belongs to it, and the columns ``kept``, which buckets of one account and time have in common. ``requests``: rows
-    of ``usage_events``, each once. Returns ``kept``, ``source_system``, ``account_id``, ``bucket_start``,
-    ``bucket_end``, ``api_key_hash``, ``model``, ``n_requests``, the ``SUMS`` and ``n_unpriced``: by key and model where
-    none of the time's requests may be in a bucket, else one row for a source and time, without them.
+    of ``usage_events``, each once; with ``days`` those of later days, too, may be in a bucket that lasts. Returns
+    ``kept``, ``source_system``, ``account_id``, ``bucket_start``, ``bucket_end``, ``api_key_hash``, ``model``,
+    ``n_requests``, the ``SUMS``, ``n_unpriced`` and what is ``SHARED``: by key and model where none of the time's
+    requests may be in a bucket, else one row for a source and time, without them.
     """
     time = (*kept, "source_system", "account_id", "bucket_start", "bucket_end")
-    c: Any = _with_requests(buckets, requests, time).c
+    c: Any = _with_requests(buckets, requests, time, days=days).c
     beside = func.sum(c.n_same).over(partition_by=(*(c[name] for name in time), c.number.is_(None))) > 0
     b = select(*c, beside.label("beside")).subquery("bucket_beside").c
     counted, sums = _beyond(b, "n_requests"), {name: _beyond(b, name) for name in SUMS}
     unsure = func.sum(b.n_unsure) > 0
-    more = or_(counted > 0, sums["input_tokens"] > 0, sums["output_tokens"] > 0)
+    told = {"n_requests": case((and_(func.count(b.number) > 0, ~unsure), counted)), **sums}
+    copied = and_(
+        func.sum(b.number) == func.sum(b.first_n_requests), counted == 0,
+        *(and_(func.sum(b[name]) == func.sum(b[f"first_{name}"]), sums[name] == 0) for name in TOKENS),
+    )  # fmt: skip
+    shared = {name: case((copied, 0), else_=func.sum(b[name]) - told[name]).label(f"shared_{name}") for name in SHARED}
     key, model = (case((~b.beside, b[name])).label(name) for name in ("api_key_hash", "model"))
     return (
         select(
             *(b[name] for name in time), key, model,
-            case((and_(func.count(b.number) > 0, ~unsure), counted)).label("n_requests"),
-            *(total.label(name) for name, total in sums.items()),
+            *(total.label(name) for name, total in told.items()),
             func.count().filter(b.cost_usd.is_(None)).label("n_unpriced"),
+            *shared.values(),
         )
         .group_by(*(b[name] for name in time), b.beside, b.number.is_(None), key, model)
-        .having(or_(~b.beside, more, unsure))
+        .having(or_(~b.beside, ~func.coalesce(copied, false())))
         .subquery("beyond")
     )  # fmt: skip
 
@@ -167,7 +180,7 @@ def _beyond(b: Any, name: str) -> ColumnElement[Any]:
     return func.greatest(of_each, func.sum(n) - func.sum(b[f"first_{name}"]))
 
 
-def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str]) -> Subquery:
+def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str], *, days: bool) -> Subquery:
     """The buckets with the requests that may be in them: ``n_same``, and of these ``n_unsure``.
 
     ``same_...`` are totals of these requests, ``first_...`` those of the ones that no other bucket of the same time
@@ -182,7 +195,7 @@ def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str]) -> S
             *b, e.event_id, literal(1).label("of_n_requests"), *(e[name].label(f"of_{name}") for name in SUMS),
             case((unsure, 1), else_=0).label("unsure"),
         )
-        .where(e.account_id == b.account_id, utc_day(e.event_ts) == utc_day(b.bucket_start))
+        .where(e.account_id == b.account_id, true() if days else utc_day(e.event_ts) == utc_day(b.bucket_start))
         .where(e.event_ts >= b.bucket_start, e.event_ts < b.bucket_end, e.status_code < 400)
         .where(or_(*unbroken), or_(*models))
     )  # fmt: skip

@@ -21,6 +21,7 @@ from audits.rules.intermediate import Intermediates
 from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
 from audits.rules.verdicts import VERDICTS, Cells, Verdict, all_cells, cells_of
+from audits.rules.volume import may_be_more
 from audits.warehouse.dialects import contained
 from audits.warehouse.failures import PartFailedError
 from audits.warehouse.own import make_temporary_tables
@@ -85,7 +86,9 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, facts: Facts, *, 
         with contained(connection):
             missing = any(name in scope.unrecorded for name in rule.spec.needs.tables)
             found = [] if missing else _found(connection, rule, scope)
-            cells = cells_of(connection, rule, scope, facts, found, name_all=name_all)
+            most = replace(scope, at_most=True, intermediates=None)
+            possible = _found(connection, rule, most) if not missing and may_be_more(connection, rule, scope) else []
+            cells = cells_of(connection, rule, scope, facts, found, possible, name_all=name_all)
             kept.drop()
     except PartFailedError:
         raise  # no fault of the rule, and no other rule could be evaluated either

@@ -66,6 +66,7 @@ class Scope:
     blocked: tuple[Day, ...] = ()  # whose rows must not be read, and are in no rollup
     set_aside: tuple[Day, ...] = ()  # whose rows this rule must not read
     incomplete: tuple[Day, ...] = ()  # of which rows that this rule reads may be missing
+    at_most: bool = False  # of what may be counted twice: see :mod:`audits.rules.volume`
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
     @property

@@ -12,11 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
-    Subquery,
     and_,
     case,
     cast,
     exists,
+    func,
     literal,
     null,
     or_,
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from audits.quality.quarantine import is_impossible
-from audits.rollups.buckets import SUMS, beyond_requests, distinct_buckets, lasts, openings, used_from
+from audits.rollups.buckets import SHARED, SUMS, TOKENS, beyond_requests, distinct_buckets, lasts, openings, used_from
 from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import usage_buckets, usage_events
 
@@ -44,8 +44,8 @@ def usage_of(
     """The requests and buckets of some accounts in [start, end), in order of time: see :meth:`.scope.Scope.usage_of`.
 
     As in ``account_day``, only days that are ``sound`` are read, and a row of buckets tells what they count beyond the
-    requests that may be in them. One that lasts beyond its day tells no number, and is left out where something else
-    may count the same. ``at`` is when a request was made and when a bucket begins, ``until`` when it ends.
+    requests that may be in them. One that lasts beyond its day tells no number, and is left out where another one of
+    its source may count the same. ``at`` is when a request was made and when a bucket begins, ``until`` when it ends.
     """
     e = usage_events.c
     in_time = (*_within(e.event_ts, start, end), sound(e.source_system, utc_day(e.event_ts)))
@@ -57,12 +57,14 @@ def usage_of(
     ).where(*counts, *only).distinct()  # fmt: skip
     read = ("event_id", "event_ts", "account_id", "api_key_hash", "model_requested", "model_served", "status_code")
     known = select(*(e[name] for name in (*read, *SUMS))).where(*counts).distinct().subquery("known")
-    b = beyond_requests(_buckets(accounts, known, start, end, sound), known, ("at",)).c
+    b = beyond_requests(_buckets(accounts, start, end, sound), known, ("at",), days=True).c
     number = cast(b.n_requests, BigInteger)
+    more = or_(*(b[name] > 0 for name in ("n_requests", *TOKENS)))
+    alone = and_(*(func.coalesce(b[f"shared_{name}"], 0) == 0 for name in SHARED))
     buckets = select(
         b.source_system, b.at, b.bucket_end, cast(null(), String), b.account_id, b.api_key_hash, b.model,
         number, number, *(b[name] for name in _SHOWN),
-    )  # fmt: skip
+    ).where(or_(more, alone))  # fmt: skip
     rows = union_all(requests, buckets).subquery("usage")
     return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
 
@@ -71,9 +73,7 @@ def _within(at: ColumnElement[Any], start: datetime, end: datetime) -> tuple[Col
     return at >= literal(start), at < literal(end)
 
 
-def _buckets(
-    accounts: Sequence[str] | Select[Any], requests: Subquery, start: datetime, end: datetime, sound: Sound
-) -> CTE:
+def _buckets(accounts: Sequence[str] | Select[Any], start: datetime, end: datetime, sound: Sound) -> CTE:
     """The accounts' buckets, each once, with ``at`` and ``number``."""
     u = usage_buckets.c
     in_time = (*_within(u.bucket_start, start, end), sound(u.source_system, utc_day(u.bucket_start)))
@@ -81,17 +81,12 @@ def _buckets(
     b = told.c
     at = used_from(b, opened.c.opened_at).label("at")
     buckets = select(*b, at).outerjoin_from(told, opened, opened.c.account_id == b.account_id).cte("told_of")
-    one, other, r = buckets.c, buckets.alias("another").c, requests.alias("later").c
+    one, other = buckets.c, buckets.alias("another").c
     another_time = or_(other.bucket_start != one.bucket_start, other.bucket_end != one.bucket_end)
     of_source = and_(other.account_id == one.account_id, other.source_system == one.source_system)
     beside = and_(of_source, another_time, other.bucket_start < one.bucket_end, other.bucket_end > one.bucket_start)
-    later = and_(r.event_ts < one.bucket_end, utc_day(r.event_ts) > utc_day(one.bucket_start))
-    counted = or_(
-        exists(select(other.account_id).where(beside)),
-        exists(select(r.account_id).where(r.account_id == one.account_id, later)),
-    )
     return (
         select(*one, case((~lasts(one), one.n_requests)).label("number"))
-        .where(or_(~lasts(one), ~counted))
+        .where(or_(~lasts(one), ~exists(select(other.account_id).where(beside))))
         .cte("bucket")
     )

@@ -31,6 +31,7 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     true,
     union,
@@ -41,6 +42,7 @@ from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, link
 from audits.rules.facts import Facts, account_facts
 from audits.rules.population import UNASSIGNED, account_owners, audited_groups, group_tiers
 from audits.rules.scope import Scope
+from audits.rules.volume import SHARED
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
 
@@ -110,18 +112,23 @@ def all_cells(connection: Connection, verdict: Verdict, reason: str) -> tuple[Ce
 
 
 def cells_of(
-    connection: Connection, rule: Rule, scope: Scope, facts: Facts, found: Iterable[Found], *, name_all: bool
+    connection: Connection,
+    rule: Rule,
+    scope: Scope,
+    facts: Facts,
+    found: Iterable[Found],
+    possible: Iterable[Found] = (),
+    *,
+    name_all: bool,
 ) -> tuple[Cells, ...]:
-    """The rule's cells; compliant customers are only counted, unless ``name_all``."""
-    for table in (found_accounts, account_told):
-        connection.execute(delete(table))
-    hits = [
-        {"account_id": account, "customer_id": customer, "tier": one.tier, "whole": one.subject_type in _WHOLE}
-        for one in found
-        for account, customer in one.owners
-    ]
-    if hits:
-        insert_in_bulk(connection, found_accounts, hits)
+    """The rule's cells; compliant customers are only counted, unless ``name_all``.
+
+    ``possible`` is what the rule finds of the most that may have been used.
+    """
+    connection.execute(delete(account_told))
+    if _put_found(connection, possible):
+        connection.execute(insert(account_told).from_select(account_told.c.keys(), _in_question()))
+    _put_found(connection, found)
     for about, ask in ((_UNUSED, rule.inapplicable), (_UNKNOWN, rule.unevaluable)):
         if ask is not None:
             connection.execute(insert(account_told).from_select(account_told.c.keys(), _said(about, ask(scope))))
@@ -140,6 +147,19 @@ def cells_of(
             key=lambda one: (one.tier, one.verdict, one.reason),
         )
     )
+
+
+def _put_found(connection: Connection, found: Iterable[Found]) -> bool:
+    """Fill ``found_accounts``, and say whether there are any."""
+    connection.execute(delete(found_accounts))
+    hits = [
+        {"account_id": account, "customer_id": customer, "tier": one.tier, "whole": one.subject_type in _WHOLE}
+        for one in found
+        for account, customer in one.owners
+    ]
+    if hits:
+        insert_in_bulk(connection, found_accounts, hits)
+    return bool(hits)
 
 
 _WHOLE = ("group", "customer")
@@ -237,6 +257,16 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
     )  # fmt: skip
 
 
+def _in_question() -> Select[Any]:
+    """The rows of ``account_told`` for whom the most that may have been used puts over a limit."""
+    f, a = found_accounts.c, account_facts.c
+    return (
+        select(literal(_UNKNOWN, SmallInteger), a.account_id, a.customer_id, a.tier, literal(SHARED))
+        .where(f.account_id == a.account_id, f.customer_id == a.customer_id, or_(f.whole, f.tier == a.tier))
+        .distinct()
+    )
+
+
 def _said(about: int, told: Select[Any]) -> Select[Any]:
     """The rows of ``account_told``: of each account all its customers and tiers, unless the rule names one."""
     s, f = told.subquery("said").c, account_facts.c
@@ -250,4 +280,5 @@ def _said(about: int, told: Select[Any]) -> Select[Any]:
 
 def _told(about: int, name: str) -> Subquery:
     t = account_told.c
-    return select(t.account_id, t.customer_id, t.tier, t.reason).where(t.about == about).subquery(name)
+    row = (t.account_id, t.customer_id, t.tier)
+    return select(*row, func.min(t.reason).label("reason")).where(t.about == about).group_by(*row).subquery(name)

@@ -12,6 +12,7 @@ from audits.rollups.account_day import by_last_day
 from audits.rules.base import Found
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.volume import counted
 from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number
 
@@ -28,13 +29,12 @@ def violations(scope: Scope) -> Select[Any]:
     """
     u = scope.usage(by_last_day(), baseline=True).c
     limits = (u.limit_requests_a_day, u.limit_output_tokens_a_week)
-    lasted = day_number(u.day) - day_number(u.first_day)
+    lasted, output = day_number(u.day) - day_number(u.first_day), counted(scope, u, "output_tokens")
     days = (
         select(
             u.account_id, u.tier, u.day, *limits,
-            # A bucket counts the requests that its source served; a source may publish no count at all.
-            func.sum(func.coalesce(u.n_ok, u.n_requests)).label("ok"),
-            *(func.sum(u.output_tokens).filter(lasted == n).label(f"output_{n}") for n in LASTING),
+            func.sum(counted(scope, u)).label("ok"),  # NULL where a source publishes no number at all
+            *(func.sum(output).filter(lasted == n).label(f"output_{n}") for n in LASTING),
         ).group_by(u.account_id, u.tier, u.day, *limits)
     ).subquery("days").c  # fmt: skip
     week = sum((_in_a_week(days, n) for n in LASTING), literal(0))
@@ -81,7 +81,7 @@ def _in_a_week(days: Any, lasted: int) -> ColumnElement[Any]:
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests and buckets of the days over, and all of the seven days with the most output."""
-    rows = scope.usage_of(found.account_ids, since=scope.baseline_from).subquery("counted")
+    rows = scope.usage_of(found.account_ids, since=scope.baseline_from).subquery("used")
     r = rows.c
     which = []
     if found.observed["on_days"]:

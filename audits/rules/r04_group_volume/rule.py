@@ -12,6 +12,7 @@ from audits.rules.first_use import is_first_use
 from audits.rules.levels import group_levels, of_level
 from audits.rules.listed import listed, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.volume import counted, other_bound
 from audits.rules.worst import worst
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -76,15 +77,17 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 
 def _member_days(scope: Scope) -> Subquery:
-    """Successful requests of each member on a day, and what one account may use by itself (R01)."""
+    """Successful requests of each member on a day, and what one account may use by itself (R01).
+
+    ``own`` are those that are held against the latter: the more it used, the less it is one that stays under it.
+    """
     u, single = group_levels(scope, account_day), scope.limit_of("R01", "requests_a_day")
     in_force = and_(single.c.tier == u.c.member_tier, u.c.day >= single.c.from_day, u.c.day < single.c.to_day)
     limits = [u.c[f"limit_{name}"] for name in LIMITS]
     day = (u.c.group_id, u.c.tier, u.c.level, u.c.level_rank, u.c.day, u.c.account_id)
-    # A bucket counts the requests that its source served.
-    n = func.sum(func.coalesce(u.c.n_ok, u.c.n_requests))
+    n, own = func.sum(counted(scope, u.c)), func.sum(other_bound(scope, u.c))
     return (
-        select(*day, *limits, n.label("n"), func.max(single.c.value).label("single"))
+        select(*day, *limits, n.label("n"), own.label("own"), func.max(single.c.value).label("single"))
         .select_from(u.outerjoin(single, in_force))
         .group_by(*day, *limits)
         .having(n > 0)
@@ -95,7 +98,7 @@ def _member_days(scope: Scope) -> Subquery:
 def _days(member_days: Subquery) -> Subquery:
     """Each day of a group and level: requests together, of the largest member, and the share of members under R01."""
     m = member_days.c
-    under = or_(m.n <= m.single, m.single.is_(None))  # as R01 counts: the limit itself is allowed, and no limit is none
+    under = or_(m.own <= m.single, m.single.is_(None))  # as R01 counts: the limit itself is allowed, no limit is none
     limits = [m[f"limit_{name}"] for name in LIMITS]
     return (
         select(

@@ -38,6 +38,7 @@ from audits.rules.first_use import is_first_use
 from audits.rules.levels import group_levels
 from audits.rules.listed import listed, listed_accounts, on_listed_days
 from audits.rules.scope import Scope
+from audits.rules.volume import counted
 from audits.rules.worst import worst
 from audits.warehouse.dialects import seconds_between
 from audits.warehouse.tables import accounts, usage_events
@@ -94,8 +95,8 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
     Of each of these accounts the first request of the period is there, too: it counts as one that was used.
     """
-    counted = listed_accounts(found, "which")
-    e, t = usage_events.c, scope.tiers(counted).c
+    which = listed_accounts(found, "which")
+    e, t = usage_events.c, scope.tiers(which).c
 
     def counts(request: Any) -> ColumnElement[bool]:
         held = exists(
@@ -104,14 +105,14 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         return and_(request.status_code < 400, held)
 
     used = or_(on_listed_days(found), is_first_use(scope, counts))
-    return scope.usage_of(counted, counts(e), used)
+    return scope.usage_of(which, counts(e), used)
 
 
 def _days(scope: Scope) -> Subquery:
     """Successful requests by day of the group's free accounts on a strong link, while they were free."""
     u, m = group_levels(scope, account_day).c, group_members.c
     day = (u.group_id, m.strong_set, u.tier, u.account_id, u.day, *(u[f"limit_{name}"] for name in LIMITS))
-    n = func.sum(func.coalesce(u.n_ok, u.n_requests))
+    n = func.sum(counted(scope, u))
     return (
         select(*day, n.label("n"))
         .where(m.period == scope.period.id, m.group_id == u.group_id, m.account_id == u.account_id)

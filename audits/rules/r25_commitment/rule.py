@@ -33,6 +33,7 @@ from audits.rollups.account_day import account_day, by_last_day
 from audits.rules.base import Found
 from audits.rules.population import account_owners, audited_accounts
 from audits.rules.scope import Scope
+from audits.rules.volume import counted
 from audits.warehouse.dialects import ratio
 from audits.warehouse.dimensions import contracts_in_force
 from audits.warehouse.tables import accounts, usage_buckets
@@ -40,7 +41,7 @@ from audits.warehouse.validity import holds
 
 BANDS = {"high_over_factor": "high", "medium_over_factor": "medium", "low_over_factor": "low"}
 """Each band's limit and severity, the most severe first."""
-PARTLY = "a usage bucket belongs to the commitment in part, or counts what others count"
+PARTLY = "a usage bucket belongs to the commitment in part"
 MEASURES = {"tokens": "tokens", "usd": "US dollars"}
 
 
@@ -52,7 +53,7 @@ def violations(scope: Scope) -> Select[Any]:
     if not (months := _months(scope)):
         a = scope.accounts().c
         return select(a.customer_id.label("subject_id"), a.tier).where(false())
-    u, h = _used(months).c, _judged(scope, months).c
+    u, h = _used(scope, months).c, _judged(scope, months).c
     factor = func.greatest(u.factor_of_tokens, u.factor_of_usd)  # of what is committed to: NULL counts for nothing
     bands = [(factor > h[f"limit_{name}"], name) for name in BANDS]
     reached = case(*bands)
@@ -74,14 +75,14 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts of customers that draw on a commitment with buckets that may belong elsewhere, or without a cost.
 
-    Elsewhere is before or after the month, or under another contract; something else may count the same, too.
+    Elsewhere is before or after the month, or under another contract.
     """
     a = scope.accounts().c
     if not (months := _months(scope)):
         return select(a.account_id, literal("").label("reason")).where(false())
-    d, o = _drawn(months).c, account_owners.c
+    d, o = _drawn(scope, months).c, account_owners.c
     unpriced = select(d.customer_id).where(d.commit_usd.is_not(None), d.n_unpriced > 0)
-    doubts = ((unpriced, "not recorded: cost_usd"), (_partly_drawn(months), PARTLY))
+    doubts = ((unpriced, "not recorded: cost_usd"), (_partly_drawn(scope, months), PARTLY))
     customers = [(o.customer_id.in_(of), literal(reason)) for of, reason in doubts]
     reason = case(*customers).label("reason")
     return select(o.account_id, o.customer_id, reason).where(or_(*(doubted for doubted, _ in customers)))
@@ -120,13 +121,13 @@ def _commits(contract: Any) -> ColumnElement[bool]:
     return or_(contract.commit_tokens.is_not(None), contract.commit_usd.is_not(None))
 
 
-def _used(months: tuple[Period, ...]) -> Subquery:
+def _used(scope: Scope, months: tuple[Period, ...]) -> Subquery:
     """A customer's ``tokens`` and ``usd`` of a month, each as a multiple of its commitment: ``factor_of_...``.
 
     Where the commitment changes inside the month, each part of the use is held against the commitment at its time, and
     the parts are added up.
     """
-    d = _drawn(months).c
+    d = _drawn(scope, months).c
     part = (d.customer_id, d.month, d.commit_tokens, d.commit_usd)
     # Added up before it is divided: a commitment that is used up to the last token is used up once, without a rest.
     p = (
@@ -151,14 +152,15 @@ def _months(scope: Scope) -> tuple[Period, ...]:
     return tuple(Period.of(day, "month") for day in days if (day + timedelta(days=1)).day == 1)
 
 
-def _drawn(months: tuple[Period, ...]) -> Subquery:
+def _drawn(scope: Scope, months: tuple[Period, ...]) -> Subquery:
     """Use of the months by account and slice, under whatever tier, with the commitment in force all the time of it."""
     d, c, owner = by_last_day().c, contracts_in_force().c, account_owners.c
     in_month = [and_(d.first_day >= literal(one.first_day), d.day <= literal(one.last_day)) for one in months]
     month = case(*zip(in_month, (literal(one.first_day, Date) for one in months), strict=True)).label("month")
     row = (
         owner.customer_id, month, d.account_id, d.slice_start, d.used_until, d.source_system, d.n_unpriced,
-        (d.input_tokens + d.output_tokens).label("tokens"), d.cost_usd.label("usd"),
+        (counted(scope, d, "input_tokens") + counted(scope, d, "output_tokens")).label("tokens"),
+        counted(scope, d, "cost_usd").label("usd"),
     )  # fmt: skip
     return (
         select(*row, c.commit_tokens, c.commit_usd)
@@ -168,9 +170,9 @@ def _drawn(months: tuple[Period, ...]) -> Subquery:
     )
 
 
-def _partly_drawn(months: tuple[Period, ...]) -> Select[Any]:
+def _partly_drawn(scope: Scope, months: tuple[Period, ...]) -> Select[Any]:
     """``customer_id``: customers with buckets that may draw on a commitment and that :func:`_drawn` does not count."""
-    d, c, owner, drawn = account_day.c, contracts_in_force().c, account_owners.c, _drawn(months).c
+    d, c, owner, drawn = account_day.c, contracts_in_force().c, account_owners.c, _drawn(scope, months).c
     u, start, end = usage_buckets.c, literal(months[0].start), literal(months[-1].end)
     whole = exists(
         select(drawn.account_id).where(

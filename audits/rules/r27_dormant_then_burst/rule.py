@@ -35,6 +35,7 @@ from audits.rules.listed import listed, on_listed_days
 from audits.rules.literal_table import table_of
 from audits.rules.population import blocked_uses
 from audits.rules.scope import Scope
+from audits.rules.volume import counted, other_bound
 from audits.rules.worst import worst
 from audits.warehouse.dialects import day_number, median, utc_day
 from audits.warehouse.tables import accounts, usage_buckets, usage_events
@@ -57,12 +58,13 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts that burst, and of which nobody knows whether they slept before.
 
-    The history does not reach back so far, or of days before the burst data is blocked or missing.
+    The history does not reach back so far, or of days before the burst data is blocked, missing or of several days.
     """
     b = _bursts(scope).c
-    blocked = "data of the days before its burst is blocked or missing: whether the account slept before is not known"
-    short = "the history is too short to tell whether the account slept before its burst"
-    reason = case((func.bool_or(b.behind_blocked), blocked), else_=short).label("reason")
+    hidden = "data of the days before its burst is blocked, missing or of several days together"
+    short = "the history is too short"
+    asked = ": whether the account slept before its burst is not known"
+    reason = case((func.bool_or(b.behind_hidden), hidden + asked), else_=short + asked).label("reason")
     return (
         select(b.account_id, b.tier, reason)
         .where(b.unknown)
@@ -107,12 +109,15 @@ def _found(days: FromClause, kind: str, limits: Sequence[str], condition: str) -
 
 @computed_once
 def _days(scope: Scope) -> Select[Any]:
-    """The days of the period on which an account was used, by tier: ``n`` successful requests and the limits."""
+    """The days of the period on which an account was used, by tier: ``n`` successful requests and the limits.
+
+    ``other`` are those that others are compared with.
+    """
     u = scope.usage(account_day).c
     limits = [u[name] for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
-    n = func.sum(func.coalesce(u.n_ok, u.n_requests))
+    n, other = func.sum(counted(scope, u)), func.sum(other_bound(scope, u))
     return (
-        select(u.account_id, u.tier, u.day, n.label("n"), *limits)
+        select(u.account_id, u.tier, u.day, n.label("n"), other.label("other"), *limits)
         .group_by(u.account_id, u.tier, u.day, *limits)
         .having(n > 0)
     )
@@ -123,19 +128,21 @@ def _bursts(scope: Scope) -> Select[Any]:
     """Days at many times the tier's median day, with what is known of the time before the account's first use.
 
     ``slept``: it was idle for long enough before some day of the period up to this one. ``unknown``: it was, as far as
-    the history reaches or blocked days tell, and is old enough to have been.
+    the history reaches or hidden days tell, and is old enough to have been. Whoever is used on a day within a bucket of
+    several days woke on that day or before, and not before the bucket begins.
     """
     days, wakings = _days(scope), _wakings(scope)
     d, w = days.c, wakings.c
-    middle = select(d.tier, median(d.n).label("usual")).group_by(d.tier).subquery("middle").c
-    asleep = and_(w.account_id == d.account_id, w.day <= d.day)
+    middle = select(d.tier, median(d.other).label("usual")).group_by(d.tier).subquery("middle").c
+    asleep = and_(w.account_id == d.account_id, w.since <= d.day)
     slept = func.bool_or(w.idle >= d.limit_idle_days)
-    behind_blocked = and_(w.idle < d.limit_idle_days, w.unused >= d.limit_idle_days)
-    too_short = and_(w.first, w.idle < d.limit_idle_days, w.age >= d.limit_idle_days)
+    perhaps = and_(w.until <= d.day, w.idle < d.limit_idle_days)
+    behind_hidden = and_(perhaps, w.unused >= d.limit_idle_days)
+    too_short = and_(perhaps, w.first, w.age >= d.limit_idle_days)
     return (
         select(
-            *d, middle.usual, slept.label("slept"), func.bool_or(or_(behind_blocked, too_short)).label("unknown"),
-            func.bool_or(behind_blocked).label("behind_blocked"), func.max(w.idle).label("idle"),
+            *d, middle.usual, slept.label("slept"), func.bool_or(or_(behind_hidden, too_short)).label("unknown"),
+            func.bool_or(behind_hidden).label("behind_hidden"), func.max(w.idle).label("idle"),
         )
         .select_from(days.join(wakings, asleep))
         .where(middle.tier == d.tier, d.n >= d.limit_burst_factor_min * middle.usual)
@@ -146,22 +153,30 @@ def _bursts(scope: Scope) -> Select[Any]:
 def _wakings(scope: Scope) -> Subquery:
     """Days of use in the period with the days before them, if those may be enough.
 
-    ``unused`` are the days since the use before, ``idle`` those of them since the last blocked day: it may have been
-    used on that. ``first``: no earlier use is in sight, so that both are counted from the account's opening or from
-    where the history begins, if that is later. ``age`` is in days, too.
+    ``unused`` are the days since the use before at most, ``idle`` those of them on which nothing may have been used:
+    since the last blocked day, or the last one of a bucket of several days, of which nobody knows on which of its days
+    ``since`` to ``until`` it was used, or that it was if requests account for all of it. ``first``: no earlier use is
+    in sight, so that both are counted from the account's opening or from where the history begins, if that is later.
+    ``age`` is in days, too.
     """
     a = account_day.c
-    used = and_(a.day.between(scope.baseline_from, scope.period.last_day), _ok(a) > 0)
+    until = func.greatest(a.day, last_day(a)).label("until")
+    days, lasting = a.day.between(scope.baseline_from, scope.period.last_day), until > a.day
     use = (
-        union(
-            select(a.account_id, a.day).where(used),
-            select(a.account_id, last_day(a)).where(used, a.grain == "bucket", last_day(a) <= scope.period.last_day),
-        )
+        select(a.account_id, a.day.label("since"), until, func.bool_or(func.coalesce(_ok(a) > 0, False)).label("sure"))
+        .where(days, until <= scope.period.last_day, or_(_ok(a) > 0, lasting))
+        .group_by(a.account_id, a.day, until)
         .subquery("use")
-        .c
-    )
-    before = func.lag(use.day).over(partition_by=use.account_id, order_by=use.day)
-    spaced = select(use.account_id, use.day, before.label("before")).subquery("spaced").c
+    ).c
+    begun, ended = day_number(use.since), day_number(use.until)
+
+    def latest(day: ColumnElement[int], before: ColumnElement[int]) -> ColumnElement[int]:
+        return func.max(day).over(partition_by=use.account_id, order_by=before, range_=(None, -1))
+
+    spaced = select(
+        use.account_id, use.since, use.until, use.sure, begun.label("begun"), ended.label("ended"),
+        latest(case((use.sure, begun)), ended).label("known"), latest(ended, begun).label("perhaps"),
+    ).subquery("spaced").c  # fmt: skip
     opened = (
         select(accounts.c.account_id, utc_day(func.min(accounts.c.opened_at)).label("day"))
         .group_by(accounts.c.account_id)
@@ -172,26 +187,26 @@ def _wakings(scope: Scope) -> Subquery:
     first_row = union_all(begins, bucketed).subquery("first_rows").c
     seen_from = select(func.greatest(utc_day(func.min(first_row.at)), literal(scope.baseline_from))).scalar_subquery()
     shortest = min((row.values["idle_days"] for row in scope.limits), default=0)
-    day = day_number(spaced.day)
-    unused = case(
-        (spaced.before.is_not(None), day - day_number(spaced.before) - 1),
-        else_=day - day_number(func.greatest(opened.day, seen_from)),
-    )
+    seen = day_number(func.greatest(opened.day, seen_from))
+    unused = spaced.ended - func.coalesce(spaced.known + 1, seen)
+    used_last = case((spaced.perhaps.is_not(None), func.least(spaced.perhaps, spaced.begun - 1)))
+    certain = spaced.begun - func.coalesce(used_last + 1, seen)
     blocked = _blocked_days(scope).c
     last_blocked = (
         select(func.max(blocked.day))
-        .where(blocked.account_id == spaced.account_id, blocked.day < spaced.day)
-        .correlate(opened.day.table, spaced.day.table)
+        .where(blocked.account_id == spaced.account_id, blocked.day < spaced.since)
+        .correlate(opened.day.table, spaced.since.table)
         .scalar_subquery()
     )
-    since_blocked = case((last_blocked.is_not(None), day - day_number(last_blocked) - 1))  # NULL counts for nothing
+    since_blocked = case((last_blocked.is_not(None), spaced.begun - day_number(last_blocked) - 1))  # NULL: for nothing
     return (
         select(
-            spaced.account_id, spaced.day, unused.label("unused"), func.least(unused, since_blocked).label("idle"),
-            spaced.before.is_(None).label("first"), (day - day_number(opened.day)).label("age"),
+            spaced.account_id, spaced.since, spaced.until, unused.label("unused"),
+            case((spaced.sure, func.least(certain, since_blocked)), else_=0).label("idle"),
+            spaced.known.is_(None).label("first"), (spaced.ended - day_number(opened.day)).label("age"),
         )
-        .where(opened.account_id == spaced.account_id, spaced.day >= scope.period.first_day)
-        .where(or_(spaced.before.is_(None), unused >= shortest))
+        .where(opened.account_id == spaced.account_id, spaced.until >= scope.period.first_day)
+        .where(or_(spaced.known.is_(None), unused >= shortest))
         .subquery("wakings")
     )  # fmt: skip
 
