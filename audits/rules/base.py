@@ -56,6 +56,7 @@ class Needs(BaseModel):
     grain: Literal["event", "bucket"] = "event"  # the coarsest grain of usage that suffices
     tables: tuple[str, ...] = ()  # contract tables that must exist and hold rows
     columns: tuple[str, ...] = ()  # nullable columns of usage_events that must be recorded for the account
+    bounded: bool = False  # `unevaluable` asks what missing columns, and requests known from buckets, change at most
     counts: bool = False  # the number of requests must be recorded, which some bucketed sources do not publish
     groups: bool = False  # judges linked groups only
 

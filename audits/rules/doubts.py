@@ -40,32 +40,48 @@ def gaps_of(rule: Rule, facts: Facts) -> Subquery:
 def incomplete_usage(rule: Rule) -> list[Doubt]:
     """Usage that is known in buckets only, lacks a column or has no number of requests, where the rule needs it.
 
-    A column that some requests lack is left to the rule's own ``unevaluable``, which knows how many of them matter;
-    where the rule has none, any of them may. A rule about groups alone asks nothing of an account in no group.
+    Of a ``bounded`` rule only what cannot be bounded: its own ``unevaluable`` knows how much of the rest matters. A
+    rule about groups alone asks nothing of an account in no group.
     """
     f: Any = account_facts.c
     needs = rule.spec.needs
     doubts: list[Doubt] = []
     if needs.usage and needs.grain == "event":
-        doubts += [
-            (and_(f.n_bucketed > 0, f.n_events == 0), "only bucketed usage is recorded"),
-            (f.n_bucketed > 0, "only bucketed usage is recorded on some days"),
-        ]
+        doubts += _unread(f.n_uncounted if needs.bounded else f.n_bucketed)
     if needs.usage:
         doubts.append((f.n_reaching > 0, "a usage bucket reaches beyond the period or the tier"))
-    if needs.usage and needs.columns:
-        least = 1 if rule.unevaluable else f.n_events
-        lacks = {name: f[f"known_{name}"] < least for name in needs.columns}
-        names = func.concat(*(case((lacking, f", {name}"), else_="") for name, lacking in lacks.items()))
-        doubts.append(
-            (and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3)))
-        )
+    if needs.usage and needs.columns and not needs.bounded:
+        doubts.append(_lacking(rule))
     if needs.usage and needs.counts:
         doubts.append((f.n_uncounted > 0, UNCOUNTED))
     if rule.spec.units == ("group",):
         in_group = f.account_id.in_(select(audited_groups.c.account_id))
         return [(and_(when, in_group), reason) for when, reason in doubts]
     return doubts
+
+
+def why_in_question(rule: Rule) -> list[Doubt]:
+    """What of its usage puts an account in question under a ``bounded`` rule, if it is in question."""
+    needs = rule.spec.needs
+    if not needs.bounded:
+        return []
+    return [*_unread(account_facts.c.n_bucketed), *([_lacking(rule)] if needs.columns else [])]
+
+
+def _unread(days: ColumnElement[int]) -> list[Doubt]:
+    return [
+        (and_(days > 0, account_facts.c.n_events == 0), "only bucketed usage is recorded"),
+        (days > 0, "only bucketed usage is recorded on some days"),
+    ]
+
+
+def _lacking(rule: Rule) -> Doubt:
+    """A column that some requests lack is left to the rule's own ``unevaluable``; where it has none, any may matter."""
+    f: Any = account_facts.c
+    least = 1 if rule.unevaluable else f.n_events
+    lacks = {name: f[f"known_{name}"] < least for name in rule.spec.needs.columns}
+    names = func.concat(*(case((lacking, f", {name}"), else_="") for name, lacking in lacks.items()))
+    return and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3))
 
 
 def linked_doubts(rule: Rule, facts: Facts) -> Subquery:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
-from audits.rules.facts import Facts, account_facts
+from audits.rules.facts import Facts, account_facts, any_bucketed
 from audits.rules.intermediate import Intermediates
 from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
@@ -84,6 +84,7 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, facts: Facts, *, 
     scope = replace(scope, intermediates=kept)
     try:
         with contained(connection):
+            scope = replace(scope, bucketed=rule.spec.needs.bounded and any_bucketed(connection))
             missing = any(name in scope.unrecorded for name in rule.spec.needs.tables)
             found = [] if missing else _found(connection, rule, scope)
             most = replace(scope, at_most=True, intermediates=None)

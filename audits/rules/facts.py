@@ -198,6 +198,12 @@ def put_gaps(connection: Connection, concerned: Mapping[int, Sequence[str]]) -> 
         insert_in_bulk(connection, account_gaps, rows)
 
 
+def any_bucketed(connection: Connection) -> bool:
+    """Whether any account's usage of the period is known from buckets alone on some day."""
+    f = account_facts.c
+    return connection.execute(select(f.account_id).where(f.n_bucketed > 0).limit(1)).first() is not None
+
+
 def customer_tiers(connection: Connection) -> frozenset[tuple[str, str]]:
     """(customer_id, tier) of every cell."""
     f = account_facts.c

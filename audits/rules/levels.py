@@ -29,6 +29,7 @@ from sqlalchemy import (
 from audits.rules.base import Found
 from audits.rules.population import group_intervals, group_tiers, held
 from audits.rules.scope import Scope
+from audits.rules.unread import with_unread
 from audits.warehouse.tables import usage_events
 from audits.warehouse.validity import holds
 
@@ -41,6 +42,7 @@ def group_levels(scope: Scope, rollup: FromClause, *, baseline: bool = False) ->
     on the row's day. Use under no tier on record, or under one that the book does not know, belongs to the highest
     level only. The levels themselves are those of the period.
     """
+    rollup = with_unread(scope, rollup)
     r: Any = rollup.c
     first = scope.baseline_from if baseline else scope.period.first_day
     intervals, limits = held_levels(scope), scope.limit_rows()

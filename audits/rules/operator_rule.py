@@ -26,10 +26,12 @@ from sqlglot import exp
 from audits.policy import PolicyError
 from audits.policy.errors import Problem
 from audits.rollups import ROLLUPS
+from audits.rollups.account_day import account_day
 from audits.rules.base import Found, RuleSpec
 from audits.rules.operator_sql import RuleSql, check_sql, portable
 from audits.rules.population import audited_accounts, audited_groups
 from audits.rules.scope import Scope
+from audits.rules.volume import as_counted
 from audits.warehouse.tables import accounts, source_metadata
 
 _ROLLUPS = {table.name: table for table, _ in ROLLUPS}
@@ -107,7 +109,8 @@ def _violations(sql: RuleSql, scope: Scope) -> Select[Any]:
 def _relation(scope: Scope, name: str) -> FromClause:
     if name in _ROLLUPS:
         table = _ROLLUPS[name]
-        return scope.usage(table, baseline=True) if "account_id" in table.c else table
+        rows = scope.usage(table, baseline=True) if "account_id" in table.c else table
+        return as_counted(scope, rows) if table is account_day else rows
     match name:
         case "accounts_in_scope":
             return scope.accounts()

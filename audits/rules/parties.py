@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, func, select
 
 from audits.rules.population import audited_accounts, audited_groups, held
 from audits.rules.scope import Scope
@@ -27,3 +27,19 @@ def uses_by_party(scope: Scope, rollup: FromClause, used: ColumnElement[Any], re
         .group_by(party, used)
         .subquery("uses_by_party")
     ).c  # fmt: skip
+
+
+def number_of_parties(scope: Scope, rollup: FromClause) -> Select[Any]:
+    """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.
+
+    So a campaign does not make its own ways common. An account under several tiers appears once for each, which a
+    count of distinct parties does not mind.
+    """
+    r: Any = rollup.c
+    a, g = audited_accounts.c, audited_groups.c
+    used = rollup.join(audited_accounts, a.account_id == r.account_id)
+    return (
+        select(func.count(func.coalesce(g.group_id, a.customer_id).distinct()).label("parties"))
+        .select_from(used.outerjoin(audited_groups, g.account_id == r.account_id))
+        .where(r.day.between(scope.period.first_day, scope.period.last_day))
+    )

@@ -21,7 +21,6 @@ from sqlalchemy import (
     case,
     column,
     exists,
-    func,
     literal,
     or_,
     select,
@@ -39,6 +38,7 @@ from audits.rules.base import Found, RuleSpec
 from audits.rules.intermediate import Intermediates
 from audits.rules.literal_table import literal_of, sql_type, table_of
 from audits.rules.population import UNASSIGNED, audited_accounts, audited_groups, held
+from audits.rules.unread import with_unread
 from audits.rules.usage_evidence import usage_of
 from audits.warehouse.dialects import midnight, utc_day
 from audits.warehouse.dimensions import territories_in_force, tiers_in_force
@@ -66,6 +66,7 @@ class Scope:
     blocked: tuple[Day, ...] = ()  # whose rows must not be read, and are in no rollup
     set_aside: tuple[Day, ...] = ()  # whose rows this rule must not read
     incomplete: tuple[Day, ...] = ()  # of which rows that this rule reads may be missing
+    bucketed: bool = False  # rollups have what buckets tell of: see :mod:`audits.rules.unread`
     at_most: bool = False  # of what may be counted twice: see :mod:`audits.rules.volume`
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 
@@ -104,6 +105,7 @@ class Scope:
         of the rule's tiers are left out. With ``baseline`` the tier and limits are still those of the row's own day.
         ``by`` takes the place of :meth:`accounts_with_limits`, for a rule that judges by more than tier and limits.
         """
+        rollup = with_unread(self, rollup)
         r: Any = rollup.c
         accounts = self.accounts_with_limits() if by is None else by
         a: Any = accounts.c
@@ -255,11 +257,12 @@ class Scope:
         ``more`` narrows the requests. A bucket has no event id, and the requests that its source counts for it; where
         there are requests that may be in it, a row tells what buckets count beyond them.
         ``until`` is when a bucket ends, and of a request its own time. ``n_ok`` of a request is 1 where it succeeded.
-        ``accounts`` may be a select of ids; ``since`` is an earlier
-        first day.
+        ``accounts`` may be a select of ids; ``since`` is an earlier first day.
         """
-        of = accounts if isinstance(accounts, Select) else sorted(accounts)
-        begins = utc_midnight(since) if since else self.period.start
+        of, begins = (
+            accounts if isinstance(accounts, Select) else sorted(accounts),
+            utc_midnight(since or self.period.first_day),
+        )
         return usage_of(of, begins, self.period.end, self.sound, more)
 
     def countable(self, events: FromClause) -> ColumnElement[bool]:
@@ -273,9 +276,10 @@ class Scope:
     def readable(self, rollup: FromClause) -> ColumnElement[bool]:
         """Whether a row of a rollup has nothing of a day that is set aside for the rule.
 
-        Rows of an account's day that are of several sources, as those of most rollups, are left out if any of these is.
+        Rows of an account's day that are of several sources, as those of most rollups, are left out if any of these is;
+        of bounded rules they are kept as unread.
         """
-        if not self.set_aside:
+        if not self.set_aside or "set_aside" in rollup.c:
             return true()
         r: Any = rollup.c
         if "source_system" in r:
@@ -292,21 +296,6 @@ class Scope:
         if isinstance(source, str):
             return day.not_in(days[source]) if source in days else true()
         return and_(true(), *(or_(source != of, day.not_in(theirs)) for of, theirs in sorted(days.items())))
-
-    def parties(self, rollup: FromClause) -> Select[Any]:
-        """How many parties a rollup has rows of in the period, as ``parties``: customers, or linked groups as one each.
-
-        So a campaign does not make its own ways common. An account under several tiers appears once for each, which a
-        count of distinct parties does not mind.
-        """
-        r: Any = rollup.c
-        a, g = audited_accounts.c, audited_groups.c
-        used = rollup.join(audited_accounts, a.account_id == r.account_id)
-        return (
-            select(func.count(func.coalesce(g.group_id, a.customer_id).distinct()).label("parties"))
-            .select_from(used.outerjoin(audited_groups, g.account_id == r.account_id))
-            .where(r.day.between(self.period.first_day, self.period.last_day))
-        )
 
     def in_tier(
         self,

@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, FromClause, Select, func, select
 from audits.rollups.account_score_day import account_score_day
 from audits.rules.levels import stretch, subject_levels
 from audits.rules.scope import Scope
+from audits.rules.unread import unread
 
 
 def scored_requests(scope: Scope, score: str, limits: Iterable[str]) -> FromClause:
     """Successful requests of every subject and stretch of the period under the same ``limits``.
 
-    ``hits`` reach ``score_min``, ``scored`` have the score recorded, ``missing`` do not.
+    ``hits`` reach ``score_min``, ``scored`` have the score recorded, ``missing`` do not; of these ``unread``
+    are not to be read.
     """
     return scope.computed_once("scored_requests", lambda: _scored_requests(scope, score, limits))
 
@@ -32,4 +34,5 @@ def _scored_requests(scope: Scope, score: str, limits: Iterable[str]) -> Select[
         requests(tenth >= u.limit_score_min * 10).label("hits"),
         requests(tenth.is_not(None)).label("scored"),
         requests(tenth.is_(None)).label("missing"),
+        unread(u).label("unread"),
     ).group_by(*key)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, cast, exi
 from audits.rollups.account_day import account_day
 from audits.rollups.account_prompt_day import account_prompt_day
 from audits.rules.intermediate import computed_once
-from audits.rules.parties import uses_by_party
+from audits.rules.parties import number_of_parties, uses_by_party
 from audits.rules.scope import Scope
 
 PARAMETERS = ("common_share_max", "common_entities_min", "common_uses_min")
@@ -30,7 +30,7 @@ def common_templates(scope: Scope) -> Select[Any]:
     r = account_prompt_day.c
     u = uses_by_party(scope, account_prompt_day, r.prompt_template_hash, r.n_requests)
     entities = cast(func.count(), Float(53))
-    everyone = scope.parties(account_day).scalar_subquery()
+    everyone = number_of_parties(scope, account_day).scalar_subquery()
     return (
         select(u.used.label("template"), *law)
         .where(u.uses >= law.limit_common_uses_min)

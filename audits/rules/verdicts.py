@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from audits.rules.base import Found, Rule
-from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts
+from audits.rules.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts, why_in_question
 from audits.rules.facts import Facts, account_facts
 from audits.rules.population import UNASSIGNED, account_owners, audited_groups, group_tiers
 from audits.rules.scope import Scope
@@ -208,6 +208,7 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
     in_question: Step = (unknown.c.reason.is_not(None), not_evaluated, unknown.c.reason)
     in_doubt: list[Step] = [(gap.c.reason.is_not(None), not_evaluated, gap.c.reason)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
+    asked: list[Step] = [(and_(in_question[0], when), not_evaluated, reason) for when, reason in why_in_question(rule)]
     limited, g, of_group = sorted({row.tier for row in scope.limits}), audited_groups.c, group_tiers.c
     judged = select(g.account_id).where(of_group.group_id == g.group_id, of_group.tier.in_(limited))
     in_group, members = f.account_id.in_(judged), list[Step]()
@@ -215,7 +216,11 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
         told.append(linked := linked_doubts(rule, facts))
         in_doubt += [*own, (linked.c.reason.is_not(None), not_evaluated, linked.c.reason)]
         own = []
-        members = [*in_doubt, in_question]  # a group is found with all its members, idle or of a tier without limits
+        members = [
+            *in_doubt,
+            *asked,
+            in_question,
+        ]  # a group is found with all its members, idle or of a tier without limits
         idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)
     if "customer" in rule.spec.units and needs.usage:
         told.append(whole := customer_doubts(rule, facts))
@@ -238,7 +243,7 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
     if rule.spec.inapplicable_by == "record":  # which missing usage cannot change
         steps += [(and_(exempt[0], when), *exempt[1:]) for when, *_ in in_doubt]
     steps += [*in_doubt, idle, exempt] if needs.usage else [*in_doubt, exempt]
-    steps += own
+    steps += [*own, *asked]
     if "group" in rule.spec.units and not facts.linkable:
         steps.append((true(), not_evaluated, NO_LINKS))
     steps.append(in_question)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Subquery, func, or_, select
 
 from audits.rollups.account_day import account_day
 
@@ -28,6 +28,20 @@ def counted(scope: Scope, rows: Any, name: str = "n_requests") -> ColumnElement[
 def other_bound(scope: Scope, rows: Any, name: str = "n_requests") -> ColumnElement[Any]:
     """The most where :func:`counted` is the least, and the other way round."""
     return _least(rows, name) if scope.at_most else _most(rows, name)
+
+
+def as_counted(scope: Scope, usage: FromClause) -> Subquery:
+    """Rows of ``account_day`` for a query that adds up its columns: with what is counted, where that is any use."""
+    u: Any = usage.c
+    values = [
+        (u[name] + func.coalesce(u[f"shared_{name}"], 0)).label(name)
+        if scope.at_most and f"shared_{name}" in u
+        else u[name]
+        for name in u.keys()  # noqa: SIM118 - a column collection, no dict
+    ]
+    rows = select(*values).subquery("counted").c
+    used = or_(rows.n_requests.is_(None), rows.n_requests > 0, rows.input_tokens > 0, rows.output_tokens > 0)
+    return select(*rows).where(used).subquery("account_day")
 
 
 def _least(rows: Any, name: str) -> ColumnElement[Any]:

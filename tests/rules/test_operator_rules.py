@@ -179,6 +179,33 @@ def test_own_rule_finds_the_same_on_both_engines(
     assert embedded == served
 
 
+def test_own_rule_about_buckets_is_asked_of_the_least_and_of_the_most(own_rule: Path, duck_stage: DuckStage) -> None:
+    (own_rule / "rule.yaml").write_text(f"{RULE_YAML}\nneeds: {{grain: bucket}}\n")
+    (own_rule / "rule.sql").write_text("""
+        SELECT account_id AS subject_id, tier, SUM(n_requests) AS observed_before, COUNT(*) AS observed_share,
+            MIN(limit_share_max) AS limit_share_max
+        FROM account_day WHERE day BETWEEN :first_day AND :last_day
+        GROUP BY account_id, tier HAVING SUM(n_requests) > 4""")
+    (own_rule / "cases.yaml").write_text("""
+defaults: {period: 2026-10, limits: {all: {share_max: 0.5}}}
+cases:
+  - name: three requests and a bucket of three, two or five
+    kind: not_evaluated
+    accounts: [a1, a2, a3, a4]
+    rows:
+      usage_events: [{account_id: a1..a4, at: 2026-10-05T10:00, times: 3}]
+      usage_buckets:
+        - {account_id: a1, at: 2026-10-05, n_requests: 3}
+        - {account_id: a2, at: 2026-10-05, n_requests: 1}
+        - {account_id: a3, at: 2026-10-05, n_requests: 5}
+        - {account_id: a4, at: 2026-10-05, n_requests: 3, input_tokens: 30, output_tokens: 30}
+    find: [{subject: a3, observed: {before: 5, share: 2}}]
+    verdicts: {c1: [not_evaluated, count the same as other usage], c2: compliant, c4: compliant}
+""")
+    (case,) = read_cases(own_rule / "cases.yaml")
+    assert differences(case, run_case(load_rule(own_rule), case, duck_stage, load_book())) == []
+
+
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_every_relation_has_the_columns_that_it_is_said_to_have(
     own_rule: Path, duck_stage: DuckStage, postgres_stage: PostgresStage, relation: str

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from audits.rollups.account_day import account_day
 from audits.rules.base import Found
-from audits.rules.bounds import undecided
+from audits.rules.bounds import any_of, undecided
 from audits.rules.intermediate import computed_once
 from audits.rules.levels import level_members, of_level, subject_levels
 from audits.rules.listed import listed, on_listed_days
@@ -50,7 +50,7 @@ def violations(scope: Scope) -> Select[Any]:
     Of a group's several levels (see :mod:`audits.rules.levels`) the highest one is reported.
     """
     d = _days(scope).c
-    over = and_(d.n >= d.limit_requests_min, d.n >= d.limit_factor_min * d.usual, d.z >= d.limit_z_min)
+    over = _over(d, d.n, d.z)
     count = func.count().over(partition_by=(d.subject_type, d.subject_id, d.tier, d.level)).label("days_over")
     days = select(*d, count).where(over, d.baseline_days >= d.limit_baseline_days_min).subquery("days_over")
     subject = [days.c[name] for name in SUBJECT]
@@ -81,7 +81,10 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts, alone or as a group, busy enough to be in question, whose past has too few days to compare with."""
+    """Accounts, alone or as a group, busy enough to be in question, whose past has too few days to compare with.
+
+    And those that buckets put over the limits: on days of single requests alone nobody departs.
+    """
     d = _days(scope).c
     subject = (d.subject_type, d.subject_id, d.tier, d.level)
     missing = d.limit_baseline_days_min - func.coalesce(d.baseline_days, 0)
@@ -89,10 +92,26 @@ def unevaluable(scope: Scope) -> Select[Any]:
         select(*subject, func.max(missing).label("missing"))
         .where(missing > 0)
         .group_by(*subject)
-        .having(func.count().filter(d.n >= d.limit_requests_min) >= func.max(d.limit_days_min))
+        .having(func.count().filter(d.most >= d.limit_requests_min) >= func.max(d.limit_days_min))
         .subquery("busy")
     )
-    return undecided(busy, lambda _busy, _more: true(), "fewer days of use in the baseline than needed")
+    over = _over(d, d.most, d.z_most)
+    bucketed = (
+        select(*subject, func.sum(d.most - d.n).label("missing"))
+        .where(over)
+        .group_by(*subject)
+        .having(func.count() >= func.min(d.limit_days_min))
+        .subquery("bucketed")
+    )
+    return any_of(
+        undecided(busy, lambda _busy, _more: true(), "fewer days of use in the baseline than needed"),
+        undecided(bucketed, lambda _days, _more: true(), "only bucketed usage is recorded on some days"),
+    )
+
+
+def _over(d: Any, n: ColumnElement[Any], z: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a day with so many requests departs from the usual."""
+    return and_(n >= d.limit_requests_min, n >= d.limit_factor_min * d.usual, z >= d.limit_z_min)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -116,9 +135,12 @@ def _is_counted(scope: Scope, found: Found) -> ColumnElement[bool]:
 
 @computed_once
 def _days(scope: Scope) -> Select[Any]:
-    """Each day of the period by subject and level, beside its baseline: n, usual, z, baseline_days and limits."""
+    """Each day of the period by subject and level, beside its baseline: n, usual, z, baseline_days and limits.
+
+    ``most`` and ``z_most`` are with the requests of buckets.
+    """
     daily, base = _daily(scope), _baseline(scope)
-    level, b = func.ln(1.0 + cast(daily.c.n, Float(53))), base.c
+    b = base.c
     whose = (b.subject_type, b.subject_id, b.past_of)
     middle = select(*whose, median(b.height).label("middle"), func.count().label("days")).group_by(*whose).cte("middle")
     m = middle.c
@@ -129,11 +151,16 @@ def _days(scope: Scope) -> Select[Any]:
         .subquery("spread")
     )
     d, s = daily.c, spread.c
+
+    def departure(n: ColumnElement[Any]) -> ColumnElement[Any]:
+        return (func.ln(1.0 + cast(n, Float(53))) - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)
+
     return select(
         daily,
         # Back from the logarithm 9 requests are 9.000000000000002; the cast makes them 9 again.
         cast(cast(func.exp(m.middle) - 1.0, Numeric(38, 9)), Float(53)).label("usual"),
-        ((level - m.middle) / func.greatest(s.sigma, d.limit_mad_floor)).label("z"),
+        departure(d.n).label("z"),
+        departure(d.most).label("z_most"),
         m.days.label("baseline_days"),
     ).select_from(daily.outerjoin(middle, _same(m, d)).outerjoin(spread, _same(s, d)))
 
@@ -149,14 +176,15 @@ def _same(one: Any, other: Any) -> ColumnElement[bool]:
 
 
 def _daily(scope: Scope) -> Subquery:
-    """Successful requests by subject, level and day of the period, with the limits in force."""
+    """Successful requests by subject, level and day of the period, with the limits in force; ``most`` with buckets'."""
     u = subject_levels(scope, account_day).c
     key = [
         u.subject_type, u.subject_id, u.tier, u.level, u.level_rank, u.day,
         *(u[name] for name in u.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
     ]  # fmt: skip
     past_of = case((u.subject_type == "account", ONE_PAST), else_=u.level_rank).label("past_of")
-    return select(*key, past_of, func.sum(u.n_ok).label("n")).group_by(*key).subquery("daily")
+    n, most = func.coalesce(func.sum(u.n_ok), 0), func.coalesce(func.sum(func.coalesce(u.n_ok, u.n_requests)), 0)
+    return select(*key, past_of, n.label("n"), most.label("most")).group_by(*key).subquery("daily")
 
 
 def _baseline(scope: Scope) -> CTE:

@@ -60,9 +60,9 @@ def unevaluable(scope: Scope) -> Select[Any]:
     """
 
     def might(f: Any, _missing: Any) -> ColumnElement[bool]:
-        repeated, together = f.compared - f.distinct, f.sessions - f.alone
-        unique, single = ratio(f.requests - repeated, f.requests), ratio(f.requests - together, f.requests)
-        return _covers(f, f.requests, f.entropy_most, unique, single)
+        repeated, together = func.coalesce(f.compared - f.distinct, 0), func.coalesce(f.sessions - f.alone, 0)
+        unique, single = ratio(f.whole - repeated, f.whole), ratio(f.whole - together, f.whole)
+        return _covers(f, f.whole, f.entropy_most, unique, single)
 
     return undecided(_figures(scope), might, UNKNOWN)
 
@@ -88,11 +88,11 @@ def _covers(f: Any, prompts: Any, entropy: Any, unique: Any, single: Any) -> Col
 def _figures(scope: Scope) -> Select[Any]:
     """Figures of the subjects, by tier and stretch, whose topics are or may be spread over enough prompts.
 
-    Of its successful ``requests`` the ``prompts`` have a topic; of these, ``compared`` have their input recorded and
-    ``sessions`` their session. ``missing`` counts what is not recorded.
+    Of the ``whole`` of its successful requests the ``prompts`` have a topic; of these, ``compared`` have their input
+    recorded and ``sessions`` their session. ``missing`` counts what is not recorded.
     """
     spread, e, t = _spread(scope), usage_events.c, account_topic_day.c
-    # Accounts without any recorded topic are not read: the engine reports them itself.
+    # Accounts without any recorded topic are not read.
     telling = select(t.account_id).where(t.topic_id.is_not(None))
     held = scope.members_of(spread).subquery("held").c
     among = select(held.account_id).where(held.account_id.in_(telling))
@@ -100,26 +100,25 @@ def _figures(scope: Scope) -> Select[Any]:
     of_session = func.count(r.c.topic_id).over(partition_by=(r.c.account_id, r.c.session_id))
     a = subject_levels(scope, select(r, (of_session == 1).label("alone")).cte("asked")).c
     key, asked = stretch(a, LIMITS), a.topic_id.is_not(None)
-    requests, prompts = func.count(), func.count(a.topic_id)
+    prompts = func.count(a.topic_id)
     compared, sessions = func.count(a.prompt_simhash).filter(asked), func.count(a.session_id).filter(asked)
     distinct = func.count(a.prompt_simhash.distinct()).filter(asked)
     alone = func.count(a.session_id).filter(asked, a.alone)
     numbers = {
-        "requests": requests, "prompts": prompts, "compared": compared, "distinct": distinct, "sessions": sessions,
-        "alone": alone, "missing": requests - prompts + (prompts - compared) + (prompts - sessions),
+        "prompts": prompts, "compared": compared, "distinct": distinct, "sessions": sessions, "alone": alone,
     }  # fmt: skip
-    return (
+    read = (
         select(
-            *key,
-            spread.c.topics,
-            spread.c.entropy,
-            spread.c.entropy_most,
-            *(number.label(name) for name, number in numbers.items()),
-            ratio(distinct, compared).label("unique_share"),
-            ratio(alone, sessions).label("single_share"),
+            *key, *(number.label(name) for name, number in numbers.items()),
+            ratio(distinct, compared).label("unique_share"), ratio(alone, sessions).label("single_share"),
         )
-        .where(same_stretch(a, spread.c, LIMITS))
-        .group_by(*key, spread.c.topics, spread.c.entropy, spread.c.entropy_most)
+        .group_by(*key)
+        .subquery("read")
+    )  # fmt: skip
+    c, known = read.c, func.coalesce(read.c.compared + read.c.sessions, 0)
+    own = [c[name] for name in (*numbers, "unique_share", "single_share")]
+    return select(spread, *own, (2 * spread.c.whole - known).label("missing")).select_from(
+        spread.outerjoin(read, same_stretch(spread.c, c, LIMITS))
     )
 
 
@@ -161,7 +160,7 @@ def _spread(scope: Scope) -> CTE:
     most = (ratio(s.c.h_of_classes, _largest(func.greatest(topics, 2))) + s.c.unknown_share).label("entropy_most")
     might = and_(s.c.unknown_share > 0, most >= s.c.limit_topic_entropy_min)
     return (
-        select(*stretch(s.c, LIMITS), topics.label("topics"), entropy, most)
+        select(*stretch(s.c, LIMITS), s.c.whole, topics.label("topics"), entropy, most)
         .where(s.c.whole >= s.c.limit_prompts_min, or_(entropy >= s.c.limit_topic_entropy_min, might))
         .cte("spread")
     )

@@ -109,7 +109,7 @@ def _only(found: Found, limits: Iterable[str]) -> Found:
 def _asks(a: Any, more: Any = 0) -> ColumnElement[bool]:
     """Whether a stretch has enough requests for hidden reasoning and ``more``, by number and by share."""
     least = case((a.subject_type == "group", a.limit_group_requests_min), else_=a.limit_requests_min)
-    return and_(a.hits + more >= least, ratio(a.hits + more, a.scored + more) >= a.limit_share_min)
+    return and_(a.hits + more >= least, ratio(a.hits + more, a.scored + a.unread + more) >= a.limit_share_min)
 
 
 def _replays_enough(r: Any, more: Any = 0) -> ColumnElement[bool]:

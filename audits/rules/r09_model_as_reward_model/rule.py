@@ -50,7 +50,7 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts, alone or as a group, that grade enough in short answers if those without a score do."""
     return undecided(
-        _grading(scope), lambda g, more: and_(_over(g, more), _short(g, g.least)),
+        _grading(scope), lambda g, more: and_(_over(g, more), or_(more > g.read, _short(g, g.least))),
         "not recorded: rubric_grade_score",
     )  # fmt: skip
 
@@ -64,7 +64,8 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 def _over(g: Any, more: Any = 0) -> ColumnElement[bool]:
     """Whether so many grading requests and ``more`` are enough, by number and share."""
-    return and_(g.hits + more >= g.limit_requests_min, ratio(g.hits + more, g.scored + more) >= g.limit_share_min)
+    share = ratio(g.hits + more, g.scored + g.unread + more)
+    return and_(g.hits + more >= g.limit_requests_min, share >= g.limit_share_min)
 
 
 def _short(g: Any, middle: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -76,7 +77,8 @@ def _short(g: Any, middle: ColumnElement[Any]) -> ColumnElement[bool]:
 def _grading(scope: Scope) -> Select[Any]:
     """Subjects, by tier and stretch, that grade enough or would with the requests that no score is recorded of.
 
-    ``median`` is the one of their graded answers, ``least`` the lowest that it can be: with all short unscored ones.
+    ``median`` is the one of their graded answers, ``least`` the lowest that it can be: with all short unscored ones. Of
+    the unscored ones so many are ``read``; of the others nobody knows the length.
     """
     scored, e, s = (
         scored_requests(scope, "rubric_grade_score", LIMITS),
@@ -84,24 +86,27 @@ def _grading(scope: Scope) -> Select[Any]:
         account_score_day.c,
     )
     enough = select(scored).where(_over(scored.c, scored.c.missing)).cte("enough")
-    # Accounts without any recorded score are not read: the engine reports them itself.
+    # Accounts without any recorded score are not read.
     telling = select(s.account_id).where(s.rubric_grade_score_tenth.is_not(None))
     held = scope.members_of(enough).subquery("held").c
     among = select(held.account_id).where(held.account_id.in_(telling))
     columns = (e.output_tokens, tenth_of(e.rubric_grade_score).label("tenth"))
     r = subject_levels(scope, scope.requests(among, *columns, where=(e.status_code < 400,))).c
     graded = r.tenth >= r.limit_score_min * 10
-    perhaps = and_(r.tenth.is_(None), _short(r, r.output_tokens))
+    unscored = r.tenth.is_(None)
+    perhaps = and_(unscored, _short(r, r.output_tokens))
     key = stretch(r, LIMITS)
     length = (
         select(
             *key,
             median(case((graded, r.output_tokens))).label("median"),
             median(case((or_(graded, perhaps), r.output_tokens))).label("least"),
+            func.count().filter(unscored).label("read"),
         )
-        .where(or_(graded, perhaps))
+        .where(or_(graded, unscored))
         .group_by(*key)
         .subquery("length")
     )
     same = same_stretch(enough.c, length.c, LIMITS)
-    return select(enough, length.c.median, length.c.least).where(same)
+    read = func.coalesce(length.c.read, 0).label("read")
+    return select(enough, length.c.median, length.c.least, read).select_from(enough.outerjoin(length, same))

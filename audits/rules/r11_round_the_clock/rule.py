@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Float, Select, Subquery, case, cast, func, literal, select
 
+from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
 from audits.rules.base import Found
-from audits.rules.levels import counted, subject_levels
+from audits.rules.bounds import any_of, undecided
+from audits.rules.levels import counted, stretch, subject_levels
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import day_number, ratio
 
@@ -21,6 +23,7 @@ _COLUMNS = tuple(f"limit_{name}" for name in LIMITS)
 _KEY = ("subject_type", "subject_id", "tier", "level", "level_rank", *_COLUMNS)
 WEEK = (-6, 0)
 HOURS_A_DAY = 24.0
+BUCKETED = "only bucketed usage is recorded on some days"
 EIGHT, SIXTEEN = 8, 16  # hours of a day in thirds
 
 
@@ -63,15 +66,19 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts busy enough to be in question, in a period with fewer days than must be full."""
-    u = scope.usage(account_hour).c
+    """Accounts busy enough to be in question, in a period with fewer days than must be full, or by buckets."""
+    u, all_use = scope.usage(account_hour).c, subject_levels(scope, account_day).c
     reason = literal("the period has fewer days than the rule looks at").label("reason")
-    return (
-        select(u.account_id, reason)
+    short = (
+        select(u.account_id, u.tier, reason)
         .where(u.limit_days_min > len(scope.period.days))
-        .group_by(u.account_id)
+        .group_by(u.account_id, u.tier)
         .having(func.sum(u.n_requests) >= func.min(u.limit_requests_min))
     )
+    key = stretch(all_use, LIMITS)
+    in_buckets = func.sum(all_use.n_requests).filter(all_use.grain == "bucket").label("missing")
+    busy = select(*key, func.sum(all_use.n_requests).label("n"), in_buckets).group_by(*key).subquery("busy")
+    return any_of(short, undecided(busy, lambda b, _more: b.n >= b.limit_requests_min, BUCKETED))
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:

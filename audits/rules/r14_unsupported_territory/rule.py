@@ -16,6 +16,7 @@ from audits.rules.bounds import undecided
 from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed
 from audits.rules.scope import Scope
+from audits.rules.unread import unread
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
 
@@ -67,16 +68,17 @@ def _over(s: Any, more: Any = 0) -> ColumnElement[bool]:
 
 
 def _reaches(s: Any, n: ColumnElement[Any], more: Any = 0) -> ColumnElement[bool]:
-    """Whether so many requests are enough, by number and by share of the located ones and ``more``."""
-    return and_(n >= s.limit_requests_min, ratio(n, s.located + more) >= s.limit_share_min)
+    """Whether so many requests are enough, by number and by share of the located ones, those unread, and ``more``."""
+    return and_(n >= s.limit_requests_min, ratio(n, s.located + s.unread + more) >= s.limit_share_min)
 
 
 @computed_once
 def _stretches(scope: Scope) -> Select[Any]:
     """Successful requests by account, tier and stretch under the same limits.
 
-    ``located`` have a country and ``missing`` have none; ``outside`` came from where the service is not offered, of
-    which ``direct`` from addresses of people and offices, and ``untyped`` from those whose kind is not recorded.
+    ``located`` have a country and ``missing`` have none, some of them ``unread``; ``outside`` came from where the
+    service is not offered, of which ``direct`` from addresses of people and offices, and ``untyped`` from those whose
+    kind is not recorded.
     """
     u, t = scope.usage(account_client_day), scope.territories()
     held = and_(t.c.country == u.c.ip_country, u.c.slice_start >= t.c.valid_from, u.c.slice_start < t.c.valid_to)
@@ -91,6 +93,7 @@ def _stretches(scope: Scope) -> Select[Any]:
             *stretch,
             requests(u.c.ip_country.is_not(None)).label("located"),
             requests(u.c.ip_country.is_(None)).label("missing"),
+            unread(u.c).label("unread"),
             requests(outside).label("outside"),
             requests(and_(outside, u.c.ip_type.in_(DIRECT))).label("direct"),
             requests(and_(outside, u.c.ip_type.is_(None))).label("untyped"),

@@ -100,7 +100,8 @@ def _counts(scope: Scope) -> Select[Any]:
     unknown: dict[str, ColumnElement[bool]] = defaultdict(false)
     for row in _denied(scope):
         used[f"{row.kind} {row.value}"] |= and_(_holds(row, u), _used(row, u, shown))
-        for column, untold in _untold(row, u):
+        unread = ("operation", u.operation.is_(None))  # known from a bucket alone
+        for column, untold in (unread, *_untold(row, u)):
             unknown[column] |= and_(_holds(row, u), untold)
     outside, maybe = (or_(false(), *conditions.values()) for conditions in (used, unknown))
     key = (u.account_id, u.tier, u.limit_requests_min)

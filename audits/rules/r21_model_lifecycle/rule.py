@@ -99,7 +99,8 @@ def _counts(scope: Scope, kind: str) -> Select[Any]:
     told = u.model_served.is_not(None)
     may_be = or_(~told, u.model_served.not_in(on_record)) if kind == OUTSIDE else ~told
     # A name that is no model promises nothing; what was asked for and is known to be outside of its dates is counted.
-    maybe = and_(may_be, true() if kind == OUTSIDE else u.model_requested.in_(on_record))
+    promises = or_(u.model_requested.in_(on_record), u.model_requested.is_(None))  # NULL: known from a bucket alone
+    maybe = and_(may_be, true() if kind == OUTSIDE else promises)
     rows = union_all(
         select(
             known.account_id, known.tier, known[limit], known.day, known.what, known.n,

@@ -68,11 +68,11 @@ def _flags(scope: Scope) -> Select[Any]:
     u = subject_levels(scope, account_day).c
     key = stretch(u, LIMITS)
     sums = {
-        "flagged": func.sum(u.n_flagged), "n": func.sum(u.known_moderation_flagged),
-        "missing": func.sum(u.n_requests - u.known_moderation_flagged),
+        "flagged": func.coalesce(func.sum(u.n_flagged), 0), "n": func.coalesce(func.sum(u.known_moderation_flagged), 0),
+        "missing": func.sum(u.n_requests - func.coalesce(u.known_moderation_flagged, 0)),
     }  # fmt: skip
     columns = (cast(value, Float(53)).label(name) for name, value in sums.items())
-    return select(*key, *columns).where(u.grain == "event").group_by(*key)
+    return select(*key, *columns).where(u.n_requests > 0).group_by(*key)
 
 
 def _lowest(row: Any, more: Any = 0) -> ColumnElement[Any]:

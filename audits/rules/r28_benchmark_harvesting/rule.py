@@ -101,7 +101,8 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 def _harvested(s: Any, more: Any = 0) -> ColumnElement[bool]:
     """Whether so many items and ``more`` are a large enough share of enough scored requests."""
-    return and_(s.scored + more >= s.limit_prompts_min, ratio(s.hits + more, s.scored + more) >= s.limit_share_min)
+    share = ratio(s.hits + more, s.scored + s.unread + more)
+    return and_(s.scored + more >= s.limit_prompts_min, share >= s.limit_share_min)
 
 
 def _enough(p: Any, more: Any = 0) -> ColumnElement[bool]:
