@@ -19,7 +19,7 @@ from audits.errors import AuditsError, unknown
 from audits.ledger import Run
 from audits.ledger.assemble import assemble
 from audits.ledger.causes import BEFORE
-from audits.ledger.inputs import made_from
+from audits.ledger.inputs import made_from, named_groups
 from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
@@ -105,7 +105,9 @@ def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool 
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
-        linkage.link(source, period, since=first, behind_gateway=quality.behind_gateway(verdicts))
+        with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+            named = named_groups(session, period)
+        linkage.link(source, period, since=first, behind_gateway=quality.behind_gateway(verdicts), named=named)
 
 
 def evaluate(

@@ -14,9 +14,12 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Table, case, select
+from sqlalchemy.orm import Session
 
 from audits.ledger.causes import ARRIVED, BELOW_ZERO, NOT_LOADED, TIERS
+from audits.ledger.models import Run, RunInput
 from audits.ledger.record import digest
+from audits.linkage.identity import nearest
 from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups, linkage_runs
 from audits.periods import Period
 from audits.policy import Book
@@ -88,11 +91,24 @@ def made_from(
     }
 
 
+def named_groups(session: Session, period: Period) -> dict[str, tuple[date, dict[str, list[str]]]]:
+    """Period -> the first day after it, and the accounts of its linked groups by name as its newest audit had them; of
+    the periods whose names count for one.
+    """
+    newest = {run.period: run for run in session.scalars(select(Run).order_by(Run.period, Run.revision))}
+    found = {}
+    for one in nearest({known: run.end_day for known, run in newest.items()}, period):
+        linked = session.get(RunInput, (newest[one].id, "linkage"))
+        groups = linked.items.get("groups", {}) if linked else {}
+        found[one] = (newest[one].end_day, {name: group["accounts"] for name, group in groups.items()})
+    return found
+
+
 def _rejected(connection: Connection, period: Period) -> dict[str, int]:
     """Kind and source -> the rows that no audit of the period counts."""
     below_zero, refused = (
         impossible_rows(connection, period.first_day, period.last_day),
-        not_loaded(connection, period.start),
+        not_loaded(connection, period.start, period.end),
     )
     return {
         **{f"{BELOW_ZERO} {source}": n for source, n in below_zero.items()},

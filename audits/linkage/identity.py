@@ -2,8 +2,8 @@
 
 A group keeps the name under which most of an earlier group's members are found in it again, or under which most of its
 own members were known: of two pools, one banned and long out of sight, the other goes on by the name of both. A new
-group is named after the account of it that was opened first, so the name is nearly always the same where the records of
-earlier periods were lost; where it is not, the group changed so much that its first account did.
+group is named after the account of it that was opened first. Names are told by the groups that are recorded and by
+those that the caller has kept elsewhere, so that a lost rollups file names nobody anew.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
+
+from audits.periods import Period
 
 Groups = Mapping[str, Sequence[str]]  # id -> accounts
+Named = Mapping[str, tuple[date, Groups]]
+"""Period -> the first day after it, and its groups as they were named."""
+
+EARLIER = 3  # earlier and later periods in which a group's name is looked for
 
 _LETTERS = 6  # 30 bits: ten thousand groups meet in one case of twenty, and then one name grows longer
 
@@ -32,6 +39,17 @@ def name_groups(groups: Sequence[Sequence[str]], recorded: Sequence[Groups]) -> 
             names[number] = _new_name(accounts[0], taken)
             taken.add(names[number])
     return [names[number] for number in range(len(groups))]
+
+
+def nearest(ends: Mapping[str, date], period: Period) -> list[str]:
+    """Of periods with the first days after them, those whose names count for one: its own, then those that end nearest
+    to it, earlier ones first.
+    """
+
+    def distance(one: str) -> tuple[bool, bool, int, str]:
+        return one != period.id, ends[one] > period.end_day, abs((ends[one] - period.end_day).days), one
+
+    return sorted(ends, key=distance)[: EARLIER + 1]
 
 
 def _continued(groups: Sequence[Sequence[str]], earlier: Groups, names: Mapping[int, str]) -> dict[int, str]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Table, and_, delete, func, select
+from sqlalchemy import Connection, Table, and_, delete, select
 
 from audits.linkage.against import against
 from audits.linkage.evidence import PROVEN, STRONG, Evidence, Ints
 from audits.linkage.grouping import Grouping
 from audits.linkage.holders import holders
-from audits.linkage.identity import name_groups
+from audits.linkage.identity import Named, name_groups, nearest
 from audits.linkage.joining import strong_limit
 from audits.linkage.kinds import KINDS
 from audits.linkage.params import Params
@@ -35,17 +35,17 @@ from audits.warehouse.dialects import analyze
 from audits.warehouse.staging import insert_in_bulk
 
 Row = dict[str, Any]
-_EARLIER = 3  # earlier and later periods in which a group's name is looked for
 _AT_ONCE = 50_000
 _TOLD = 20  # hubs named in the report
 
 
 def record(
-    connection: Connection, period: Period, since: date, grouping: Grouping, inputs: str, params: Params
+    connection: Connection, period: Period, since: date, grouping: Grouping, inputs: str, params: Params, named: Named
 ) -> LinkReport:
-    """Replace the period's rows in every table of linkage."""
+    """Replace the period's rows in every table of linkage; ``named`` are groups that may not be recorded any more."""
     evidence = grouping.evidence
-    recorded = list(_recorded(connection, period))
+    known = {**named, **_recorded(connection, period)}
+    recorded = [known[one][1] for one in nearest({one: ended for one, (ended, _) in known.items()}, period)]
     names = name_groups([_first_in_front(evidence, group) for group in grouping.groups], recorded)
     for table in (group_members, linkage_groups, group_edges, linkage_against, linkage_hubs, linkage_runs):
         connection.execute(delete(table).where(table.c.period == period.id))
@@ -96,18 +96,17 @@ def _insert(connection: Connection, table: Table, rows: Any) -> None:
     analyze(connection, [table])
 
 
-def _recorded(connection: Connection, period: Period) -> Iterator[Mapping[str, Sequence[str]]]:
-    """Groups that have names already: this period's own, then those of the nearest periods, earlier ones first."""
+def _recorded(connection: Connection, period: Period) -> Named:
+    """The groups that are recorded of the nearest periods."""
     g = group_members.c
-    ends = connection.execute(select(g.period, func.min(g.as_of).label("as_of")).group_by(g.period)).all()
-    near = sorted(ends, key=lambda row: (row.period != period.id, row.as_of > period.end_day,
-                                         abs((row.as_of - period.end_day).days), row.period))  # fmt: skip
-    for row in near[: _EARLIER + 1]:
-        groups: dict[str, list[str]] = defaultdict(list)
-        members = select(g.group_id, g.account_id).where(g.period == row.period)
+    ends = {row.period: row.as_of for row in connection.execute(select(g.period, g.as_of).distinct())}
+    found: dict[str, tuple[date, dict[str, list[str]]]] = {}
+    for one in nearest(ends, period):
+        groups = found.setdefault(one, (ends[one], defaultdict(list)))[1]
+        members = select(g.group_id, g.account_id).where(g.period == one)
         for group_id, account_id in connection.execute(members.order_by(g.group_id, g.account_id)):
             groups[group_id].append(account_id)
-        yield groups
+    return found
 
 
 def _first_in_front(evidence: Evidence, group: Ints) -> list[str]:

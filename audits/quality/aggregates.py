@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     FromClause,
     Select,
     String,
@@ -29,14 +31,15 @@ from audits.quality.quarantine import copy_number, duplicate_events, is_impossib
 from audits.quality.row_checks import Checked, Known, Parameters, checked_events
 from audits.quality.tables import COUNTS, quality_accounts
 from audits.warehouse.collation import by_bytes
-from audits.warehouse.days import within
-from audits.warehouse.dialects import seconds_between, utc_day, utc_hour
+from audits.warehouse.days import days_between, within
+from audits.warehouse.dialects import midnight, row_digest, seconds_between, utc_day, utc_hour
 from audits.warehouse.raw_text import form_of
 from audits.warehouse.raw_text_sql import is_raw
 from audits.warehouse.tables import usage_buckets, usage_events
 
 QUARTER = 900  # seconds
 LONGEST_DELAY = 200  # quarter hours that are told apart, some two days either way
+A_DAY = timedelta(days=1)
 LONGEST_BUCKET = 31  # days; an overlap with an earlier bucket is looked for that far back
 
 
@@ -90,6 +93,9 @@ def hours_of_buckets(first: date, last: date, *, raw: Collection[str]) -> Select
         o.account_id == b.account_id,
         o.bucket_start < b.bucket_end,
         o.bucket_end > b.bucket_start,
+        # Of two days the later one tells of it, so that a day's count does not depend on what is profiled with it.
+        o.bucket_start < midnight(utc_day(b.bucket_start)) + literal(A_DAY),
+        o.bucket_start >= midnight(utc_day(b.bucket_start)) - literal(LONGEST_BUCKET * A_DAY),
         # A dimension that one of them is not broken down by holds what the other one is broken down into.
         *(or_(o[name] == b[name], o[name].is_(None), b[name].is_(None)) for name in ("api_key_hash", "model")),
         or_(
@@ -132,6 +138,24 @@ def hours_of_buckets(first: date, last: date, *, raw: Collection[str]) -> Select
         .subquery("counted")
     )
     return _as_hours({column.name: column for column in counted.c}, "bucket").select_from(counted)
+
+
+def reaching_buckets(connection: Connection, first: date, last: date) -> dict[date, str]:
+    """Day -> a digest of the buckets that begin on another day and reach into it; days without any are left out."""
+    b = usage_buckets.c
+    day, until = utc_day(b.bucket_start), utc_day(b.bucket_end)
+    content = [column for column in b if column.name != "ingested_ts"]
+    rows = connection.execute(
+        select(day.label("day"), until.label("until"), row_digest(*content).label("digest"))
+        .where(within(b.bucket_start, first - LONGEST_BUCKET * A_DAY, last), until > day)
+        .group_by(day, until)
+        .order_by(day, until)
+    )
+    found: dict[date, list[str]] = {}
+    for row in rows:
+        for reached in days_between(row.day + A_DAY, min(row.until, row.day + LONGEST_BUCKET * A_DAY)):
+            found.setdefault(reached, []).append(row.digest)
+    return {reached: hashlib.sha256(" ".join(of).encode()).hexdigest() for reached, of in found.items()}
 
 
 def clients(first: date, last: date) -> Select[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from audits.quality.tables import quality_accounts, quality_profiles
+from audits.quality.tables import quality_accounts
 from audits.warehouse.tables import billed_usage
 
 CENT = 0.01  # US dollars; finance rounds to it
@@ -42,13 +42,9 @@ def is_month_end(day: date) -> bool:
 def differences(connection: Connection, month_end: date) -> tuple[Difference, ...]:
     """Every account that finance billed in the month, over the days for which anything was billed, in order of id.
 
-    Accounts that finance did not bill at all (free ones, say) are not compared, and none is in a month that is not
-    profiled whole.
+    Accounts that finance did not bill at all (free ones, say) are not compared. The month is profiled whole by then.
     """
     first = month_end.replace(day=1)
-    profiled = select(func.count()).where(quality_profiles.c.day.between(first, month_end))
-    if connection.scalar(profiled) != month_end.day:
-        return ()
     b, a = billed_usage.c, quality_accounts.c
     billed_days = select(b.usage_day).where(b.usage_day.between(first, month_end)).distinct()
     billed = {

@@ -1,13 +1,13 @@
 """The profile of a day: counts an hour and source, the busiest address, and sums an account.
 
-A day is profiled once. It is profiled again where its rows have changed since, where the limits that its counts are
-made with are others, where it was blocked (the operator may have mended rows in place), and where a comparison with
-accounts, keys or models failed and these have changed.
+A day is profiled once. It is profiled again where its rows have changed since, where other days' rows repeat or overlap
+them otherwise, where the limits that its counts are made with are others, where it was blocked (the operator may have
+mended rows in place), and where an account, key or model that its rows name has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from datetime import date
 from typing import Any
 
@@ -18,22 +18,30 @@ from audits.quality.aggregates import (
     delays,
     hours_of_buckets,
     hours_of_events,
+    reaching_buckets,
     sums_of_accounts,
     sums_of_buckets,
 )
-from audits.quality.quarantine import duplicate_days, find_duplicates
+from audits.quality.compared import forget_changed
+from audits.quality.quarantine import duplicate_days, find_duplicates, recorded_duplicates
 from audits.quality.raw_text import count_raw_text
 from audits.quality.row_checks import Known, Limits, Parameters
-from audits.quality.tables import quality_accounts, quality_clients, quality_delays, quality_hours, quality_profiles
+from audits.quality.tables import (
+    quality_accounts,
+    quality_clients,
+    quality_days,
+    quality_delays,
+    quality_hours,
+    quality_profiles,
+)
 from audits.warehouse import Warehouse
-from audits.warehouse.days import Arrived, arrivals
-from audits.warehouse.dialects import row_digest
+from audits.warehouse.days import Arrived, arrivals, days_between
 from audits.warehouse.own import fill
 from audits.warehouse.raw_text import form_of
 from audits.warehouse.raw_text_sql import hidden
-from audits.warehouse.tables import accounts, api_keys, models, usage_buckets, usage_events
+from audits.warehouse.tables import usage_buckets, usage_events
 
-VERSION = "3"
+VERSION = "4"
 """Raised by hand whenever the profile's columns or meaning change: every day is profiled again."""
 
 DAYS_AT_ONCE = 7
@@ -47,34 +55,37 @@ def profile_days(
     first: date,
     last: date,
     limits_on: Callable[[date], Limits],
-    suspect: Mapping[date, bool],
+    mended: Set[date],
     progress: Progress | None = None,
 ) -> int:
     """Bring the profiles of the days first..last up to date; returns how many were made.
 
-    ``suspect`` names days to be profiled again: True whatever happened, False if the dimensions have changed.
+    ``mended`` names days to be profiled again whatever their rows look like.
     """
     with warehouse.begin() as connection:
-        dimensions = _dimensions(connection)
-        repeated = find_duplicates(connection, first, last)
+        known = Known.read(connection)
+        forget_changed(connection)
+        others = _of_other_days(connection, first, last)
         made = {row.day: row for row in connection.execute(select(quality_profiles))}
+        changed: dict[date, Parameters] = {}
         stale: dict[date, Parameters] = {}
         for day, now in arrivals(connection, first, last).items():
             parameters = Parameters.of(limits_on(day))
             was = made.get(day)
             if (
                 was is None
-                or was.version != _version(parameters)
+                or was.version != _version(parameters, known)
                 or Arrived(was.n_rows, was.watermark) != now
-                or was.duplicates != repeated.get(day, "")
-                or suspect.get(day, False)
-                or (day in suspect and was.dimensions != dimensions)
+                or was.other_days != others[day]
             ):
+                changed[day] = parameters
+            if day in changed or day in mended:
                 stale[day] = parameters
+        connection.execute(delete(quality_days).where(quality_days.c.day.in_(changed)))
     done = 0
     for stretch in _stretches(stale):
         with warehouse.begin() as connection:
-            _profile(connection, stretch, stale[stretch[0]], dimensions, repeated)
+            _profile(connection, stretch, stale[stretch[0]], known, others)
         done += len(stretch)
         if progress:
             progress(done, len(stale))
@@ -82,13 +93,12 @@ def profile_days(
 
 
 def _profile(
-    connection: Connection, days: Sequence[date], parameters: Parameters, dimensions: str, repeated: Mapping[date, str]
+    connection: Connection, days: Sequence[date], parameters: Parameters, known: Known, others: Mapping[date, str]
 ) -> None:
     first, last = days[0], days[-1]
     arrived = arrivals(connection, first, last)
-    duplicates = any(day in repeated for day in days)
+    duplicates = bool(recorded_duplicates(connection, first, last))
     raw = count_raw_text(connection, days)
-    known = Known.read(connection)
     hours = hours_of_events(first, last, parameters, known, raw=raw[usage_events.name], duplicates=duplicates)
     _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last, raw=raw[usage_buckets.name]))
     _replace(connection, quality_clients, days, clients(first, last))
@@ -106,11 +116,10 @@ def _profile(
         [
             {
                 "day": day,
-                "version": _version(parameters),
+                "version": _version(parameters, known),
                 "n_rows": now.n_rows,
                 "watermark": now.watermark,
-                "dimensions": dimensions,
-                "duplicates": repeated.get(day, ""),
+                "other_days": others[day],
             }
             for day, now in arrived.items()
         ],
@@ -131,11 +140,15 @@ def _replace(connection: Connection, table: Table, days: Collection[date], *rows
     fill(connection, table, *rows)
 
 
-def _version(parameters: Parameters) -> str:
-    return (
-        f"{VERSION} late {parameters.late_hours:g} h future {parameters.future_minutes:g} min "
-        f"context {parameters.over_context_factor:g}"
-    )
+def _version(parameters: Parameters, known: Known) -> str:
+    """The profile's, with all beside rows that its counts are made with."""
+    return f"{VERSION} {parameters} {known}"
+
+
+def _of_other_days(connection: Connection, first: date, last: date) -> dict[date, str]:
+    """Each day -> a digest that changes when rows of other days change what its own count for."""
+    repeated, reaching = find_duplicates(connection, first, last), reaching_buckets(connection, first, last)
+    return {day: f"{repeated.get(day, '')} {reaching.get(day, '')}".strip() for day in days_between(first, last)}
 
 
 def _stretches(stale: Mapping[date, Parameters]) -> Iterator[list[date]]:
@@ -148,16 +161,6 @@ def _stretches(stale: Mapping[date, Parameters]) -> Iterator[list[date]]:
         run.append(day)
     if run:
         yield run
-
-
-def _dimensions(connection: Connection) -> str:
-    """A digest of what events are compared with."""
-    compared = (
-        (accounts.c.account_id,),
-        (api_keys.c.api_key_hash, api_keys.c.revoked_at),
-        (models.c.model, models.c.context_window),
-    )
-    return " ".join(str(connection.scalar(select(row_digest(*columns)))) for columns in compared)
 
 
 def forget(connection: Connection, first: date, last: date) -> None:

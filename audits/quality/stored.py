@@ -81,7 +81,7 @@ class Profile:
             sorted(self.failures.get(one, {}).items()),
             [difference for difference in self.billed.get(day, ()) if source in difference.sources],
             str(self.raw.get(one, "")),
-            [self.arrived.get(day + timedelta(days=later)) for later in range(DAYS_AWAY + 1)],
+            [self.arrived.get(day + timedelta(days=n)) for n in range(-FAILURE_DAYS, DAYS_AWAY + 1)],
         ]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
@@ -105,7 +105,7 @@ def read_profile(connection: Connection, first: date, last: date) -> Profile:
         delays=_read_delays(connection, min(days_before(first)), last),
         failures=_by_day(connection, _failures(first, last)),
         billed={day: differences(connection, day) for day in days if is_month_end(day)},
-        arrived=arrivals(connection, first, last + timedelta(days=DAYS_AWAY)),
+        arrived=arrivals(connection, first - timedelta(days=FAILURE_DAYS), last + timedelta(days=DAYS_AWAY)),
         raw=raw,
     )
 

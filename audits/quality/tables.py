@@ -32,11 +32,10 @@ quality_profiles = Table(
     "quality_profiles",
     audit_metadata,
     Column("day", Date, primary_key=True),
-    Column("version", String, nullable=False),  # of the profile, with the limits that its counts were made with
+    Column("version", String, nullable=False),  # of the profile, with all beside rows that its counts are made with
     Column("n_rows", BigInteger, nullable=False),  # the source's rows when the day was profiled
     Column("watermark", Instant),
-    Column("dimensions", String, nullable=False),  # digest of the accounts, keys and models it was compared with
-    Column("duplicates", String, nullable=False),  # digest of the ids that were set aside as repeated
+    Column("other_days", String, nullable=False),  # digest of what rows of other days repeat or overlap of it
 )
 
 quality_hours = Table(

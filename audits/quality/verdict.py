@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -25,9 +24,6 @@ from audits.warehouse import Warehouse
 
 ONE_ADDRESS = "one_address_share"
 Verdict = Literal["good", "degraded", "blocked"]
-
-COMPARED = frozenset({"orphan_account_share", "orphan_key_share", "unknown_model_share", "over_context_share"})
-"""Checks against accounts, keys and models: when these are mended, the day is profiled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +76,21 @@ def judge(
 ) -> tuple[DayVerdict, ...]:
     """Profile and judge the days first..last, in order of day and source; what is known already is not done again.
 
-    ``limits_on`` gives the policy book's limits of a day. The days ``since`` .. first are judged too, with what history
-    is there: their rows are read as a baseline, from which a blocked day must be left out. ``progress`` is told
-    (days profiled, days to profile).
+    ``limits_on`` gives the policy book's limits of a day. The days ``since`` .. first are judged too: their rows are
+    read as a baseline, from which a blocked day must be left out. A verdict rests on the day, the weeks before it and
+    the beginning of its month, which are profiled for every day that is judged, and on nothing else: whatever was
+    asked before, in whatever order, the same rows have the same verdict. ``progress`` is told (days profiled, days to
+    profile).
     """
-    habit = first_day - timedelta(weeks=WEEKS)
-    begin = min(habit, first_day.replace(day=1), since or first_day)
+    first = min(first_day, since or first_day)
+    begin = min(first - timedelta(weeks=WEEKS), first.replace(day=1))
     with warehouse.begin() as connection:
         require_no_raw_text(connection)
-        suspect = _suspect(recorded(connection, begin, last_day))
-    profile_days(warehouse, begin, last_day, limits_on, suspect, progress)
+        mended = set(blocked(recorded(connection, begin, last_day)))
+    profile_days(warehouse, begin, last_day, limits_on, mended, progress)
     with warehouse.begin() as connection:
-        _judge(connection, since or first_day, last_day, limits_on)
-        return recorded(connection, since or first_day, last_day)
+        _judge(connection, first, last_day, limits_on)
+        return recorded(connection, first, last_day)
 
 
 def recorded(connection: Connection, first_day: date, last_day: date) -> tuple[DayVerdict, ...]:
@@ -183,12 +181,3 @@ def _reason(check: str, figure: Figure, limit: QualityLimit, keys: Keys) -> Reas
     rows = int(figure.rows)  # PostgreSQL sums whole numbers as decimals
     aside = bool(rules) and limit.set_aside
     return Reason(check, limit.severity, figure.what, rows, rules, figure.hours, figure.accounts, aside, keys)
-
-
-def _suspect(verdicts: Iterable[DayVerdict]) -> dict[date, bool]:
-    """Days whose profile may be out of date although no row has come or gone; True for blocked ones."""
-    found: dict[date, bool] = defaultdict(bool)
-    for one in verdicts:
-        if one.verdict == "blocked" or any(reason.check in COMPARED for reason in one.reasons):
-            found[one.day] |= one.verdict == "blocked"
-    return dict(found)

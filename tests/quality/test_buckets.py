@@ -41,6 +41,29 @@ def test_buckets_that_another_one_counts_too_are_found(url):
     assert overlaps(url, **{name: [bucket(), other] for name, other in cases.items()}) == dict.fromkeys(cases, 2)
 
 
+def test_of_two_days_the_later_one_tells_of_an_overlap_whatever_is_judged_with_it(url):
+    long = bucket(START - timedelta(days=2), hours=72)
+    days = [DAY - timedelta(days=n) for n in (2, 1, 0)]
+    put(url, world([], accounts="a") | {"usage_buckets": [long]})
+    judged(url, days[0], days[-1])
+    put(url, {"usage_buckets": [bucket(input_tokens=11)]})
+    found = judged(url, days[0], days[-1])
+    assert [(one.day, checks(one)["bucket_overlap_rows"].rows) for one in found if one.reasons] == [(DAY, 1)]
+    put(url, {"usage_buckets": [bucket(START - timedelta(days=1), hours=18, input_tokens=12)]})
+    found = judged(url, days[0], days[-1])
+    assert [(one.day, checks(one)["bucket_overlap_rows"].rows) for one in found if one.reasons] == [
+        (days[1], 1),
+        (DAY, 1),
+    ]
+
+
+def test_a_bucket_that_comes_late_and_reaches_into_a_later_day_is_seen_on_that_day(url):
+    put(url, world([], accounts="a") | {"usage_buckets": [bucket()]})
+    assert judged(url)[0].verdict == "good"
+    put(url, {"usage_buckets": [bucket(START - timedelta(days=2), hours=72)]})
+    assert checks(judged(url)[-1])["bucket_overlap_rows"].rows == 1
+
+
 def test_events_and_buckets_of_one_source_share_a_verdict(url):
     put(url, world(requests(source_system="export", accounts="a")) | {"usage_buckets": [bucket()]})
     (one,) = judged(url)

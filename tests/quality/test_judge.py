@@ -60,13 +60,33 @@ def test_a_limit_that_the_counts_are_made_with_profiles_again(url, profiled):
     assert DAY in profiled
 
 
-def test_mended_dimensions_are_seen_where_a_comparison_had_failed(url, profiled):
-    put(url, world(weeks(), change(requests(), 2, model_served="m-9")))
+def test_days_that_name_what_changed_in_the_dimensions_are_profiled_again_and_no_others(url, profiled):
+    put(url, world(weeks(model_served="m-0"), change(requests(), 2, model_served="m-9")))
     assert set(checks(judged(url)[0])) == {"unknown_model_share"}
     profiled.clear()
     run_sql(url, "UPDATE models SET model = 'm-9'")  # the one that the other rows have is unknown now
     assert judged(url)[0].reasons[0].rows == 70
     assert profiled == [DAY]
+
+
+def test_a_key_that_turns_out_to_have_been_revoked_is_seen_on_days_that_were_good(url):
+    put(url, world(weeks(), requests()))
+    assert judged(url)[0].verdict == "good"
+    run_sql(url, f"UPDATE api_keys SET revoked_at = TIMESTAMPTZ '{DAY - timedelta(weeks=9)} 00:00:00+00'")
+    assert set(checks(judged(url)[0])) == {"orphan_key_share"}
+
+
+def test_a_baseline_day_is_judged_by_the_weeks_before_it_whatever_was_asked_first(url):
+    silent = DAY - timedelta(weeks=3)
+    history = [row for row in weeks() if row["event_ts"].date() != silent]
+    older = [row for week in range(5, 9) for row in requests(DAY - timedelta(weeks=week))]
+    put(url, world(older, history, requests(silent, hours=(9,)), requests()))
+    with warehouse(url, write=True) as opened:
+        alone = quality.judge(opened, DAY, DAY, lambda _day: limits(), since=silent)
+        quality.judge(opened, DAY - timedelta(weeks=6), DAY - timedelta(weeks=4), lambda _day: limits())
+        again = quality.judge(opened, DAY, DAY, lambda _day: limits(), since=silent)
+    assert again == alone
+    assert {"missing_hours"} <= {reason.check for one in alone if one.day == silent for reason in one.reasons}
 
 
 def test_the_limits_of_each_day_are_those_in_force_on_it(url):
