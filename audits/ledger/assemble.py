@@ -139,7 +139,7 @@ def _source(name: str) -> str:
 def _rejected(connection: Connection, period: Period) -> tuple[str, ...]:
     """What a reader must know of rows that the audit could not count, a sentence a source."""
     below_zero = quality.impossible_rows(connection, period.first_day, period.last_day)
-    refused = quality.not_loaded(connection, period.start)
+    refused = quality.not_loaded(connection, period.start, period.end)
     return (
         *(f"{_source(source)}: {REJECTED[BELOW_ZERO]}: {n:,}" for source, n in sorted(below_zero.items())),
         *(

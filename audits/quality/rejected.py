@@ -11,15 +11,16 @@ from audits.quality.tables import quality_hours
 # An operator may have a table of this name that is not ours, or one that may not be read: it tells nothing then. Both
 # are asked beside the contract's tables, which may be read through stand-ins that do not have this one.
 _THERE = {
-    "duckdb": "SELECT count(*) = 2 FROM duckdb_columns() WHERE database_name = 'src' AND schema_name = 'main' "
-    "AND table_name = 'rejected_rows' AND column_name IN ('source_system', 'loaded_at')",
-    "postgresql": "SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = to_regclass('rejected_rows') "
-    "AND attname IN ('source_system', 'loaded_at') AND has_column_privilege(attrelid, attname, 'SELECT')",
+    "duckdb": "SELECT column_name FROM duckdb_columns() WHERE database_name = 'src' AND schema_name = 'main' "
+    "AND table_name = 'rejected_rows'",
+    "postgresql": "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('rejected_rows') AND attnum > 0 "
+    "AND NOT attisdropped AND has_column_privilege(attrelid, attname, 'SELECT')",
 }
-_NOT_LOADED = {
-    "duckdb": "SELECT source_system, count(*) FROM src.main.rejected_rows WHERE loaded_at >= :since GROUP BY 1",
-    "postgresql": "SELECT source_system, count(*) FROM rejected_rows WHERE loaded_at >= :since GROUP BY 1",
-}
+_TABLE = {"duckdb": "src.main.rejected_rows", "postgresql": "rejected_rows"}
+_LOADED_SINCE = "loaded_at >= :since"
+_OCCURRED = (
+    f"CASE WHEN occurred_at IS NULL THEN {_LOADED_SINCE} ELSE occurred_at >= :since AND occurred_at < :until END"
+)
 
 
 def impossible_rows(connection: Connection, first: date, last: date) -> dict[str, int]:
@@ -31,13 +32,16 @@ def impossible_rows(connection: Connection, first: date, last: date) -> dict[str
     return {source: int(n) for source, n in rows}
 
 
-def not_loaded(connection: Connection, since: datetime) -> dict[str, int]:
-    """Source -> rows that its loads rejected at or after an instant.
+def not_loaded(connection: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """Source -> rows that its loads rejected and that were, or may have been, used from one instant to another.
 
-    When such a row was used cannot be told: it may be of any day before it was to be loaded, and of none after.
+    Where it cannot be told when a row was used, it may have been on any day before it was to be loaded, and on none
+    after.
     """
     engine = connection.dialect.name
-    if not connection.scalar(text(_THERE[engine])):
+    there = set(connection.scalars(text(_THERE[engine])))
+    if not {"source_system", "loaded_at"} <= there:
         return {}
-    rows = connection.execute(text(_NOT_LOADED[engine]), {"since": since})
-    return {source: int(n) for source, n in rows}
+    may_belong = _OCCURRED if "occurred_at" in there else _LOADED_SINCE  # loads of older versions kept no time
+    counted = f"SELECT source_system, count(*) FROM {_TABLE[engine]} WHERE {may_belong} GROUP BY 1"  # noqa: S608
+    return {source: int(n) for source, n in connection.execute(text(counted), {"since": since, "until": until})}

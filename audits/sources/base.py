@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -29,16 +29,13 @@ from sqlalchemy import (
 )
 
 from audits.sources.privacy import trouble
+from audits.sources.times import instant_trouble, occurred_at, time_trouble
 from audits.warehouse.staging import arrow_type
 from audits.warehouse.tables import SOURCE_SCHEMA, Instant
 
 UNMAPPED = "UNMAPPED"  # the account of a row whose source names none
 BATCH_ROWS = 10_000
 TOLD_AGAIN = "row around a request that another row tells"
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-"""Between these lies every time of use. Seconds read as milliseconds lie in 1970, milliseconds as seconds far later."""
-
-IMPOSSIBLE = "a time before 2000 or after 2099"
 _FACTS = ("usage_events", "bucket_parts")
 BUCKET_KEY = ("source_system", "bucket_start", "bucket_end", "account_id", "api_key_hash", "model")
 """What makes two rows the same bucket; a later export of it replaces it."""
@@ -74,6 +71,7 @@ rejected_rows = Table(
     Column("table_name", String),  # that its row was to fill
     Column("event_id", String),  # that its event would have, where the row says so
     Column("anchor", String),  # where a row near it stands, and that row's digest
+    Column("occurred_at", Instant),  # when its request was made, where that can be read and no other day can be meant
 )
 """Rows of a source that could not be loaded, in the warehouse beside the contract's tables; never their content."""
 
@@ -99,7 +97,8 @@ class SetAside:
     """A row that is set aside: the reject, the row's place in its source and the digest of the row.
 
     ``event_id`` is that of the event that it would be, where the row says so; ``anchor`` the place and the digest of a
-    row near it that fits, by which a corrected file is told from another one of its name.
+    row near it that fits, by which a corrected file is told from another one of its name. ``occurred_at`` is when its
+    request was made, see :func:`audits.sources.times.occurred_at`.
     """
 
     reject: Reject
@@ -107,6 +106,7 @@ class SetAside:
     row_digest: str
     event_id: str | None = None
     anchor: str | None = None
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
         case Boolean():
             return lambda value: None if isinstance(value, bool) else "no truth value"
         case DateTime():
-            return _time if column.table.name in _FACTS else _instant
+            return time_trouble if column.table.name in _FACTS else instant_trouble
         case SmallInteger():
             return _whole_number(15)
         case BigInteger():
@@ -264,14 +264,6 @@ def _check_for(column: Column[Any]) -> Callable[[Any], str | None] | None:
             return _decimal_below(10 ** ((number.precision or 18) - (number.scale or 0)))
         case _:
             return None
-
-
-def _instant(value: Any) -> str | None:
-    return None if isinstance(value, datetime) and value.tzinfo else "no time"
-
-
-def _time(value: Any) -> str | None:
-    return _instant(value) or (None if EARLIEST <= value < LATEST else IMPOSSIBLE)
 
 
 def _whole_number(bits: int) -> Callable[[Any], str | None]:
@@ -306,12 +298,13 @@ def mapped_batches(
     mapping: Callable[[Mapping[str, Any]], dict[str, Any] | Reject | NotRequest],
     columns: Columns,
     identity: Callable[[Mapping[str, Any]], str] | None = None,
+    told_at: Callable[[Mapping[str, Any]], datetime | None] = occurred_at,
 ) -> Iterator[Batch]:
     """Map a stream of (position, row) one by one, and hand them on by the batch.
 
-    ``mapping`` is a pure function, ``identity`` gives the id of the event that a row would be. ``columns`` has the
-    last word on the events that are made. What could not even be read as a row comes in the stream as it is to be set
-    aside.
+    ``mapping`` is a pure function, ``identity`` gives the id of the event that a row would be, ``told_at`` when it was
+    made. ``columns`` has the last word on the events that are made. What could not even be read as a row comes in the
+    stream as it is to be set aside.
     """
     events: list[dict[str, Any]] = []
     aside: list[SetAside] = []
@@ -332,7 +325,7 @@ def mapped_batches(
             if isinstance(found, NotRequest):
                 ignored[found.kind] += 1
             elif found is not None:
-                aside.append(SetAside(found, position, digest(row), event_id))
+                aside.append(SetAside(found, position, digest(row), event_id, occurred_at=told_at(row)))
             elif isinstance(event, dict):
                 events.append(event)
         if read == BATCH_ROWS:

@@ -35,6 +35,7 @@ from audits.sources.base import (
 )
 from audits.sources.bucket_parts import bucket_parts
 from audits.sources.lines import blank_files, json_lines, open_file, readable
+from audits.sources.times import occurred_at
 from audits.warehouse.tables import usage_buckets
 
 Row = dict[str, Any]
@@ -89,10 +90,23 @@ class Buckets:
                     total.update({name: _sum(total[name], row[name]) for name in _COUNTS})
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
             missing = f"{error} is missing" if isinstance(error, KeyError) else "it has another form"
-            yield SetAside(Reject("bucket", f"no usage of this provider: {missing}"), position, digest(bucket))
+            reject = Reject("bucket", f"no usage of this provider: {missing}")
+            yield SetAside(reject, position, digest(bucket), occurred_at=_told_at(bucket))
             return
         for row in (*totals.values(), *others):
             yield position, row
+
+
+def _told_at(bucket: Any) -> datetime | None:
+    """When a bucket of either provider began, where it can be read and the bucket is of one day."""
+    try:
+        if "start_time" in bucket:
+            start, end = (datetime.fromtimestamp(bucket[name], UTC) for name in ("start_time", "end_time"))
+        else:
+            start, end = (datetime.fromisoformat(bucket[name]) for name in ("starting_at", "ending_at"))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+    return occurred_at({"bucket_start": start, "bucket_end": end})
 
 
 def openai_row(bucket: Mapping[str, Any], result: Mapping[str, Any]) -> Row | NotRequest:

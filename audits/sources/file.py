@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,8 +29,10 @@ from audits.sources.file_reading import Chunk, read_file
 from audits.sources.file_sql import Check, Conversion, conversion, whole_row
 from audits.sources.identity import formed_otherwise, row_prefix
 from audits.sources.privacy import redacted
+from audits.sources.times import occurred_at
 from audits.warehouse.staging import arrow_type
 
+_EPOCH, _FAR = datetime(1970, 1, 1, tzinfo=UTC), 1 << 52  # microseconds, some 140 years
 _ANCHOR = 16  # characters of a digest by which a row near a reject is known again
 
 
@@ -138,7 +140,19 @@ class File:
             event_id = None if ids is None else ids[row].as_py()
             known = event_id is not None and not self.mapping.identifies_by_row and check.field.name != "event_id"
             anchor = None if known else _anchor(path, chunk, fitting, row)
-            yield SetAside(reject, f"{path.name}:{chunk.numbers[row]}", _digest(chunk, row), event_id, anchor)
+            told_at = self._told_at(converted, row)
+            yield SetAside(reject, f"{path.name}:{chunk.numbers[row]}", _digest(chunk, row), event_id, anchor, told_at)
+
+    def _told_at(self, converted: pa.Table, row: int) -> datetime | None:
+        """When the use was that a row tells of; of customers, contracts and the like no day says what they concern."""
+        if self.table.name not in {"usage_events", "usage_buckets", "auth_events"}:
+            return None
+        times = {}
+        for name in {"event_ts", "bucket_start", "bucket_end"} & set(converted.column_names):
+            microseconds = converted.column(name)[row].cast(pa.int64()).as_py()
+            near = microseconds is not None and abs(microseconds) < _FAR
+            times[name] = _EPOCH + timedelta(microseconds=microseconds) if near else None
+        return occurred_at(times)
 
     def _finished(self, rows: pa.Table) -> pa.Table:
         """Contract columns in the contract's types, digests in the place of what is hashed."""

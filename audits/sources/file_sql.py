@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import REAL, BigInteger, Boolean, Date, DateTime, Integer, Numeric, SmallInteger
 from sqlalchemy.types import TypeEngine
 
-from audits.sources.base import EARLIEST, IMPOSSIBLE, LATEST, UNMAPPED
+from audits.sources.base import UNMAPPED
 from audits.sources.file_mapping import Field, FileMapping, as_text
 from audits.sources.privacy import NOT_TEXT, TOO_LONG, looks_like
+from audits.sources.times import EARLIEST, IMPOSSIBLE, LATEST
 from audits.warehouse.raw_text import LONGEST_TEXT, form_of
 from audits.warehouse.raw_text_sql import raw_in_duckdb
 

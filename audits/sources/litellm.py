@@ -31,11 +31,21 @@ from audits.features.extract import COLUMNS
 from audits.features.geo import Geo
 from audits.features.hashing import Hasher
 from audits.features.seal import opened
-from audits.sources.base import BATCH_ROWS, UNMAPPED, Batch, Columns, NotRequest, Reject, dollars, mapped_batches
+from audits.sources.base import (
+    BATCH_ROWS,
+    UNMAPPED,
+    Batch,
+    Columns,
+    NotRequest,
+    Reject,
+    dollars,
+    mapped_batches,
+)
 from audits.sources.litellm_calls import counted_in_tokens, no_request, operation_of
 from audits.sources.litellm_query import columns_there, connect, rows_since, unreachable
 from audits.sources.outcomes import FINISHES, failure
 from audits.sources.privacy import place_of, trouble
+from audits.sources.times import occurred_at
 from audits.sources.tokens import whole_input
 from audits.warehouse.tables import usage_events
 
@@ -76,7 +86,7 @@ class LiteLLM:
                 result = connection.execute(statement)
                 names = tuple(result.keys())
                 rows = ((place_of(row[0]), dict(zip(names, row, strict=True))) for row in result)
-                yield from mapped_batches(rows, self.event, Columns.of(usage_events), self.identity)
+                yield from mapped_batches(rows, self.event, Columns.of(usage_events), self.identity, _told_at)
         except DBAPIError as error:
             raise unreachable(engine, error) from error
         finally:
@@ -141,6 +151,10 @@ class LiteLLM:
 
     def _session(self, session: str | None) -> str | None:
         return session if session and (self.trust_sessions or not _made_up(session)) else None
+
+
+def _told_at(row: Mapping[str, Any]) -> datetime | None:
+    return occurred_at({"event_ts": row["startTime"] and _utc(row["startTime"])})
 
 
 def _made_up(session: str) -> bool:

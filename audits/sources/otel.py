@@ -44,6 +44,7 @@ from audits.sources.otel_conventions import AROUND, access_path, operation_of
 from audits.sources.otel_nesting import Spans, otel_spans
 from audits.sources.otlp import Said, count_of, of_span, said, spans
 from audits.sources.outcomes import FINISHES, failure
+from audits.sources.times import occurred_at
 from audits.sources.tokens import whole_input
 from audits.warehouse.tables import usage_events
 
@@ -57,6 +58,7 @@ _USAGE_KEYS = {
 }  # fmt: skip
 """The keys of a usage object such as Langfuse's."""
 
+_STARTED = ("startTimeUnixNano", "start_time_unix_nano")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_USAGE = Reject("gen_ai.usage.input_tokens", "nothing, though the request succeeded")
 _AGENTS_USAGE = Reject("span", "usage of an agent, a tool or a workflow, without the requests below it")
@@ -96,9 +98,8 @@ class Otel:
         try:
             of = said(span.get("attributes"), named)
             identity, _ = identities(span)
-            started = int(of_span(span, "startTimeUnixNano", "start_time_unix_nano"))
+            at = _started(span)
             ended = int(of_span(span, "endTimeUnixNano", "end_time_unix_nano") or 0)
-            at = _EPOCH + timedelta(microseconds=started // 1000)
             failed, code, problem = _outcome(span, of)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             return Reject("span", f"no OTLP span ({type(error).__name__})")
@@ -129,7 +130,7 @@ class Otel:
             "cached_input_tokens": usage.get("cached"),
             "output_tokens": usage.get("output", 0),
             "reasoning_tokens": usage.get("reasoning"),
-            "duration_ms": (ended - started) // 1_000_000 if ended else None,
+            "duration_ms": (ended - int(of_span(span, *_STARTED))) // 1_000_000 if ended else None,
             "status_code": status,
             "error_class": error_class,
             "finish_reason": _finish(fields.get("finish")),
@@ -166,7 +167,7 @@ class _Collected:
         found = columns.trouble(event) if isinstance(event, dict) else event
         if isinstance(found, Reject) and found not in (_NO_USAGE, _AGENTS_USAGE):
             event_id = _event_id(source.system, row["span"])
-            self._aside.append(SetAside(found, position, digest(row), event_id))
+            self._aside.append(SetAside(found, position, digest(row), event_id, occurred_at=_told_at(row["span"])))
             if isinstance(event, dict):
                 self._no_events.append(event["event_id"])
             return
@@ -178,7 +179,7 @@ class _Collected:
             self._no_requests.append(f"{source.system}:{identity}")
         elif isinstance(found, Reject):
             event_id, agent = f"{source.system}:{identity}", found is _AGENTS_USAGE
-            aside = SetAside(found, position, digest(row), event_id)
+            aside = SetAside(found, position, digest(row), event_id, occurred_at=_told_at(row["span"]))
             self._no_events.append(event_id)
             self._waiting.append(Waiting(identity, aside, _AROUND if agent else TOLD_AGAIN, inside_too=not agent))
         elif isinstance(event, dict):
@@ -194,6 +195,18 @@ class _Collected:
             no_events=self._no_events,
             no_requests=self._no_requests,
         )
+
+
+def _started(span: Mapping[str, Any]) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(of_span(span, *_STARTED)) // 1000)
+
+
+def _told_at(span: Any) -> datetime | None:
+    """When a span began, where that can be read."""
+    try:
+        return occurred_at({"event_ts": _started(span)})
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return None
 
 
 def _event_id(system: str, span: Any) -> str | None:

@@ -26,7 +26,9 @@ _ONE = ("position", "row_digest", "reason")
 
 
 def set_aside(connection: Connection, source: Source, aside: Sequence[SetAside], now: datetime) -> None:
-    """Record the rows that do not fit, each content and reason once."""
+    """Record the rows that do not fit, each content and reason once; the time of one from before times were kept is
+    kept now.
+    """
     texts = {
         "source_system": [source.system] * len(aside),
         "table_name": [source.table.name] * len(aside),
@@ -39,8 +41,15 @@ def set_aside(connection: Connection, source: Source, aside: Sequence[SetAside],
         "anchor": [entry.anchor for entry in aside],
     }
     rows = pa.table({name: pa.array(values, pa.string()) for name, values in texts.items()})
-    arrival = pa.array([now] * len(aside), pa.timestamp("us", "UTC"))
-    append_new(connection, rejected_rows, _KEY, rows.append_column("loaded_at", arrival))
+    instant = pa.timestamp("us", "UTC")
+    rows = rows.append_column("loaded_at", pa.array([now] * len(aside), instant))
+    rows = rows.append_column("occurred_at", pa.array([entry.occurred_at for entry in aside], instant))
+    if told := rows.filter(rows.column("occurred_at").is_valid()):
+        stage(connection, "told", rejected_rows, told.select(_KEY))
+        t, r = lightweight_table("told", *map(column, _KEY)).c, rejected_rows.c
+        same = exists(select(t.reason).where(*(t[name] == r[name] for name in _KEY)))
+        connection.execute(delete(rejected_rows).where(r.occurred_at.is_(None), same))
+    append_new(connection, rejected_rows, _KEY, rows)
 
 
 @dataclass(frozen=True, slots=True)

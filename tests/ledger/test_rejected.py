@@ -16,7 +16,7 @@ from audits.settings import Settings
 from audits.sources.base import rejected_rows
 from audits.warehouse.loading import target
 from audits.warehouse.tables import SOURCE_SCHEMA
-from tests.rows import REFERENCE, account, at, events, put, together
+from tests.rows import REFERENCE, account, at, events, put, run_sql, together
 from tests.test_pipeline import NOW, settings_for
 
 WEEK = Period.parse("2026-W41")  # 5 to 11 October
@@ -38,10 +38,10 @@ def audited(settings: Settings) -> Run:
         return run
 
 
-def refuse(url: str, loaded_at: datetime) -> None:
+def refuse(url: str, loaded_at: datetime, occurred_at: datetime | None = None) -> None:
     """A row that a load could not bring in."""
     row = {"source_system": "files", "position": "usage.csv:7", "reason": "no whole number", "column_name": "n",
-           "row_digest": "d", "loaded_at": loaded_at}  # fmt: skip
+           "row_digest": "d", "loaded_at": loaded_at, "occurred_at": occurred_at}  # fmt: skip
     with target(url, [rejected_rows]) as warehouse, warehouse.begin() as connection:
         connection.execute(insert(rejected_rows), [row])
 
@@ -64,6 +64,30 @@ def test_rows_that_were_not_loaded_since_the_period_began_may_belong_to_it(
     run = audited(settings_for(url, tmp_path))
     assert run.status == status
     assert any("files: rows that could not be loaded" in note for note in run.notes) == (status == "partial")
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "status"),
+    [
+        ("2026-10-05", "partial"),
+        ("2026-10-11T23:59:59", "partial"),
+        ("2026-10-04T23:59:59", "complete"),
+        ("2026-10-12", "complete"),
+    ],
+)
+def test_a_row_whose_time_is_known_counts_in_its_own_period_only(
+    url: str, tmp_path: Any, occurred_at: str, status: str
+):
+    put(url, rows())
+    refuse(url, at("2026-10-20"), at(occurred_at))
+    assert audited(settings_for(url, tmp_path)).status == status
+
+
+def test_rejects_of_a_load_that_kept_no_times_still_count(url: str, tmp_path: Any):
+    put(url, rows())
+    refuse(url, at("2026-10-20"))
+    run_sql(url, "ALTER TABLE rejected_rows DROP COLUMN occurred_at")
+    assert audited(settings_for(url, tmp_path)).status == "partial"
 
 
 def test_another_table_of_that_name_tells_nothing(url: str, tmp_path: Any):
