@@ -29,6 +29,7 @@ from audits.warehouse.compiled import compiled_once
 from audits.warehouse.dialects import for_literals
 from audits.warehouse.failures import Part, PartFailedError, failure, first_line, kind_of, watched
 from audits.warehouse.fit import absent, misfits, require_fit
+from audits.warehouse.new_file import is_unfinished
 from audits.warehouse.own import make_own_tables
 from audits.warehouse.rollups_file import (
     RollupsSetAsideError,
@@ -260,6 +261,11 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
             where="setting AUDITS_WAREHOUSE_URL",
             fix="Check the path (an absolute path has four slashes: duckdb:////srv/usage.duckdb).",
         )
+    if is_unfinished(source):
+        raise AuditsError(
+            f"The DuckDB file {source} is empty: making it was cut off.", where="setting AUDITS_WAREHOUSE_URL",
+            fix="Load usage into it (`audits source load`), which makes it anew, or delete it and make your own.",
+        )  # fmt: skip
     if strange := sorted(url.query.keys() - set(OPTIONS)):
         raise AuditsError(
             f"{strange[0]!r} is not an option of a DuckDB warehouse.",

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import (
@@ -37,6 +38,7 @@ from audits.errors import AuditsError
 from audits.warehouse.dialects import analyze
 from audits.warehouse.engines import Warehouse, parse_url, require_duckdb
 from audits.warehouse.failures import Part, failure
+from audits.warehouse.new_file import make_file
 from audits.warehouse.staging import index_for_loading, settings_for_loading, stage
 from audits.warehouse.tables import SOURCE_SCHEMA, source_metadata
 
@@ -59,9 +61,11 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
     backend, shown = parsed.get_backend_name(), parsed.render_as_string(hide_password=True)
     if backend == "duckdb" and parsed.database:
         file = Path(parsed.database)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_file() and file.stat().st_size:
-            require_duckdb(file, parsed)
+        try:
+            make_file(file)
+        except duckdb.Error as error:
+            raise failure(_part(shown), error, opening=True) or error from error
+        require_duckdb(file, parsed)
     elif backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     else:
