@@ -72,6 +72,8 @@ def _nothing(report: LoadReport) -> list[str]:
 
 
 def _print_notes(report: LoadReport) -> None:
+    from audits.warehouse.bucket_overlaps import WHAT_COUNTS, WHAT_TO_DO  # noqa: PLC0415
+
     notes = _nothing(report)
     if report.not_requests:
         kinds = sorted(report.not_requests.items(), key=lambda entry: (-entry[1], entry[0]))
@@ -102,6 +104,7 @@ def _print_notes(report: LoadReport) -> None:
             f"{report.outdated:,} buckets hold less than what is there, as an earlier export of the same time does; "
             "what is there was kept. If they are corrections, delete those rows of bucket_parts first."
         )
+    notes += [f"{one[:1].upper()}{one[1:]}. {WHAT_COUNTS}. {WHAT_TO_DO}." for one in report.overlapping]
     if report.unmapped:
         notes.append(f"{report.unmapped:,} rows name no account; they count as UNMAPPED.")
     if report.unknown_accounts:
@@ -128,6 +131,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "conflicting": report.conflicting,
         "outdated": report.outdated,
         "beside": report.beside,
+        "overlapping": report.overlapping,
         "removed": report.removed,
         "already_there": report.already_there,
         "ignored": report.ignored,

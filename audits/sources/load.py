@@ -20,11 +20,12 @@ from audits.sources.identity import begin_replacing, count_beside, keep, remove_
 from audits.sources.privacy import unquoted
 from audits.sources.rejects import Rejects, set_aside
 from audits.warehouse import Warehouse
+from audits.warehouse.bucket_overlaps import bucket_overlaps
 from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
 from audits.warehouse.loading import remove, replace_changed, target
 from audits.warehouse.scratch import scratch_folder
-from audits.warehouse.tables import accounts, source_metadata, usage_events
+from audits.warehouse.tables import accounts, source_metadata, usage_buckets, usage_events
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class LoadReport:
     unknown_accounts: dict[str, int] = field(default_factory=dict)
     not_recorded: tuple[str, ...] = ()
     empty: list[str] = field(default_factory=list)  # files without any row
+    overlapping: list[str] = field(default_factory=list)  # what buckets of the read days overlap, in words
     first: datetime | None = None
     last: datetime | None = None
 
@@ -136,6 +138,11 @@ def load(
                         loaded = report.first, report.last, seen.ids
                         report.beside = count_beside(connection, source.system, *loaded)
         report.unknown_accounts = _unknown_accounts(warehouse, seen.accounts)
+        if source.table is usage_buckets and report.first and report.last:
+            begun = usage_buckets.c.bucket_start.between(report.first, report.last)
+            with warehouse.begin() as connection:
+                of_source = usage_buckets.c.source_system == source.system
+                report.overlapping = [str(one) for one in bucket_overlaps(connection, of_source, begun)]
     _conclude(report, seen, source)
     return report
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from audits.errors import AuditsError
+from audits.warehouse.bucket_overlaps import overlap_problems
 from audits.warehouse.catalog import Catalog, read_catalog
 from audits.warehouse.check_validity import validity_problems
 from audits.warehouse.engines import connect, parse_url
@@ -21,6 +22,7 @@ from audits.warehouse.raw_text import form_of, text_columns
 from audits.warehouse.raw_text_sql import find_raw_text
 from audits.warehouse.rollups_file import rollups_path
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA, customers, source_metadata, usage_events
+from audits.warehouse.vocabulary import strange_words
 
 
 def check(warehouse_url: str, rollups_url: str | None = None, *, now: datetime) -> tuple[Problem, ...]:
@@ -37,6 +39,7 @@ def check(warehouse_url: str, rollups_url: str | None = None, *, now: datetime) 
             problems = [*misfits(found), *_time_zone(connection), *_nulls(connection, found)]
             faulty = frozenset(problem.where for problem in problems)
             problems += [*_events(connection, faulty, now), *validity_problems(connection, faulty)]
+            problems += [*strange_words(connection, faulty), *overlap_problems(connection, faulty)]
             problems += _raw_text(connection, found)
             if engine.dialect.name == "postgresql":
                 problems += [*_rights(connection), *_write_rights(connection, found), *_index(connection, found)]

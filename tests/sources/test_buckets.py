@@ -216,3 +216,14 @@ def test_a_bucket_at_an_impossible_time_is_set_aside(tmp_path: Path, duckdb_ware
     path = write(tmp_path / "a.json", openai_page(completions(), start=start), openai_page(completions()))
     report = load(Buckets([path], openai_row, "openai"), duckdb_warehouse, now=NOW)
     assert (report.loaded, report.n_rejected) == (1, 1)
+
+
+def test_a_load_says_on_what_days_exports_overlap_and_how_they_are_grouped(tmp_path: Path, warehouse_url: str) -> None:
+    by_model = write(tmp_path / "model.json", openai_page(completions(api_key_id=None)))
+    report = load(Buckets([by_model], openai_row, "openai"), warehouse_url, now=NOW)
+    assert report.overlapping == []
+    ungrouped = write(tmp_path / "all.json", openai_page(completions(api_key_id=None, model=None, input_tokens=1_200)))
+    report = load(Buckets([ungrouped], openai_row, "openai"), warehouse_url, now=NOW)
+    assert report.overlapping == [
+        "buckets overlap on 1 day (2026-10-05), exported by the day, model and by the day, not broken down"
+    ]

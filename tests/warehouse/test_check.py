@@ -136,3 +136,37 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path):
     (tmp_path / "notes.duckdb").write_text("not a database")
     with pytest.raises(AuditsError, match=r"notes\.duckdb"):
         check(f"duckdb:///{tmp_path / 'notes.duckdb'}", now=NOW)
+
+
+def test_words_that_nobody_agreed_on_are_counted_and_not_printed(url):
+    put(url, {"territories": [{"country": "XX", "status": "Embargoed!", "valid_from": at("2026-01-01")},
+                              {"country": "YY", "status": " Supported", "valid_from": at("2026-01-01")}]})  # fmt: skip
+    run_sql(url, "UPDATE customers SET kyc_status = 'approved-by-us'")
+    problems = [one for one in check(url, now=NOW) if one.severity == "advice"]
+    told = {one.where: one.what for one in problems}
+    assert told["territories.status"].startswith(
+        "1 row holds a word that is none of supported, unsupported, sanctioned"
+    )
+    assert told["customers.kyc_status"].startswith("1 row holds a word that is none of verified, pending, failed, none")
+    assert not [one for one in problems if "mbargoed" in one.what + one.fix or "approved" in one.what + one.fix]
+
+
+def test_a_sound_warehouse_has_agreed_words_only(url):
+    assert not [where for where in found(url, "advice") if "." in where]
+
+
+def test_exports_of_one_day_in_several_groupings_are_told(url):
+    bucket = {
+        "source_system": "openai", "bucket_start": at("2026-10-05"), "bucket_end": at("2026-10-06"),
+        "ingested_ts": at("2026-10-07"), "account_id": "a", "input_tokens": 10, "output_tokens": 5,
+    }  # fmt: skip
+    hour = bucket | {"bucket_end": at("2026-10-05T01:00"), "model": "m-1"}
+    put(url, {"usage_buckets": [bucket | {"model": "m-1"}, bucket | {"model": "m-2"}]})
+    assert not [where for where in found(url, "advice") if where.startswith("usage_buckets")]
+    put(url, {"usage_buckets": [bucket, hour]})
+    (told,) = [one for one in check(url, now=NOW) if one.where == "usage_buckets, source openai"]
+    assert told.what.startswith(
+        "buckets overlap on 1 day (2026-10-05), exported by the hour, model and by the day, model and "
+        "by the day, not broken down. Of buckets that overlap"
+    )
+    assert "Export every day once" in told.fix
