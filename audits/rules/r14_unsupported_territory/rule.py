@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
 
 from audits.rollups.account_client_day import account_client_day
 from audits.rules.base import Found
-from audits.rules.bounds import undecided
+from audits.rules.bounds import any_of, undecided
 from audits.rules.intermediate import computed_once
 from audits.rules.listed import listed
 from audits.rules.scope import Scope
 from audits.rules.unread import unread
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
+from audits.warehouse.vocabulary import TERRITORIES, is_strange
 
 DIRECT = ("residential", "mobile", "corporate")
 NOT_OFFERED = ("unsupported", "sanctioned")
+STRANGE = "the status of a territory is none of supported, unsupported and sanctioned"
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -50,8 +52,14 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts that would reach the limits if their requests without a country came from where nothing is offered."""
-    return undecided(_stretches(scope), _over, "not recorded: ip_country")
+    """Accounts that would reach the limits if their requests without a country came from where nothing is offered, or
+    if that were said of countries whose status is none of the words agreed on.
+    """
+    figures = _stretches(scope)
+    s: Any = figures.c
+    if_closed = _reaches(s, s.outside + s.missing + s.strange, s.missing)
+    strange = select(s.account_id, s.tier, literal(STRANGE).label("reason")).where(s.strange > 0, if_closed)
+    return any_of(undecided(figures, _over, "not recorded: ip_country"), strange)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:
@@ -78,7 +86,7 @@ def _stretches(scope: Scope) -> Select[Any]:
 
     ``located`` have a country and ``missing`` have none, some of them ``unread``; ``outside`` came from where the
     service is not offered, of which ``direct`` from addresses of people and offices, and ``untyped`` from those whose
-    kind is not recorded.
+    kind is not recorded; ``strange`` from where nobody knows whether it is offered.
     """
     u, t = scope.usage(account_client_day), scope.territories()
     held = and_(t.c.country == u.c.ip_country, u.c.slice_start >= t.c.valid_from, u.c.slice_start < t.c.valid_to)
@@ -95,6 +103,7 @@ def _stretches(scope: Scope) -> Select[Any]:
             requests(u.c.ip_country.is_(None)).label("missing"),
             unread(u.c).label("unread"),
             requests(outside).label("outside"),
+            requests(is_strange(t.c.status, TERRITORIES)).label("strange"),
             requests(and_(outside, u.c.ip_type.in_(DIRECT))).label("direct"),
             requests(and_(outside, u.c.ip_type.is_(None))).label("untyped"),
             listed(u.c.ip_country).filter(outside).label("countries"),

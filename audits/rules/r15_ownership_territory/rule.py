@@ -5,15 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, case, func, literal, or_, select
+from sqlalchemy import Select, and_, case, func, literal, or_, select
 
 from audits.rules.base import Found
 from audits.rules.customers import gaps_in_records, owned_accounts, together
 from audits.rules.population import account_owners
 from audits.rules.scope import Scope
 from audits.warehouse.dimensions import customers_in_force
+from audits.warehouse.vocabulary import TERRITORIES, is_strange
 
 NOT_OFFERED = ("unsupported", "sanctioned")
+STRANGE = "the status of a territory is none of supported, unsupported and sanctioned"
 
 
 def violations(scope: Scope) -> Select[Any]:
@@ -51,13 +53,27 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Accounts of customers whose parent was not on record at some time: that is not to say that they had none.
+    """Accounts of customers whose parent was not on record at some time, which is not to say that they had none, or was
+    where the status of the territory is none of the words agreed on.
 
     What one account's time in the period leaves open, it leaves open for all accounts of the customer.
     """
     o, gap = account_owners.c, gaps_in_records(scope, lambda record: record.parent_country.is_not(None)).c
     unknown = o.customer_id.in_(select(gap.customer_id))
-    return select(o.account_id, o.customer_id, literal("not recorded: parent_country").label("reason")).where(unknown)
+    strange = o.customer_id.in_(_owned_from_strange(scope))
+    reason = case((unknown, "not recorded: parent_country"), else_=STRANGE).label("reason")
+    return select(o.account_id, o.customer_id, reason).where(or_(unknown, strange))
+
+
+def _owned_from_strange(scope: Scope) -> Select[Any]:
+    """``customer_id`` of those whose parent, with a part that counts, was at some time where such a word is said."""
+    p, r, t = owned_accounts(scope).c, customers_in_force().c, scope.territories().c
+    begin = func.greatest(p.valid_from, r.valid_from, t.valid_from)
+    same_time = begin < func.least(p.valid_to, r.valid_to, t.valid_to)
+    owned = r.parent_ownership_pct
+    counts = or_(owned.is_(None), owned >= p.limit_medium_from_percent)
+    strange = and_(t.country == r.parent_country, is_strange(t.status, TERRITORIES))
+    return select(p.customer_id).where(together(p, r), strange, same_time, counts)
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:

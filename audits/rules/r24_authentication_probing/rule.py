@@ -39,11 +39,13 @@ from audits.rules.scope import Scope
 from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number, least_text, seconds_between, utc_day
 from audits.warehouse.tables import Instant, auth_events
+from audits.warehouse.vocabulary import OUTCOMES, is_strange
 
 FAILED = ("invalid_key", "revoked_key", "forbidden")
 EXPIRED = "expired_key"
 FORGOTTEN = 1  # key that may have expired unnoticed
 TRIED = "keys tried"
+STRANGE = "what an attempt came to is none of ok, invalid_key, expired_key, revoked_key and forbidden"
 AN_HOUR = 3600.0  # seconds
 
 
@@ -53,7 +55,8 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Everyone, where no attempt of the period is recorded; and accounts whose entry may have followed failures.
+    """Everyone, where no attempt of the period is recorded; accounts whose entry may have followed failures; and those
+    whose attempts, or those from a network that they used, came to what nobody knows.
 
     Failures from a network that is not recorded may be from any; so may a success.
     """
@@ -71,7 +74,15 @@ def unevaluable(scope: Scope) -> Select[Any]:
     doubtful = select(e.account_id, func.concat("not recorded: ", missing)).where(
         e.failures < least, e.at_most >= least
     )
-    return select(union_all(everyone, doubtful.distinct()).subquery("unknown"))
+    return select(union_all(everyone, doubtful.distinct(), _of_strange_outcome(scope)).subquery("unknown"))
+
+
+def _of_strange_outcome(scope: Scope) -> Select[Any]:
+    d, in_period = auth_day.c, auth_day.c.day.between(scope.period.first_day, scope.period.last_day)
+    strange = and_(in_period, is_strange(d.outcome, OUTCOMES))
+    own, network = (select(one).where(strange, one.is_not(None)) for one in (d.account_id, d.client_net_hash))
+    touched = or_(d.account_id.in_(own), d.client_net_hash.in_(network))
+    return select(d.account_id, literal(STRANGE)).where(d.account_id.is_not(None), in_period, touched).distinct()
 
 
 def evidence(scope: Scope, found: Found) -> Select[Any]:

@@ -33,9 +33,11 @@ from audits.rules.scope import Scope
 from audits.rules.worst import worst
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import account_payments, payment_events
+from audits.warehouse.vocabulary import PAYMENTS, is_strange
 
 SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "chargeback", "country mismatch"
 TRIED = ("charge", "decline")
+STRANGE = "what became of a payment is none of charge, decline, refund and chargeback"
 LIMITS = (
     "accounts_min", "charges_min", "declines_share_min", "chargebacks_min", "household_share_min",
     "household_customers_max",
@@ -69,13 +71,17 @@ def violations(scope: Scope) -> Select[Any]:
 
 
 def unevaluable(scope: Scope) -> Select[Any]:
-    """Everyone, where instruments or payments are not recorded at all; and those whose countries cannot be compared."""
+    """Everyone, where instruments or payments are not recorded at all; those whose countries cannot be compared; and
+    those with a payment of which nobody knows what it was.
+    """
     a = scope.accounts().c
     missing = ", ".join(
         f"table {one.name}" for one in (account_payments, payment_events) if one.name in scope.unrecorded
     )
     everyone = select(a.account_id, literal(f"not recorded: {missing}").label("reason")).where(literal(missing) != "")
-    return select(union_all(everyone, not_compared(scope)).subquery("unknown"))
+    o, e = open_accounts(scope, closed=True).c, payment_events.c
+    strange = select(o.account_id, literal(STRANGE)).where(_paid(o), is_strange(e.event_type, PAYMENTS)).distinct()
+    return select(union_all(everyone, not_compared(scope), strange).subquery("unknown"))
 
 
 def inapplicable(scope: Scope) -> Select[Any]:
