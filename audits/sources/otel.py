@@ -108,7 +108,7 @@ class Otel:
         if not isinstance(operation, str):
             return operation
         if operation == AROUND:
-            return _AGENTS_USAGE if usage else NotRequest(_AROUND)
+            return _AGENTS_USAGE if usage or "like usage" in of.fields else NotRequest(_AROUND)
         if not failed and usage.get("input") is None:
             return _NO_USAGE
         status, error_class = failure(code, problem) if failed else (200, None)

@@ -116,21 +116,28 @@ _LIKE_USAGE = re.compile(
     r"(?:prompt|input|completion|output|total)[._]?tokens?(?:[._]?count)?$|token[._]?(?:count|usage)|[._]usage[._]",
     re.IGNORECASE,
 )
-_NOT_USAGE = re.compile(r"max|limit|remaining|budget|cost|price|header", re.IGNORECASE)
+_OF_TOKENS = re.compile(r"(?:^|[._/-])(?:tokens|usage)(?=$|[._/-]|[A-Z])|(?<=[a-z])(?:Tokens|Usage)(?=$|[._/-]|[A-Z])")
+"""A part of a name that speaks of tokens or usage, in whatever convention."""
+
+_NOT_USAGE = re.compile(
+    r"max|limit|remaining|budget|cost|price|header|(?:^|[._-])(?:per|rate|cpu|memory|mem|heap|disk)(?=$|[._-])",
+    re.IGNORECASE,
+)
 
 
 @lru_cache(maxsize=4_096)
 def field_of(key: str) -> tuple[str, int] | None:
     """The field that an attribute holds and the place of its name among that field's names; None where none is read.
 
-    Beside those of :data:`FIELDS` there are "content", a text of the request or its answer, and "like usage".
+    Beside those of :data:`FIELDS` there are "content", a text of the request or its answer, and "like usage", which is
+    usage where it holds a number.
     """
     field = _FIELD_OF.get(key)
     if field is not None:
         return field, FIELDS[field].index(key)
     if _CONTENT.fullmatch(key):
         return "content", 0
-    if _LIKE_USAGE.search(key) and not _NOT_USAGE.search(key):
+    if (_LIKE_USAGE.search(key) or _OF_TOKENS.search(key)) and not _NOT_USAGE.search(key):
         return "like usage", 0
     return None
 

@@ -71,7 +71,7 @@ def said(listed: Any, named: frozenset[str]) -> Said:
             continue
         field, rank = found
         value = True if field == "content" else value_of(attribute["value"])
-        if value is None or value == "":
+        if value is None or value == "" or (field == "like usage" and not _tells_number(value)):
             continue
         if field in COUNTS:
             value = count_of(value)
@@ -83,6 +83,11 @@ def said(listed: Any, named: frozenset[str]) -> Said:
         elif rank < ranks.get(field, len(name)):
             fields[field], ranks[field] = value, rank
     return Said(fields, by_name)
+
+
+def _tells_number(value: Any) -> bool:
+    """Whether a value is a number, or a text or list that has one."""
+    return not isinstance(value, bool) and any(character.isdigit() for character in str(value))
 
 
 def value_of(value: Any) -> Any:

@@ -227,3 +227,39 @@ def test_other_spellings_of_the_protocol_are_read(tmp_path: Path, duckdb_warehou
 def test_a_time_in_another_unit_is_set_aside(tmp_path: Path, duckdb_warehouse: str, started: int) -> None:
     report, _ = loaded(tmp_path, duckdb_warehouse, span(1, CHAT), span(2, CHAT, startTimeUnixNano=str(started)))
     assert (report.loaded, report.n_rejected) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["llm.tokens.prompt", "llm.tokens_in", "usage.input", "tokens", "myco.llm.tokensOut", "myco.tokenUsage.in",
+     "x.promptTokens", "llm/usage/in"],
+)  # fmt: skip
+@pytest.mark.parametrize("held", [31, 31.0, "31", '{"in": 31}'])
+def test_usage_under_a_name_that_is_not_known_is_set_aside(
+    tmp_path: Path, duckdb_warehouse: str, name: str, held: Any
+) -> None:
+    report, events = loaded(tmp_path, duckdb_warehouse, span(1, {name: held, "llm.model": "m"}))
+    assert (events, report.ignored) == ([], 0)
+    assert report.rejected == {("span", "usage by a convention that is not known"): 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [("auth.token.type", "bearer"), ("auth.token.ttl", 3600), ("llm.max_tokens", 100), ("process.cpu.usage", 0.5),
+     ("tokens_per_second", 31), ("usage", "standard"), ("usage.recorded", True), ("tokenizer.version", 2)],
+)  # fmt: skip
+def test_what_speaks_of_tokens_without_their_number_is_no_usage(
+    tmp_path: Path, duckdb_warehouse: str, name: str, held: Any
+) -> None:
+    report, _ = loaded(tmp_path, duckdb_warehouse, span(1, {name: held}))
+    assert (report.n_rejected, report.not_requests) == (0, {"span of something else": 1})
+
+
+def test_usage_of_an_agent_under_a_name_that_is_not_known_waits_for_the_requests_below(
+    tmp_path: Path, duckdb_warehouse: str
+) -> None:
+    agent = {"openinference.span.kind": "AGENT", "llm.tokens_in": 31}
+    report, _ = loaded(tmp_path, duckdb_warehouse, span(1, agent))
+    assert report.rejected == {("span", "usage of an agent, a tool or a workflow, without the requests below it"): 1}
+    report, _ = loaded(tmp_path, duckdb_warehouse, span(1, agent), span(2, CHAT, inside=1))
+    assert (report.n_rejected, report.loaded) == (0, 1)
