@@ -25,7 +25,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "policy": ("policy",),
     "findings": ("ledger/assemble.py", "ledger/figures.py", "ledger/findings.py", "ledger/dossiers.py"),
     "periods": ("periods.py",),
-    "SQL dialects": ("warehouse/dialects.py", "warehouse/tables.py", "warehouse/standins.py"),
+    "SQL dialects": ("warehouse/dialects", "warehouse/tables.py", "warehouse/standins.py"),
 }
 """Part -> files and folders of the package, with all that lies in them."""
 

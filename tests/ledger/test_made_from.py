@@ -238,7 +238,8 @@ def append(file: Path, text: str) -> None:
     ("file", "part"),
     [
         ("rules/evaluate.py", "rules engine"), ("rules/wording.py", "rules engine"),
-        ("policy/model.py", "policy"), ("ledger/findings.py", "findings"), ("warehouse/dialects.py", "SQL dialects"),
+        ("policy/model.py", "policy"), ("ledger/findings.py", "findings"),
+        ("warehouse/dialects/times.py", "SQL dialects"),
     ],
 )  # fmt: skip
 def test_code_that_judges_is_known_by_its_content(copied, file, part):

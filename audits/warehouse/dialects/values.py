@@ -1,30 +1,20 @@
-"""The one module that knows how SQL dialects differ.
-
-Each construct below is an ordinary SQLAlchemy function; how it is spelled for an engine is registered beside it.
-Default spellings are PostgreSQL's.
-"""
+"""Texts, numbers and digests in SQL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     ColumnElement,
-    Connection,
     Date,
     DateTime,
-    Dialect,
     Float,
     Integer,
     Numeric,
-    SmallInteger,
     String,
-    TableClause,
     case,
     cast,
     func,
@@ -33,46 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from audits.warehouse.dialects.times import day_number, epoch_us
+
 _DECIMALS = 8  # of sums of money, as the contract has them
-_US_PER_HOUR = 3_600_000_000
-_US_PER_DAY = 24 * _US_PER_HOUR
-
-
-class utc_day(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function that it is
-    """The UTC calendar day of an instant, as DATE, whatever the session's time zone."""
-
-    type = Date()
-    inherit_cache = True
-
-
-@compiles(utc_day)
-def _(element: utc_day, compiler: Any, **kw: Any) -> str:
-    return f"CAST(({compiler.process(element.clauses, **kw)}) AT TIME ZONE 'UTC' AS DATE)"
-
-
-@compiles(utc_day, "duckdb")
-def _(element: utc_day, compiler: Any, **kw: Any) -> str:
-    # Integer arithmetic: a cast of TIMESTAMPTZ goes through ICU and takes more than twice as long.
-    instant = compiler.process(element.clauses, **kw)
-    return f"(DATE '1970-01-01' + CAST(epoch_us({instant}) // {_US_PER_DAY} AS INTEGER))"
-
-
-class utc_hour(FunctionElement[Any]):  # noqa: N801
-    """The UTC hour of an instant, 0 to 23."""
-
-    type = SmallInteger()
-    inherit_cache = True
-
-
-@compiles(utc_hour)
-def _(element: utc_hour, compiler: Any, **kw: Any) -> str:
-    return f"CAST(EXTRACT(HOUR FROM ({compiler.process(element.clauses, **kw)}) AT TIME ZONE 'UTC') AS SMALLINT)"
-
-
-@compiles(utc_hour, "duckdb")
-def _(element: utc_hour, compiler: Any, **kw: Any) -> str:
-    instant = compiler.process(element.clauses, **kw)
-    return f"CAST((epoch_us({instant}) // {_US_PER_HOUR}) % 24 AS SMALLINT)"
 
 
 class text_number(FunctionElement[Any]):  # noqa: N801
@@ -111,72 +64,6 @@ def _(element: least_text, compiler: Any, **kw: Any) -> str:
 @compiles(least_text, "duckdb")
 def _(element: least_text, compiler: Any, **kw: Any) -> str:
     return f"MIN({compiler.process(element.clauses, **kw)})"
-
-
-class midnight(FunctionElement[Any]):  # noqa: N801
-    """The instant at which a UTC day (DATE) begins."""
-
-    type = DateTime(timezone=True)
-    inherit_cache = True
-
-
-@compiles(midnight)
-def _(element: midnight, compiler: Any, **kw: Any) -> str:
-    return f"(CAST({compiler.process(element.clauses, **kw)} AS TIMESTAMP) AT TIME ZONE 'UTC')"
-
-
-@compiles(midnight, "duckdb")
-def _(element: midnight, compiler: Any, **kw: Any) -> str:
-    day = compiler.process(element.clauses, **kw)
-    return f"make_timestamptz(CAST(({day}) - DATE '1970-01-01' AS BIGINT) * {_US_PER_DAY})"
-
-
-class day_start(FunctionElement[Any]):  # noqa: N801
-    """The instant at which the UTC day of an instant begins: ``midnight(utc_day(...))`` without the way over a DATE."""
-
-    type = DateTime(timezone=True)
-    inherit_cache = True
-
-
-@compiles(day_start)
-def _(element: day_start, compiler: Any, **kw: Any) -> str:
-    return f"DATE_TRUNC('day', {compiler.process(element.clauses, **kw)}, 'UTC')"
-
-
-@compiles(day_start, "duckdb")
-def _(element: day_start, compiler: Any, **kw: Any) -> str:
-    return f"make_timestamptz(epoch_us({compiler.process(element.clauses, **kw)}) // {_US_PER_DAY} * {_US_PER_DAY})"
-
-
-class day_number(FunctionElement[Any]):  # noqa: N801
-    """Days since 1970-01-01, so that window frames can count days (``range_=(-6, 0)`` is a week)."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(day_number)
-def _(element: day_number, compiler: Any, **kw: Any) -> str:
-    return f"CAST(({compiler.process(element.clauses, **kw)}) - DATE '1970-01-01' AS INTEGER)"
-
-
-class seconds_between(FunctionElement[Any]):  # noqa: N801
-    """Seconds from the first instant to the second, as a float."""
-
-    type = Float()
-    inherit_cache = True
-
-
-@compiles(seconds_between)
-def _(element: seconds_between, compiler: Any, **kw: Any) -> str:
-    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"CAST(EXTRACT(EPOCH FROM ({end}) - ({start})) AS DOUBLE PRECISION)"
-
-
-@compiles(seconds_between, "duckdb")
-def _(element: seconds_between, compiler: Any, **kw: Any) -> str:
-    start, end = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"((epoch_us({end}) - epoch_us({start})) / 1e6)"
 
 
 class median(FunctionElement[Any]):  # noqa: N801
@@ -270,25 +157,6 @@ def _(element: md5_number, compiler: Any, **kw: Any) -> str:
     return f"CAST('0x' || SUBSTR(MD5({compiler.process(element.clauses, **kw)}), 1, 15) AS BIGINT)"
 
 
-class epoch_us(FunctionElement[Any]):  # noqa: N801
-    """Microseconds from 1970 to an instant; NULL for an instant without an end such as ``infinity``."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(epoch_us)
-def _(element: epoch_us, compiler: Any, **kw: Any) -> str:
-    instant = compiler.process(element.clauses, **kw)
-    return f"CASE WHEN ISFINITE({instant}) THEN CAST(EXTRACT(EPOCH FROM {instant}) * 1000000 AS BIGINT) END"
-
-
-@compiles(epoch_us, "duckdb")
-def _(element: epoch_us, compiler: Any, **kw: Any) -> str:
-    instant = compiler.process(element.clauses, **kw)
-    return f"CASE WHEN ISFINITE({instant}) THEN EPOCH_US({instant}) END"
-
-
 def row_digest(*columns: ColumnElement[Any]) -> ColumnElement[str]:
     """A text that differs when the selected rows do: their number and the sum of their digests.
 
@@ -321,50 +189,3 @@ def _spelled(column: ColumnElement[Any]) -> ColumnElement[str]:
     elif isinstance(kind, Numeric):
         number = cast(column, Numeric(38, _DECIMALS))
     return func.coalesce(cast(number, String), literal("")) + literal(",")
-
-
-def analyze(connection: Connection, tables: Iterable[TableClause]) -> None:
-    """Gather the planner's statistics on tables that were just filled.
-
-    PostgreSQL has none on a temporary or freshly filled table until autovacuum comes by, which never happens inside a
-    transaction; without them it takes a join of thousands of rows for one of a few. DuckDB keeps its own.
-    """
-    if connection.dialect.name == "postgresql":
-        for table in tables:
-            schemas = connection.get_execution_options().get("schema_translate_map", {})
-            schema = schemas.get(table.schema, table.schema)
-            name = connection.dialect.identifier_preparer.quote(table.name)
-            connection.exec_driver_sql(f"ANALYZE {f'{schema}.{name}' if schema else name}")
-
-
-@contextmanager
-def contained(connection: Connection) -> Iterator[None]:
-    """Statements whose failure leaves the transaction usable, with all that was done in it before.
-
-    DuckDB has no SAVEPOINT and an error at run time aborts its transaction: there, what was done before is committed
-    first, and a failure rolls back to that point.
-    """
-    if connection.dialect.name != "duckdb":
-        with connection.begin_nested():
-            yield
-        return
-    connection.exec_driver_sql("COMMIT")
-    connection.exec_driver_sql("BEGIN TRANSACTION")
-    try:
-        yield
-    except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
-        connection.exec_driver_sql("BEGIN TRANSACTION")
-        raise
-
-
-def for_literals(dialect: Dialect) -> Dialect:
-    """A copy of a connected dialect that writes literals for a person's SQL prompt, not for a driver.
-
-    Drivers with %-style parameters double every per cent sign, and PostgreSQL's dialect doubles backslashes until a
-    connection tells it otherwise; pasted into a prompt either would change the text that is compared.
-    """
-    copy = type(dialect)(paramstyle="named")  # type: ignore[call-arg]
-    copy.default_schema_name = dialect.default_schema_name
-    copy._backslash_escapes = False  # type: ignore[attr-defined]
-    return copy
