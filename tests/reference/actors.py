@@ -19,6 +19,9 @@ RECORDED: Row = {
 }  # fmt: skip
 """Columns that every request of these worlds has, on top of those of ``tests.rows.event``."""
 
+RAW_KEY = "sk-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6"
+"""What blocks the day on which a source delivers it."""
+
 
 @dataclass
 class Rows:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.reference.actors import Actor, Rows, dawn, noon, on_record
+from tests.reference.actors import RAW_KEY, Actor, Rows, dawn, noon, on_record
 from tests.reference.behaviours import BEHAVIOURS, Draw, Setting
 from tests.reference.book import TIERS
 from tests.reference.bucketed import BUCKETED
@@ -188,7 +188,7 @@ def _faults(draw: Draw, rows: Rows, source: str, setting: Setting) -> None:
         return
     row = mine[draw(st.integers(0, len(mine) - 1))]
     if fault == "blocked":
-        row["user_agent_family"] = "sk-" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6"
+        row["user_agent_family"] = RAW_KEY
     elif fault == "twice":
         rows.tables["usage_events"].append(dict(row, ingested_ts=row["ingested_ts"] + timedelta(minutes=1)))
     else:
