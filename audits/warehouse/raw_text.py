@@ -31,6 +31,7 @@ from audits.warehouse.raw_text_keys import (
     LONG_TOKEN,
     NO_TOKEN,
     RANDOM_UUID,
+    SHORT_KEY,
     UNMARKED,
     UNMARKED_FEW_DIGITS,
     UNMARKED_ONE_CASE,
@@ -49,12 +50,14 @@ from audits.warehouse.raw_text_patterns import (
     JOINED_NOTICE,
     JOINED_PROMPT,
     JOINED_WORDS,
+    LOCAL_EMAIL,
     MANY_WORDS,
     NETWORK,
     NO_PHONE,
     PHONE,
     PHONE_HINT,
     PROSE,
+    TAGGED,
     VERSIONED_ADDRESS,
     has_words,
 )
@@ -84,6 +87,7 @@ class Form(StrEnum):
     instrument = "the digest of a payment instrument"
     id = "an identifier"
     name = "a short name"
+    error = "a word for what went wrong"
     place = "the name of a country or a domain"
     agent = "a family of user agents, or a user agent"
     identity = "an identifier of an account or customer, in whatever words"
@@ -107,14 +111,16 @@ class Rule:
 
 _KEY = Rule(Kind.key, (KEY,), hint=KEY_HINT)
 _EMAIL = Rule(Kind.email, (EMAIL,), hint=EMAIL_HINT)
+_LOCAL_EMAIL = Rule(Kind.email, (LOCAL_EMAIL,), but=TAGGED, hint="@")
 _ADDRESS = Rule(Kind.address, (ADDRESS,), hint=ADDRESS_HINT)
 _PHONE, _CARD = Rule(Kind.phone, (PHONE,), hint=PHONE_HINT), Rule(Kind.card, (CARD,))
 _IN_ID = Rule(Kind.address, (ADDRESS_IN_ID,))
-_ANYWHERE = (_KEY, _EMAIL, _ADDRESS, _PHONE, _CARD)
+_ANYWHERE = (_KEY, _EMAIL, _LOCAL_EMAIL, _ADDRESS, _PHONE, _CARD)
 _OPAQUE = (
     Rule(Kind.key, (KEY_AMONG_DIGESTS,), hint=KEY_HINT),
     Rule(Kind.key, (KEY_BEGINNING,), but=LONG_DIGEST),
     _EMAIL,
+    _LOCAL_EMAIL,
     _ADDRESS,
     _IN_ID,
     _PHONE,
@@ -127,7 +133,17 @@ _JOINED = (
     Rule(Kind.text, (JOINED_PROMPT, JOINED_WORDS), but=JOINED_NOTICE),
     Rule(Kind.text, (JOINED_COMMAND, JOINED_WORDS)),
 )
-_NAME = (_KEY, _EMAIL, _ADDRESS, _PHONE, Rule(Kind.text, (has_words(3),)))
+_NAME = (_KEY, _EMAIL, _LOCAL_EMAIL, _ADDRESS, _PHONE, Rule(Kind.text, (has_words(3),)))
+
+_SHORT_NAME = (
+    *_NAME,
+    _CARD,
+    _BARE_CARD,
+    Rule(Kind.text, (MANY_WORDS,)),
+    *_JOINED,
+    *_UNMARKED,
+    Rule(Kind.key, (BARE_HEX,)),
+)
 
 RULES: Mapping[Form, tuple[Rule, ...]] = {
     Form.key: (
@@ -141,18 +157,12 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
     Form.instrument: _OPAQUE,
     Form.id: (*_NAME, _IN_ID),
     Form.place: _NAME,
-    Form.name: (
-        *_NAME,
-        _CARD,
-        _BARE_CARD,
-        Rule(Kind.text, (MANY_WORDS,)),
-        *_JOINED,
-        *_UNMARKED,
-        Rule(Kind.key, (BARE_HEX,)),
-    ),
+    Form.name: _SHORT_NAME,
+    Form.error: (*_SHORT_NAME, Rule(Kind.key, (SHORT_KEY,))),
     Form.agent: (
         _KEY,
         _EMAIL,
+        _LOCAL_EMAIL,
         Rule(Kind.address, (VERSIONED_ADDRESS,), hint=ADDRESS_HINT),
         _PHONE,
         _CARD,
@@ -181,6 +191,7 @@ _FORMS: Mapping[str, Form] = {
         ("country", "parent_country", "ip_country", "bin_country", "signup_country", "email_domain"), Form.place
     ),
     "user_agent_family": Form.agent,
+    "error_class": Form.error,
     **dict.fromkeys(("account_id", "customer_id"), Form.identity),
     **dict.fromkeys(("tier", "programme", "list_name"), Form.label),
     **dict.fromkeys(("name", "declared_use"), Form.prose),

@@ -147,6 +147,9 @@ KEY_AMONG_DIGESTS = f"^(sk-|AIza)|{_APART}({'|'.join(_SK)})|{EDGE}({'|'.join(_LO
 KEY_BEGINNING = f"^(sk_|pk_)|{_APART}({'|'.join(_SHORT)})"
 """What one digest in base64 among some ten thousands begins with as well: it counts unless the length is a digest's."""
 
+SHORT_KEY = f"{_APART}(sk[-_]|[pr]k_|AIza|A[KS]IA|xox[a-z]-|hf_|gsk_|gh[opsru]_|glpat-)[A-Za-z0-9_-]*[0-9]"
+"""The beginning of a key and a digit, however short, where a word for an error belongs."""
+
 LONG_DIGEST = "^[A-Za-z0-9_-]{43}=?$|^[A-Za-z0-9_-]{64}$|^[A-Za-z0-9_-]{86}(==)?$"
 """Base64 of 32, 48 or 64 bytes, in the alphabet for URLs."""
 

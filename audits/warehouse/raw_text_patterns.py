@@ -22,6 +22,12 @@ EMAIL = (
 domain every part but a numeric one before the last has a letter.
 """
 
+LOCAL_EMAIL = "(^|[^0-9A-Za-z._-])[A-Za-z]{2,}[.][A-Za-z]{2,}@[A-Za-z][0-9A-Za-z-]*($|[^0-9A-Za-z.-])"
+"""Two names and a host without a domain, as inside of a company."""
+
+TAGGED = "@(latest|stable|default|preview|prod|production|staging|dev|test|main|master|alpha|beta|v[0-9]+)$"
+"""What stands behind a model or a package instead."""
+
 EMAIL_HINT = r"[@\uff20\ufe6b&%\[({]"
 
 _OCTET = "0{0,2}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -35,7 +41,8 @@ _GROUPS = f"{_H}(:{_H})*"
 _IPV6 = f"(({_H}:){{7}}{_H}|{_GROUPS}::({_GROUPS})?|::{_GROUPS})"
 _SIX = f"{EDGE}{_IPV6}($|[^0-9A-Za-z:])"
 _HOST = f"{EDGE}(ip|ec2|host|static|dyn|dynamic|pool|dhcp)-{_OCTET}(-{_OCTET}){{3}}($|[^0-9A-Za-z])"
-_NAMED = f"[.](in-addr|ip6)[.]arpa|ipv6-literal[.]net|{_HOST}"
+_IN_HOST = f"{EDGE}{_OCTET}(-{_OCTET}){{3}}[.]([0-9A-Za-z-]+[.])*[A-Za-z]{{2,}}($|[^0-9A-Za-z-])"
+_NAMED = f"[.](in-addr|ip6)[.]arpa|ipv6-literal[.]net|{_HOST}|{_IN_HOST}"
 _ELSE = f"{_SIX}|{_NUMERIC}|{_WIDE_IPV4}|{_DEFANGED}|{_NAMED}"
 
 ADDRESS = f"(^|//|[^0-9A-Za-z./-])({_IPV4}{_AFTER}|{_OCTET}([.]{_OCTET}){{2}}[.]([*]|[Xx]{{1,3}}$))|{_ELSE}"

@@ -104,6 +104,23 @@ CASES = [
     ),
     *((column, value, Kind.text) for column in ("model_requested", "operation", "lang") for value in JOINED_PROMPTS),
     *((column, value, None) for column in ("model_requested", "error_class", "operation") for value in JOINED_NAMES),
+    *(
+        (column, value, Kind.email)
+        for column in ("account_id", "session_id", "event_id", "name", "error_class", "user_agent_family", "tier")
+        for value in ("jane.doe@corp", "jane.doe@mail-1", "<jane.doe@corp>")
+    ),
+    *(("model_served", value, None) for value in ("text.embedder@latest", "acme.chat@prod", "acme.chat@v2")),
+    *(
+        (column, value, Kind.address)
+        for column in ("account_id", "session_id", "client_net_hash", "error_class", "model_requested")
+        for value in ("203-0-113-5.isp.net", "c-73-1-2-3.hsd1.comcast.example", "ip-10-1-2-3.example")
+    ),
+    *((column, "gpt-4-1-2-3", None) for column in ("model_requested", "session_id")),
+    *(
+        ("error_class", value, Kind.key)
+        for value in ("sk-abc123", "401:sk-ab1", "invalid sk_live_a1", "AKIA1234", "xoxb-12-34", "hf_a1")
+    ),
+    *(("error_class", value, None) for value in ("rate_limit", "task-3", "sk-...abcd", "RiskError42")),
     ("error_class", "WRITE A POEM ABOUT AUTUMN", Kind.text),
     ("error_class", "Write A Poem About The Sea", Kind.text),
     ("model_requested", '{"role": "user"}', Kind.text),

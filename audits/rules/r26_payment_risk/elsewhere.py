@@ -16,6 +16,7 @@ from audits.rules.listed import listed
 from audits.rules.population import account_owners
 from audits.rules.scope import Scope
 from audits.warehouse.dimensions import customers_in_force, instruments_in_force
+from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import accounts
 from audits.warehouse.validity import overlap
 
@@ -75,14 +76,15 @@ def evidence_of(scope: Scope, found: Found) -> Select[Any]:
     )
     return (
         select(
-            p.account_id, p.instrument_hash, p.instrument_type, p.bin_country, p.valid_from, p.valid_to,
+            p.account_id, short_digest(p.instrument_hash).label("instrument"), p.instrument_type, p.bin_country,
+            p.valid_from, p.valid_to,
             r.customer_id, r.country, r.parent_country,
         )
         .where(p.bin_country.in_(named), overlap(p, r), in_tier)
         .where(*(one < literal(scope.period.end) for one in (p.valid_from, r.valid_from)))
         .where(*(one > literal(scope.period.start) for one in (p.valid_to, r.valid_to)))
         .where(_is_elsewhere(p.bin_country, r), ~_signed_up_there(p))
-        .order_by(p.valid_from, p.instrument_hash, r.valid_from)
+        .order_by(p.valid_from, "instrument", r.valid_from)
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from audits.rules.population import audited_groups, first_owners
 from audits.rules.scope import Scope
 from audits.warehouse.dialects import least_text, midnight, ratio, utc_day
 from audits.warehouse.dimensions import instruments_in_force
+from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import Instant, accounts, usage_buckets, usage_events
 from audits.warehouse.validity import holds, overlap
 
@@ -83,6 +84,7 @@ def holders_of(scope: Scope, found: Found) -> Select[Any]:
     Of a group the members above the level that was counted are left out, as are accounts that were closed before.
     """
     p, a, t = instruments_in_force().c, accounts.c, scope.tiers(found.account_ids).c
+    instrument = short_digest(p.instrument_hash)
     first, last = (date.fromisoformat(str(found.observed[f"{end}_day"])) for end in ("first", "last"))
     start, end = literal(utc_midnight(first)), literal(utc_midnight(last + timedelta(days=1)))
     closed = case((func.count() == func.count(a.closed_at), func.max(a.closed_at))).label("closed_at")
@@ -110,11 +112,11 @@ def holders_of(scope: Scope, found: Found) -> Select[Any]:
     homes = select(case((2 * hired <= func.count(e.event_id.distinct()), networks))).where(theirs)
     return (
         select(
-            p.instrument_hash, p.account_id, owner.c.customer_id, p.instrument_type, p.bin_country, p.valid_from,
-            p.valid_to, homes.scalar_subquery().label("residential_networks"),
+            instrument.label("instrument"), p.account_id, owner.c.customer_id, p.instrument_type, p.bin_country,
+            p.valid_from, p.valid_to, homes.scalar_subquery().label("residential_networks"),
         )
         .select_from(p.account_id.table.outerjoin(owner, owner.c.account_id == p.account_id))
-        .where(p.instrument_hash == found.observed["instrument"], p.valid_from < end, p.valid_to > start)
+        .where(instrument == found.observed["instrument"], p.valid_from < end, p.valid_to > start)
         .where(is_open, counted)
         .order_by(p.account_id, p.valid_from)
     )  # fmt: skip

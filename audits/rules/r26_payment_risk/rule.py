@@ -32,6 +32,7 @@ from audits.rules.r26_payment_risk.instruments import holders_of, sharing
 from audits.rules.scope import Scope
 from audits.rules.worst import worst
 from audits.warehouse.dialects import ratio
+from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import account_payments, payment_events
 from audits.warehouse.vocabulary import PAYMENTS, is_strange
 
@@ -144,7 +145,7 @@ def _shared(scope: Scope) -> Select[Any]:
             {name: s[f"limit_{name}"] for name in ("accounts_min", "household_share_min", "household_customers_max")},
             severity=case((and_(s.at_one_home, s.few), "low"), else_="medium"),
             level_rank=func.coalesce(s.level_rank, 0),
-            instrument=s.instrument_hash, level=s.level, first_day=s.first_day, last_day=s.last_day,
+            instrument=short_digest(s.instrument_hash), level=s.level, first_day=s.first_day, last_day=s.last_day,
             household_share=s.household_share,
             place=case((~s.at_one_home, ANYWHERE), (s.few, AT_ONE_PLACE), else_=CROWDED),
         )
