@@ -58,7 +58,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
     figures = _stretches(scope)
     s: Any = figures.c
     if_closed = _reaches(s, s.outside + s.missing + s.strange, s.missing)
-    strange = select(s.account_id, s.tier, literal(STRANGE).label("reason")).where(s.strange > 0, if_closed)
+    strange = select(s.account_id, s.tier, literal(STRANGE).label("reason")).where(if_closed)
     return any_of(undecided(figures, _over, "not recorded: ip_country"), strange)
 
 
