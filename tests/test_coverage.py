@@ -70,7 +70,10 @@ def test_what_is_missing_leaves_cells_not_evaluated(url: str, tmp_path: Path) ->
         *(account(name) for name in ("whole", "mixed", "uncounted", "dark", "half-dark", "idle", "resale")),
         account("odd", "gold"),
         {"usage_events": [one for day in days for one in events("whole", day, 3)]},
-        {"usage_events": events("mixed", days[0], 1), "usage_buckets": [bucket("mixed", day) for day in days[1:]]},
+        {
+            "usage_events": events("mixed", days[0], 1),
+            "usage_buckets": [bucket("mixed", day, n_requests=3_000) for day in days[1:]],
+        },
         {"usage_buckets": [bucket("uncounted", day, n_requests=None) for day in days]},
         {"usage_events": [one for day in days[:2] for one in events("dark", day, 2, source_system="bad", **BLOCKING)]},
         {"usage_events": events("half-dark", days[0], 2, source_system="bad", **BLOCKING)},
