@@ -58,7 +58,8 @@ def unread(rows: Any) -> ColumnElement[int]:
 def _unread_value(
     column: ColumnElement[Any], row: Any, requests: ColumnElement[Any], ok: ColumnElement[Any]
 ) -> ColumnElement[Any]:
-    name, value = str(column.key), null()
+    name = str(column.key)
+    value: ColumnElement[Any] = null()
     if name in _SAME:
         return row[name]  # type: ignore[no-any-return]
     if name == "n_requests":
