@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 
 from audits.rules.base import Rule
 from audits.rules.facts import Facts, account_facts, account_gaps
@@ -23,12 +23,13 @@ Doubt = tuple[ColumnElement[bool], Any]
 """When it holds of a row of ``account_facts``, and the reason in words."""
 
 
-def gaps_of(rule: Rule, facts: Facts) -> Subquery:
-    """(account_id, reason): the first gap that concerns the rule, of every account that any does."""
+def gaps_of(rule: Rule, facts: Facts) -> Subquery | None:
+    """(account_id, reason): the first gap that concerns the rule, of every account that any does; None without any."""
     g = account_gaps.c
     reasons = {gap.number: gap.reason for gap in facts.gaps if gap.concerns(rule.id)}
-    first = func.min(g.gap)
-    reason = case(reasons, value=first, else_="") if reasons else literal("")
+    if not reasons:
+        return None
+    reason = case(reasons, value=func.min(g.gap), else_="")
     return (
         select(g.account_id, reason.label("reason"))
         .where(g.gap.in_(reasons))
@@ -84,9 +85,11 @@ def _lacking(rule: Rule) -> Doubt:
     return and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3))
 
 
-def linked_doubts(rule: Rule, facts: Facts) -> Subquery:
-    """(account_id, reason): members of groups in which the data of another member is in doubt."""
-    doubted, g, other = _doubted(rule, facts).c, audited_groups.c, audited_groups.alias("other").c
+def linked_doubts(rule: Rule, facts: Facts) -> Subquery | None:
+    """(account_id, reason): members of groups in which the data of another member is in doubt; None if none can be."""
+    if (doubtful := _doubted(rule, facts)) is None:
+        return None
+    doubted, g, other = doubtful.c, audited_groups.c, audited_groups.alias("other").c
     return (
         select(other.account_id, func.concat(func.min(doubted.reason), OF_A_LINKED_ACCOUNT).label("reason"))
         .where(g.account_id == doubted.account_id, other.group_id == g.group_id, other.account_id != g.account_id)
@@ -95,9 +98,11 @@ def linked_doubts(rule: Rule, facts: Facts) -> Subquery:
     )
 
 
-def customer_doubts(rule: Rule, facts: Facts) -> Subquery:
-    """(customer_id, reason): customers with an account, under any tier, whose data is in doubt."""
-    doubted = _doubted(rule, facts).c
+def customer_doubts(rule: Rule, facts: Facts) -> Subquery | None:
+    """(customer_id, reason): customers with an account, under any tier, whose data is in doubt; None if none can be."""
+    if (doubtful := _doubted(rule, facts)) is None:
+        return None
+    doubted = doubtful.c
     return (
         select(doubted.customer_id, func.min(doubted.reason).label("reason"))
         .group_by(doubted.customer_id)
@@ -105,13 +110,18 @@ def customer_doubts(rule: Rule, facts: Facts) -> Subquery:
     )
 
 
-def _doubted(rule: Rule, facts: Facts) -> Subquery:
-    """(account_id, customer_id, reason) of the accounts whose data is in doubt."""
+def _doubted(rule: Rule, facts: Facts) -> Subquery | None:
+    """(account_id, customer_id, reason) of the accounts whose data is in doubt; None if no account's can be."""
     gap, f = gaps_of(rule, facts), account_facts.c
-    doubts: list[Doubt] = [(gap.c.reason.is_not(None), gap.c.reason), *incomplete_usage(rule)]
+    doubts, source = incomplete_usage(rule), account_facts
+    if gap is not None:
+        doubts = [(gap.c.reason.is_not(None), gap.c.reason), *doubts]
+        source = account_facts.outerjoin(gap, gap.c.account_id == f.account_id)
+    if not doubts:
+        return None
     return (
         select(f.account_id, f.customer_id, case(*doubts).label("reason"))
-        .select_from(account_facts.outerjoin(gap, gap.c.account_id == f.account_id))
+        .select_from(source)
         .where(or_(*(when for when, _ in doubts)))
         .subquery("doubted")
     )

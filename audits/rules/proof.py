@@ -84,7 +84,9 @@ def _prove_in(folder: Path, policy: Path | None) -> Proof:
 def _equipment(policy: Path | None) -> tuple[Book, dict[str, Rule], Stage]:
     """What a process of the pool needs, once for all the rules that it proves."""
     gc.set_threshold(50_000)  # statements are built and dropped by the thousand: looking for cycles takes a twentieth
-    return *load_law(policy), DuckStage()
+    equipment = *load_law(policy), DuckStage()
+    gc.freeze()  # nor is it looked for in all that stays
+    return equipment
 
 
 def _unsound(error: AuditsError) -> Failure:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
@@ -126,13 +127,14 @@ def cells_of(
     ``possible`` is what the rule finds of the most that may have been used.
     """
     connection.execute(delete(account_told))
-    if _put_found(connection, possible):
+    if more_possible := _put_found(connection, possible):
         connection.execute(insert(account_told).from_select(account_told.c.keys(), _in_question()))
     _put_found(connection, found)
     for about, ask in ((_UNUSED, rule.inapplicable), (_UNKNOWN, rule.unevaluable)):
         if ask is not None:
             connection.execute(insert(account_told).from_select(account_told.c.keys(), _said(about, ask(scope))))
-    cell = _customers(_accounts(rule, scope, facts)).subquery("cell").c
+    questioned = more_possible or rule.unevaluable is not None
+    cell = _customers(_accounts(rule, scope, facts, questioned=questioned)).subquery("cell").c
     named = cell.customer_id if name_all else case((cell.rank != _RANK["compliant"], cell.customer_id))
     statement = select(cell.tier, cell.rank, cell.reason, func.count(), func.array_agg(named)).group_by(
         cell.tier, cell.rank, cell.reason
@@ -196,35 +198,40 @@ def _customers(accounts: Select[Any]) -> Select[Any]:
     ).select_from(of_cell.outerjoin(hit, and_(hit.c.tier == c.tier, hit.c.customer_id == c.customer_id)))  # fmt: skip
 
 
-def _accounts(rule: Rule, scope: Scope, facts: Facts) -> Select[Any]:
-    """(tier, customer_id, rank, reason) of every audited account: the first thing that holds for it decides."""
+def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Select[Any]:
+    """(tier, customer_id, rank, reason) of every audited account: the first thing that holds for it decides.
+
+    ``questioned`` says whether any may be in question by what the rule finds or says itself.
+    """
     f, needs = account_facts.c, rule.spec.needs
-    unused, unknown, gap = _told(_UNUSED, "unused"), _told(_UNKNOWN, "unknown"), gaps_of(rule, facts)
-    told = [unused, unknown, gap]
+    told: list[Subquery] = []
+
+    def because(told_of: Subquery | None, rank: int) -> Step:
+        """A reason is told of the account; None is never asked, and so takes no join."""
+        if told_of is None:
+            return false(), rank, ""
+        told.append(told_of)
+        return told_of.c.reason.is_not(None), rank, told_of.c.reason
+
     not_applicable, not_evaluated = _RANK["not_applicable"], _RANK["not_evaluated"]
     missing = ", ".join(f"table {name}" for name in needs.tables if name in scope.unrecorded)
     idle: Step = (~f.used, not_applicable, NO_USAGE)
-    exempt: Step = (unused.c.reason.is_not(None), not_applicable, unused.c.reason)
-    in_question: Step = (unknown.c.reason.is_not(None), not_evaluated, unknown.c.reason)
-    in_doubt: list[Step] = [(gap.c.reason.is_not(None), not_evaluated, gap.c.reason)]
+    exempt = because(_told(_UNUSED, "unused") if rule.inapplicable else None, not_applicable)
+    in_question = because(_told(_UNKNOWN, "unknown") if questioned else None, not_evaluated)
+    in_doubt = [because(gaps_of(rule, facts), not_evaluated)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
     asked: list[Step] = [(and_(in_question[0], when), not_evaluated, reason) for when, reason in why_in_question(rule)]
     limited, g, of_group = sorted({row.tier for row in scope.limits}), audited_groups.c, group_tiers.c
     judged = select(g.account_id).where(of_group.group_id == g.group_id, of_group.tier.in_(limited))
     in_group, members = f.account_id.in_(judged), list[Step]()
     if "group" in rule.spec.units:
-        told.append(linked := linked_doubts(rule, facts))
-        in_doubt += [*own, (linked.c.reason.is_not(None), not_evaluated, linked.c.reason)]
+        in_doubt += [*own, because(linked_doubts(rule, facts), not_evaluated)]
         own = []
-        members = [
-            *in_doubt,
-            *asked,
-            in_question,
-        ]  # a group is found with all its members, idle or of a tier without limits
+        # A group is found with all its members, idle or of a tier without limits.
+        members = [*in_doubt, *asked, in_question]
         idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)
     if "customer" in rule.spec.units and needs.usage:
-        told.append(whole := customer_doubts(rule, facts))
-        in_doubt += [*own, (whole.c.reason.is_not(None), not_evaluated, whole.c.reason)]
+        in_doubt += [*own, because(customer_doubts(rule, facts), not_evaluated)]
         own = []
     known = exists().where(account_owners.c.account_id == f.account_id)
     steps: list[Step] = [
