@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 LONGEST = 200
@@ -20,6 +23,9 @@ _IDENTIFIERS = frozenset({
     "tier", "tiers", "customer_id", "customer_ids", "customers", "account_id", "account_ids", "accounts",
     "source_system", "subject_id", "group_id",
 })  # fmt: skip
+
+_PLAIN = (int, date, Decimal, NoneType)
+"""What is kept as it is: most of a run's values, which need not be asked for more."""
 
 
 def kept_id(text: str) -> str:
@@ -38,6 +44,8 @@ def kept(value: Any, name: str = "") -> Any:
     """A value of a row, or whatever JSON holds, as the ledger keeps it under a column or key of that name."""
     if isinstance(value, str):
         return kept_id(value) if name in _IDENTIFIERS else _without_nul(value)
+    if isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Mapping):
         return {_without_nul(key) if isinstance(key, str) else key: kept(one, str(key)) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -87,11 +87,11 @@ def meaning(source: str) -> str:
     'def f():\\n    return 1'
     """
     lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in tokenize.generate_tokens(io.StringIO(source).readline) if "#" in source else ():
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
+    for node in _blocks(ast.parse(source)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for statement in node.body:  # documentation of functions, and of what is assigned above it
@@ -100,3 +100,11 @@ def meaning(source: str) -> str:
                 for row in range(statement.lineno - 1, statement.end_lineno or statement.lineno):
                     lines[row] = ""
     return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def _blocks(node: ast.AST) -> Iterator[ast.AST]:
+    """What holds statements: expressions, which are most of a file, hold none."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _blocks(child)
