@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, or_, select
 
 from audits.rules.base import Rule
 from audits.rules.facts import Facts, account_facts, account_gaps
@@ -113,7 +113,8 @@ def customer_doubts(rule: Rule, facts: Facts) -> Subquery | None:
 def _doubted(rule: Rule, facts: Facts) -> Subquery | None:
     """(account_id, customer_id, reason) of the accounts whose data is in doubt; None if no account's can be."""
     gap, f = gaps_of(rule, facts), account_facts.c
-    doubts, source = incomplete_usage(rule), account_facts
+    doubts = incomplete_usage(rule)
+    source: FromClause = account_facts
     if gap is not None:
         doubts = [(gap.c.reason.is_not(None), gap.c.reason), *doubts]
         source = account_facts.outerjoin(gap, gap.c.account_id == f.account_id)
