@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audits.errors import AuditsError
 from audits.rules.base import Found, Rule
-from audits.rules.facts import Facts, account_facts, any_bucketed
+from audits.rules.facts import Facts, account_facts
 from audits.rules.intermediate import Intermediates
 from audits.rules.population import audited_groups
 from audits.rules.scope import Scope
 from audits.rules.verdicts import VERDICTS, Cells, Verdict, all_cells, cells_of
-from audits.rules.volume import may_be_more
+from audits.rules.volume import any_buckets
 from audits.warehouse.dialects import contained
 from audits.warehouse.failures import PartFailedError
 from audits.warehouse.own import make_temporary_tables
@@ -84,11 +84,13 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, facts: Facts, *, 
     scope = replace(scope, intermediates=kept)
     try:
         with contained(connection):
-            scope = replace(scope, bucketed=rule.spec.needs.bounded and any_bucketed(connection))
-            missing = any(name in scope.unrecorded for name in rule.spec.needs.tables)
+            needs, buckets = rule.spec.needs, any_buckets(connection, scope)
+            scope = replace(scope, bucketed=needs.bounded and buckets)
+            missing = any(name in scope.unrecorded for name in needs.tables)
             found = [] if missing else _found(connection, rule, scope)
             most = replace(scope, at_most=True, intermediates=None)
-            possible = _found(connection, rule, most) if not missing and may_be_more(connection, rule, scope) else []
+            may_be_more = buckets and needs.usage and needs.grain == "bucket"
+            possible = _found(connection, rule, most) if may_be_more and not missing else []
             cells = cells_of(connection, rule, scope, facts, found, possible, name_all=name_all)
             kept.drop()
     except PartFailedError:

@@ -146,7 +146,8 @@ def _usage(period: Period) -> Select[Any]:
     """An account's usage under each of its tiers."""
     a, d = audited_accounts.c, account_day.c
     uncounted = and_(d.grain == "bucket", d.n_requests.is_(None))  # a bucket without any use has no row
-    some = or_(d.n_requests > 0, d.input_tokens > 0, d.output_tokens > 0, uncounted)
+    shared = or_(*(d[f"shared_{name}"] > 0 for name in ("n_requests", "input_tokens", "output_tokens")))
+    some = or_(d.n_requests > 0, d.input_tokens > 0, d.output_tokens > 0, uncounted, shared)
     return (
         select(
             a.account_id,
@@ -196,12 +197,6 @@ def put_gaps(connection: Connection, concerned: Mapping[int, Sequence[str]]) -> 
     rows = [{"gap": gap, "account_id": account} for gap, accounts in concerned.items() for account in accounts]
     if rows:
         insert_in_bulk(connection, account_gaps, rows)
-
-
-def any_bucketed(connection: Connection) -> bool:
-    """Whether any account's usage of the period is known from buckets alone on some day."""
-    f = account_facts.c
-    return connection.execute(select(f.account_id).where(f.n_bucketed > 0).limit(1)).first() is not None
 
 
 def customer_tiers(connection: Connection) -> frozenset[tuple[str, str]]:

@@ -39,8 +39,9 @@ def with_unread(scope: Scope, rollup: FromClause) -> FromClause:
     rows = rollup
     if scope.bucketed:
         d = account_day.c
-        values = [_unread_value(column, d, d.n_requests, d.n_requests).label(column.name) for column in rollup.c]
-        buckets = select(*values).where(d.grain == "bucket", d.n_requests > 0)
+        most = d.n_requests + func.coalesce(d.shared_n_requests, 0)  # no request need be the same as a bucket's
+        values = [_unread_value(column, d, most, most).label(column.name) for column in rollup.c]
+        buckets = select(*values).where(d.grain == "bucket", most > 0)
         rows = union_all(select(rollup), buckets).subquery(rollup.description)
     if scope.set_aside and any(rollup is one for one in _COUNTED):
         r, read = rows.c, scope.readable(rows)

@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Subquery, func, or
 from audits.rollups.account_day import account_day
 
 if TYPE_CHECKING:
-    from audits.rules.base import Rule
     from audits.rules.scope import Scope
 
 SHARED = "whether usage buckets count the same as other usage is not known: if they do not, a limit is exceeded"
@@ -54,10 +53,8 @@ def _most(rows: Any, name: str) -> ColumnElement[Any]:
     return _least(rows, name) + func.coalesce(rows[f"shared_{name}"], 0)
 
 
-def may_be_more(connection: Connection, rule: Rule, scope: Scope) -> bool:
-    """Whether the rule counts buckets, and there are any in the days that it reads."""
+def any_buckets(connection: Connection, scope: Scope) -> bool:
+    """Whether any usage of the days that a rule reads is known from buckets."""
     d = account_day.c
     days = d.day.between(scope.baseline_from, scope.period.last_day)
-    buckets = select(d.day).where(d.grain == "bucket", days).limit(1)
-    needs = rule.spec.needs
-    return needs.usage and needs.grain == "bucket" and connection.execute(buckets).first() is not None
+    return connection.execute(select(d.day).where(d.grain == "bucket", days).limit(1)).first() is not None
