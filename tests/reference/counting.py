@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import combinations
 
-from tests.reference.facts import Facts, may_be_in, midnight
+from tests.reference.facts import Facts, day_of, may_be_in, midnight
 from tests.reference.validity import Row
 
 Count = Callable[[Row], int | None]
@@ -71,7 +71,8 @@ def between(
         and facts.tiers_during(account, bucket["from"], bucket["bucket_end"]) <= set(tiers)
     ]
     known = sum(count(event) or 0 for event in events)
-    beyond = _beyond(whole, facts.events_by_account[account], count)
+    own, every = facts.events_by_account[account], facts.distinct_buckets[account]
+    beyond = _beyond([one for one in whole if not lasts(one)], own, count) + _of_days(whole, own, every, count)
     return Use(known + beyond, known + max(_at_most(within, count), beyond))
 
 
@@ -116,6 +117,36 @@ def _beyond(buckets: list[Row], events: list[Row], count: Count) -> int:
         for apart in by_source.values()
         for together in _sharing_requests(apart, events)
     )
+
+
+def lasts(bucket: Row) -> bool:
+    """Whether a bucket reaches beyond the day on which it begins."""
+    end: datetime = bucket["bucket_end"]
+    return end > midnight(day_of(bucket["bucket_start"]) + timedelta(days=1))
+
+
+def _of_days(buckets: list[Row], events: list[Row], every: list[Row], count: Count) -> int:
+    """What buckets of several days count at least beyond all else.
+
+    Whatever the account used on the days after the first may be in them, with whatever key and model, and so may all
+    that another bucket of the source counts, where it is of another time that overlaps.
+    """
+    by_time: dict[tuple[str, datetime, datetime], list[Row]] = defaultdict(list)
+    for bucket in buckets:
+        if lasts(bucket):
+            by_time[bucket["source_system"], bucket["from"], bucket["bucket_end"]].append(bucket)
+    least = 0
+    for (source, start, end), some in by_time.items():
+        others = (
+            one for one in every if one["source_system"] == source and (one["from"], one["bucket_end"]) != (start, end)
+        )
+        if any(one["from"] < end and one["bucket_end"] > start for one in others):
+            continue
+        first_day = day_of(start)
+        at_once = [event for event in events if day_of(event["event_ts"]) == first_day]
+        later = sum(count(e) or 0 for e in events if day_of(e["event_ts"]) > first_day and e["event_ts"] < end)
+        least += max(0, _beyond(some, at_once, count) - later)
+    return least
 
 
 def _shared(buckets: Iterable[Row], events: list[Row], count: Count) -> int:
