@@ -26,8 +26,8 @@ def output_tokens(row: Row) -> int:
     return n
 
 
-def tokens(row: Row) -> int:
-    n: int = row["input_tokens"] + row["output_tokens"]
+def input_tokens(row: Row) -> int:
+    n: int = row["input_tokens"]
     return n
 
 

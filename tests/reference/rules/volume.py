@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.reference.answers import Answer, no, not_applicable, not_evaluated, violating
-from tests.reference.counting import Use, between, is_used, on_day, output_tokens, tokens, total
+from tests.reference.counting import Use, between, input_tokens, is_used, on_day, output_tokens, total
 from tests.reference.facts import UNASSIGNED, Facts, midnight
 from tests.reference.groups import judged_levels, levels_of, members_at, missing_of, up_to
 from tests.reference.usage import (
@@ -196,7 +196,7 @@ def r25(facts: Facts, customer: str, accounts: list[str]) -> Answer:
         tiers = {*facts.ranks, *facts.tiers_in_period(account), UNASSIGNED}
         reasons += [reason for tier in tiers for reason in facts.missing_days("R25", account, tier)]
         for start, end in _stretches(told, [at for at, _ in held], facts):
-            use += between(facts, account, tiers, start, end, tokens)
+            use += total(between(facts, account, tiers, start, end, kind) for kind in (input_tokens, output_tokens))
     used = any(is_used(facts, account, {*facts.ranks, UNASSIGNED}) for account in accounts)
     if not used and not reasons:
         return not_applicable("no usage")
