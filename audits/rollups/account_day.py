@@ -123,7 +123,8 @@ def by_last_day() -> Subquery:
     row = (d.account_id, d.source_system, d.day, d.slice_start, d.used_until)
     later = and_(other.grain == "event", other.day > d.day)
     elsewhere = or_(other.used_from != d.used_from, other.used_until != d.used_until)
-    beside = and_(other.grain == "bucket", other.source_system == d.source_system, elsewhere)
+    telling = or_(other.input_tokens > 0, other.output_tokens > 0)
+    beside = and_(other.grain == "bucket", other.source_system == d.source_system, elsewhere, telling)
     same_time = and_(other.account_id == d.account_id, other.used_from < d.used_until, other.used_until > d.used_from)
     among = (
         select(

@@ -55,7 +55,13 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
     any of the days has duplicate ids; ``without`` names sources whose rows are not to be read at all.
     """
     requests = kept_events(first, last, deduplicate=deduplicate, without=without)
-    u: Any = beyond_requests(_in_slices(first, last, without), requests, ("day", "slice_start", "reaches_to")).c
+    b = usage_buckets.c
+    read = (within(b.bucket_start, first, last), b.source_system.not_in(sorted(without)))
+    kept = ("day", "slice_start", "reaches_to")
+    beyond: Any = beyond_requests(_in_slices(distinct_buckets(*read), "bucket"), requests, kept)
+    overlapping = _as_shared(_in_slices(overlapping_buckets(*read), "overlapping"), kept)
+    columns = [column.name for column in overlapping.selected_columns]
+    u: Any = union_all(select(*(beyond.c[name] for name in columns)), overlapping).subquery("in_buckets").c
     return select(
         u.day, u.slice_start, u.account_id, u.source_system, cast(literal("bucket"), String).label("grain"),
         func.sum(u.n_requests).label("n_requests"),
@@ -97,6 +103,29 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     beside what they correct, only the largest is known not to count what another one counts. What lasts beyond the day
     is not compared with what does not: :func:`audits.rollups.account_day.by_last_day` tells which of it counts.
     """
+    told, other, larger = _told(where, "told")
+    return select(told).where(~exists(select(other.c.account_id).where(larger))).subquery("largest")
+
+
+def overlapping_buckets(*where: ColumnElement[bool]) -> Subquery:
+    """The rows that :func:`distinct_buckets` leaves out, but for those that are plainly a part of a larger one.
+
+    A bucket is part of another that counts no less of anything in all of its time, and is broken down no further.
+    """
+    told, other, larger = _told(where, "told_as_well")
+    t, o = told.c, other.c
+    whole = and_(
+        larger, o.bucket_start <= t.bucket_start, o.bucket_end >= t.bucket_end,
+        *(or_(o[name].is_(None), func.coalesce(o[name] == t[name], false())) for name in DIMENSIONS),
+        *(o[name] >= t[name] for name in TOKENS),
+        func.coalesce(o.n_requests >= t.n_requests, true()),
+    )  # fmt: skip
+    any_of = [exists(select(o.account_id).where(of)) for of in (larger, whole)]
+    return select(told).where(any_of[0], ~any_of[1]).subquery("overlapping")
+
+
+def _told(where: Sequence[ColumnElement[bool]], name: str) -> tuple[CTE, CTE, ColumnElement[bool]]:
+    """Each bucket once, the same again, and whether the second one overlaps the first and is larger."""
     b = usage_buckets.c
     identity = [b[name] for name in _IDENTITY]
     used = or_(b.n_requests > 0, b.input_tokens > 0, b.output_tokens > 0)
@@ -108,9 +137,9 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
         )
         .where(used, ~is_impossible(usage_buckets), *where)
         .group_by(*identity)
-        .cte("told")
+        .cte(name)
     )
-    other = told.alias("other_bucket")
+    other = told.alias(f"{name}_before")
     t, o = told.c, other.c
     overlapping = and_(o.bucket_start < t.bucket_end, o.bucket_end > t.bucket_start)
     # Days are rolled up one by one as well: what begins on another day must make no difference.
@@ -119,7 +148,7 @@ def distinct_buckets(*where: ColumnElement[bool]) -> Subquery:
     larger = and_(
         o.source_system == t.source_system, o.account_id == t.account_id, same_time, *alike, _size(o) > _size(t)
     )
-    return select(told).where(~exists(select(o.account_id).where(larger))).subquery("largest")
+    return told, other, larger
 
 
 def _size(bucket: Any) -> Tuple:
@@ -219,10 +248,22 @@ def _with_requests(buckets: CTE, requests: FromClause, time: Sequence[str], *, d
     )  # fmt: skip
 
 
-def _in_slices(first: date, last: date, without: Sequence[str]) -> CTE:
-    """The buckets of the days with ``day``, ``slice_start``, ``number`` and, out of the slice, ``reaches_to``."""
-    s, b = account_slices.c, usage_buckets.c
-    buckets = distinct_buckets(within(b.bucket_start, first, last), b.source_system.not_in(sorted(without)))
+def _as_shared(buckets: CTE, kept: Sequence[str]) -> Select[Any]:
+    """Buckets of which nothing is known to be no other's: all that they count is what may be counted beside it."""
+    b = buckets.c
+    nothing = {name: case((b[name].is_not(None), 0)) for name in SUMS}
+    return select(
+        *(b[name] for name in (*kept, "source_system", "account_id", "bucket_start", "bucket_end")),
+        case((b.number.is_not(None), 0)).label("n_requests"),
+        *(none.label(name) for name, none in nothing.items()),
+        literal(0).label("n_unpriced"),
+        *(b[{"n_requests": "number"}.get(name, name)].label(f"shared_{name}") for name in SHARED),
+    )
+
+
+def _in_slices(buckets: Subquery, name: str) -> CTE:
+    """The buckets with ``day``, ``slice_start``, ``number`` and, out of the slice, ``reaches_to``."""
+    s = account_slices.c
     t, opened, day = buckets.c, openings(), utc_day(buckets.c.bucket_start)
     next_day = midnight(day) + literal(A_DAY)
     begins = used_from(t, opened.c.opened_at)
@@ -247,4 +288,4 @@ def _in_slices(first: date, last: date, without: Sequence[str]) -> CTE:
         cast(start, Instant).label("slice_start"),
         case((reaches, cut.bucket_end)).label("reaches_to"),
         case((cut.bucket_end <= cut.next_day, cut.n_requests)).label("number"),
-    ).cte("bucket")
+    ).cte(name)

@@ -76,8 +76,9 @@ def unevaluable(scope: Scope) -> Select[Any]:
         .having(func.sum(u.n_requests) >= func.min(u.limit_requests_min))
     )
     key = stretch(all_use, LIMITS)
-    in_buckets = func.sum(all_use.n_requests).filter(all_use.grain == "bucket").label("missing")
-    busy = select(*key, func.sum(all_use.n_requests).label("n"), in_buckets).group_by(*key).subquery("busy")
+    most = all_use.n_requests + func.coalesce(all_use.shared_n_requests, 0)
+    in_buckets = func.sum(most).filter(all_use.grain == "bucket").label("missing")
+    busy = select(*key, func.sum(most).label("n"), in_buckets).group_by(*key).subquery("busy")
     return any_of(short, undecided(busy, lambda b, _more: b.n >= b.limit_requests_min, BUCKETED))
 
 
