@@ -105,11 +105,15 @@ def without_breakdowns(buckets: list[Row]) -> list[Row]:
 def _beyond(buckets: list[Row], events: list[Row], count: Count) -> int:
     """What buckets count at least beyond the requests: nothing that any of those may be.
 
-    Of overlapping buckets of one source the largest counts, or the latest of those as large. A request is in one bucket
-    of a source at most.
+    Of overlapping buckets of one source the one with most tokens counts, or the latest of those as large. A request is
+    in one bucket of a source at most.
     """
     by_source: dict[str, list[Row]] = defaultdict(list)
-    for bucket in sorted(buckets, key=lambda one: (count(one) or 0, one["bucket_start"]), reverse=True):
+
+    def size(one: Row) -> tuple[int, int, datetime]:
+        return one["input_tokens"] + one["output_tokens"], one["n_requests"] or -1, one["bucket_start"]
+
+    for bucket in sorted(buckets, key=size, reverse=True):
         if count(bucket) and not any(overlap(bucket, larger) for larger in by_source[bucket["source_system"]]):
             by_source[bucket["source_system"]].append(bucket)
     return sum(

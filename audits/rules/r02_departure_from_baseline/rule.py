@@ -183,7 +183,8 @@ def _daily(scope: Scope) -> Subquery:
         *(u[name] for name in u.keys() if name.startswith("limit_")),  # noqa: SIM118 - a column collection, no dict
     ]  # fmt: skip
     past_of = case((u.subject_type == "account", ONE_PAST), else_=u.level_rank).label("past_of")
-    n, most = func.coalesce(func.sum(u.n_ok), 0), func.coalesce(func.sum(func.coalesce(u.n_ok, u.n_requests)), 0)
+    of_buckets = u.n_requests + func.coalesce(u.shared_n_requests, 0)
+    n, most = (func.coalesce(func.sum(rows), 0) for rows in (u.n_ok, func.coalesce(u.n_ok, of_buckets)))
     return select(*key, past_of, n.label("n"), most.label("most")).group_by(*key).subquery("daily")
 
 
