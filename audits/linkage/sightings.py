@@ -45,6 +45,7 @@ from audits.warehouse.dialects import day_number, least_text, midnight, seconds_
 from audits.warehouse.dimensions import instruments_in_force, tiers_in_force
 from audits.warehouse.own import fill, make_temporary_tables
 from audits.warehouse.tables import Instant, accounts, api_keys, models
+from audits.warehouse.vocabulary import word
 
 UNMAPPED = "UNMAPPED"  # what the contract calls usage that no account can be named for: nobody's account
 
@@ -143,7 +144,7 @@ def _everyone(period: Period, since: date, look_back: datetime) -> Select[Any]:
         select(
             a.account_id,
             least_text(case((no_customer, a.account_id), else_=a.customer_id)).label("customer_id"),
-            least_text(a.signup_country).label("country"),
+            least_text(word(a.signup_country)).label("country"),
             func.min(a.opened_at).label("opened_at"),
             func.min(case((a.banned_at < period.end, a.banned_at))).label("banned_at"),
         )

@@ -32,6 +32,7 @@ from audits.warehouse.days import Arrived, arrivals, days_between, within
 from audits.warehouse.dialects import day_number, row_digest, text_number, utc_day, utc_hour
 from audits.warehouse.own import fill
 from audits.warehouse.tables import Instant, audit_metadata, usage_events
+from audits.warehouse.vocabulary import words_of
 
 duplicate_events = Table(
     "duplicate_events",
@@ -142,7 +143,7 @@ def _repeated(first: date, last: date) -> Select[Any]:
 
 
 def kept_events(first: date, last: date, *, deduplicate: bool, without: Sequence[str] = ()) -> Subquery:
-    """All columns of ``usage_events`` plus ``day`` and ``hour``, of the rows of the days first..last that count.
+    """All columns of ``usage_events``, words as words, and ``day`` and ``hour``, of the rows of first..last that count.
 
     ``deduplicate`` says whether any of these days has duplicate ids; where none has, the statement stays a plain scan,
     which is most days and most of the speed. ``without`` names sources whose rows are not to be read at all.
@@ -153,12 +154,12 @@ def kept_events(first: date, last: date, *, deduplicate: bool, without: Sequence
         held = and_(held, e.c.source_system.not_in(sorted(without)))
     day, hour = utc_day(e.c.event_ts).label("day"), utc_hour(e.c.event_ts).label("hour")
     if not deduplicate:
-        return select(e, day, hour).where(held).subquery("kept")
+        return select(*words_of(e), day, hour).where(held).subquery("kept")
     repeated = select(duplicate_events.c.event_id).where(duplicate_events.c.day.between(first, last))
-    once = select(e, day, hour).where(held, e.c.event_id.not_in(repeated))
+    once = select(*words_of(e), day, hour).where(held, e.c.event_id.not_in(repeated))
     d = duplicate_events.c
     copies = (
-        select(e, day, hour, copy_number().label("copy"), d.elsewhere)
+        select(*words_of(e), day, hour, copy_number().label("copy"), d.elsewhere)
         .select_from(e.outerjoin(duplicate_events, and_(d.event_id == e.c.event_id, d.day == utc_day(e.c.event_ts))))
         .where(held, e.c.event_id.in_(repeated))
         .subquery("copies")

@@ -40,7 +40,7 @@ account_model_day = Table(
     Column("slice_start", Instant, nullable=False),
     Column("account_id", String, nullable=False),
     Column("access_path", String),
-    Column("operation", String, nullable=False),
+    Column("operation", String),
     Column("model_requested", String, nullable=False),
     Column("model_served", String),
     Column("n_requests", BigInteger, nullable=False),

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, Date, Select, String, Table, func, se
 from audits.warehouse.days import within
 from audits.warehouse.dialects import utc_day
 from audits.warehouse.tables import Instant, audit_metadata, auth_events
+from audits.warehouse.vocabulary import word
 
 auth_day = Table(
     "auth_day",
@@ -18,7 +19,7 @@ auth_day = Table(
     Column("client_net_hash", String),
     Column("account_id", String),
     Column("api_key_hash", String),
-    Column("outcome", String, nullable=False),
+    Column("outcome", String),
     Column("n_attempts", BigInteger, nullable=False),
     Column("first_ts", Instant, nullable=False),
     Column("last_ts", Instant, nullable=False),
@@ -30,7 +31,7 @@ def from_auth_events(first: date, last: date) -> Select[Any]:
     a = auth_events.c
     day = utc_day(a.event_ts).label("day")
     once = (
-        select(day, a.client_net_hash, a.account_id, a.api_key_hash, a.outcome, a.auth_event_id, a.event_ts)
+        select(day, a.client_net_hash, a.account_id, a.api_key_hash, word(a.outcome), a.auth_event_id, a.event_ts)
         .where(within(a.event_ts, first, last))
         .distinct()
         .subquery("once")

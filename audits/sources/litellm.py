@@ -43,7 +43,7 @@ from audits.sources.base import (
 )
 from audits.sources.litellm_calls import counted_in_tokens, no_request, operation_of
 from audits.sources.litellm_query import columns_there, connect, rows_since, unreachable
-from audits.sources.outcomes import FINISHES, failure
+from audits.sources.outcomes import failure, finish_reason
 from audits.sources.privacy import place_of, trouble
 from audits.sources.times import occurred_at
 from audits.sources.tokens import whole_input
@@ -130,7 +130,7 @@ class LiteLLM:
             "duration_ms": _duration(row),
             "status_code": status,
             "error_class": error_class,
-            "finish_reason": FINISHES.get(row["finish_reason"], row["finish_reason"]),
+            "finish_reason": finish_reason(row["finish_reason"]),
             "max_output_tokens": _number(row["max_completion_tokens"] or row["max_tokens"]),
             "n_choices": _number(row["n"]),
             "top_logprobs": _number(row["top_logprobs"]),

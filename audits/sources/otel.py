@@ -43,7 +43,7 @@ from audits.sources.lines import blank_files
 from audits.sources.otel_conventions import AROUND, access_path, operation_of
 from audits.sources.otel_nesting import Spans, otel_spans
 from audits.sources.otlp import Said, count_of, of_span, said, spans
-from audits.sources.outcomes import FINISHES, failure
+from audits.sources.outcomes import failure, finish_reason
 from audits.sources.times import occurred_at
 from audits.sources.tokens import whole_input
 from audits.warehouse.tables import usage_events
@@ -291,4 +291,4 @@ def _finish(finish: Any) -> Any:
             return None
     if isinstance(finish, list):
         finish = finish[0] if finish else None
-    return FINISHES.get(str(finish), finish)
+    return finish_reason(finish)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-FINISHES = {
-    "end_turn": "stop", "stop_sequence": "stop", "STOP": "stop", "max_tokens": "length", "MAX_TOKENS": "length",
-    "tool_use": "tool_calls", "function_call": "tool_calls", "SAFETY": "content_filter", "tool-calls": "tool_calls",
-    "tool_call": "tool_calls", "content-filter": "content_filter", "guardrail_intervened": "content_filter",
+_ENDS = {
+    "stop": ("stop", "end_turn", "stop_sequence", "complete", "completed", "finish", "eos", "eos_token", "pause_turn"),
+    "length": (
+        "length", "max_tokens", "max_output_tokens", "max_length", "model_length", "error_limit",
+        "model_context_window_exceeded",
+    ),
+    "tool_calls": (
+        "tool_calls", "tool_call", "tool_use", "function_call", "malformed_function_call", "unexpected_tool_call",
+        "malformed_tool_use",
+    ),
+    "content_filter": (
+        "content_filter", "content_filtered", "guardrail_intervened", "safety", "recitation", "blocklist",
+        "prohibited_content", "spii", "image_safety", "image_prohibited_content", "image_recitation", "model_armor",
+        "error_toxic",
+    ),
+    "refusal": ("refusal",),
 }  # fmt: skip
-"""Finish reasons as providers say them -> as the contract does; others are kept as they are."""
+"""The contract's finish reason -> what OpenAI, Anthropic, Google, Bedrock, Cohere, Mistral, Hugging Face and Vercel
+call it."""
+_END = {name: end for end, names in _ENDS.items() for name in names}
 
 _BY_NAME = {
     "RateLimitError": (429, "rate_limit"),
@@ -72,3 +86,9 @@ def failure(code: str | None, name: str | None) -> tuple[int, str | None]:
             return status, known  # told by the exception only: their statuses are shared with other failures
         return status, _BY_STATUS.get(status, "server" if status >= 500 else "client")
     return status, known
+
+
+def finish_reason(said: object) -> object:
+    """The contract's word for why an answer ended; what is not certain to mean one of them is kept as it is."""
+    name = str(said).strip().rpartition(".")[2].lower().replace("-", "_")
+    return _END.get(name, said)

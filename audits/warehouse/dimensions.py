@@ -14,9 +14,10 @@ from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
 
 from audits.warehouse.tables import account_payments, account_tiers, api_keys, contracts, customers, territories
 from audits.warehouse.validity import in_force
+from audits.warehouse.vocabulary import words_of
 
 _TERRITORIES = {"sanctioned": 0, "unsupported": 1, "supported": 3}
-_OTHER_STATUS = 2
+_NO_STATUS = 2
 _CUSTOMER = (
     "name", "account_manager", "country", "parent_country", "parent_ownership_pct", "kyc_status", "kyc_verified_at",
     "declared_use", "is_ai_developer",
@@ -41,19 +42,18 @@ def tiers_in_force(tiers: Sequence[str], of: Iterable[str] | Select[Any] | None 
 def territories_in_force() -> Subquery:
     """``country``, ``status``: of two that begin together, the one under which the service is not offered.
 
-    However a status is capitalized, it is the same word.
+    A status of which nobody knows what it means, NULL, is less than one that says so.
     """
-    t = territories.c
-    status = func.lower(func.trim(t.status)).label("status")
-    told = select(t.country, status, t.valid_from, t.valid_to).subquery("told_of_territories")
-    precedence = [case(_TERRITORIES, value=told.c.status, else_=_OTHER_STATUS)]
+    told = select(*words_of(territories)).subquery("told_of_territories")
+    precedence = [case(_TERRITORIES, value=told.c.status, else_=_NO_STATUS)]
     return in_force(told, ["country"], ["status"], precedence=precedence, name="territory_in_force")
 
 
 def customers_in_force(of: Iterable[str] | None = None) -> Subquery:
     """``customer_id`` and everything on record of the customer, one record at a time."""
-    among = _among(customers.c.customer_id, of)
-    return in_force(customers, ["customer_id"], _CUSTOMER, where=among, name="customer_in_force")
+    records = select(*words_of(customers)).subquery("told_of_customers")
+    among = _among(records.c.customer_id, of)
+    return in_force(records, ["customer_id"], _CUSTOMER, where=among, name="customer_in_force")
 
 
 def contracts_in_force() -> Subquery:
@@ -77,9 +77,10 @@ def instruments_in_force(of: Iterable[str] | None = None) -> Subquery:
 
     An account may have several means of payment at once, so each is a key of its own: one does not end another.
     """
+    held = select(*words_of(account_payments)).subquery("told_of_payments")
     return in_force(
-        account_payments, ["account_id", "instrument_hash"], ["instrument_type", "bin_country"],
-        where=_among(account_payments.c.account_id, of), name="instrument_in_force",
+        held, ["account_id", "instrument_hash"], ["instrument_type", "bin_country"],
+        where=_among(held.c.account_id, of), name="instrument_in_force",
     )  # fmt: skip
 
 

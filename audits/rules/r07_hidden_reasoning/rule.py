@@ -42,6 +42,7 @@ from audits.rules.scope import Scope
 from audits.rules.scored import scored_requests
 from audits.warehouse.dialects import ratio, utc_day
 from audits.warehouse.tables import usage_events
+from audits.warehouse.vocabulary import word
 
 REPLAY, SHOWN = "signature_replay", ("summary", "full")
 FOREIGN, OWN = "foreign", "own"
@@ -178,7 +179,7 @@ def _replays(scope: Scope, accounts: Select[Any] | Iterable[str]) -> CTE:
     """
     e, other = usage_events.c, usage_events.alias("blocked_requests")
     since = utc_midnight(scope.baseline_from)
-    rows = scope.requests(accounts, e.session_id, e.reasoning_visibility, where=(e.status_code < 400,)).c
+    rows = scope.requests(accounts, e.session_id, word(e.reasoning_visibility), where=(e.status_code < 400,)).c
     kind = case((rows.reasoning_visibility.in_(SHOWN), 2), (rows.reasoning_visibility.is_(None), 1), else_=0)
     before = func.max(kind).over(
         partition_by=(rows.account_id, rows.session_id), order_by=(rows.slice_start, rows.event_id), rows=(None, -1)

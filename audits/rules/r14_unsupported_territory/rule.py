@@ -19,7 +19,7 @@ from audits.rules.scope import Scope
 from audits.rules.unread import unread
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
-from audits.warehouse.vocabulary import TERRITORIES, is_strange
+from audits.warehouse.vocabulary import word
 
 DIRECT = ("residential", "mobile", "corporate")
 NOT_OFFERED = ("unsupported", "sanctioned")
@@ -65,9 +65,9 @@ def unevaluable(scope: Scope) -> Select[Any]:
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests with a known country, with its status then and the kind of address."""
     e, t = usage_events.c, scope.territories().c
-    held = and_(t.country == e.ip_country, e.event_ts >= t.valid_from, e.event_ts < t.valid_to)
+    held = and_(t.country == word(e.ip_country), e.event_ts >= t.valid_from, e.event_ts < t.valid_to)
     status = select(t.status).where(held).scalar_subquery().label("territory")
-    located = (e.status_code < 400, e.ip_country.is_not(None), scope.in_tier(found), scope.under_limits(found))
+    located = (e.status_code < 400, word(e.ip_country).is_not(None), scope.in_tier(found), scope.under_limits(found))
     return scope.events_of(found.account_ids, *located).add_columns(e.ip_country, e.ip_type, status)
 
 
@@ -103,7 +103,7 @@ def _stretches(scope: Scope) -> Select[Any]:
             requests(u.c.ip_country.is_(None)).label("missing"),
             unread(u.c).label("unread"),
             requests(outside).label("outside"),
-            requests(is_strange(t.c.status, TERRITORIES)).label("strange"),
+            requests(and_(t.c.country.is_not(None), t.c.status.is_(None))).label("strange"),
             requests(and_(outside, u.c.ip_type.in_(DIRECT))).label("direct"),
             requests(and_(outside, u.c.ip_type.is_(None))).label("untyped"),
             listed(u.c.ip_country).filter(outside).label("countries"),

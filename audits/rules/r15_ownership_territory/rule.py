@@ -12,7 +12,6 @@ from audits.rules.customers import gaps_in_records, owned_accounts, together
 from audits.rules.population import account_owners
 from audits.rules.scope import Scope
 from audits.warehouse.dimensions import customers_in_force
-from audits.warehouse.vocabulary import TERRITORIES, is_strange
 
 NOT_OFFERED = ("unsupported", "sanctioned")
 STRANGE = "the status of a territory is none of supported, unsupported and sanctioned"
@@ -72,7 +71,7 @@ def _owned_from_strange(scope: Scope) -> Select[Any]:
     same_time = begin < func.least(p.valid_to, r.valid_to, t.valid_to)
     owned = r.parent_ownership_pct
     counts = or_(owned.is_(None), owned >= p.limit_medium_from_percent)
-    strange = and_(t.country == r.parent_country, is_strange(t.status, TERRITORIES))
+    strange = and_(t.country == r.parent_country, t.status.is_(None))
     return select(p.customer_id).where(together(p, r), strange, same_time, counts)
 
 

@@ -44,6 +44,7 @@ from audits.rules.serverless import declared_serverless
 from audits.rules.worst import worst
 from audits.warehouse.dialects import day_number, seconds_between, utc_day
 from audits.warehouse.tables import usage_events
+from audits.warehouse.vocabulary import word
 
 DIRECT = ("residential", "mobile", "corporate")
 WEEK = 7  # days
@@ -163,9 +164,9 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     )
 
 
-_COLUMNS = tuple(
-    usage_events.c[name]
-    for name in ("account_id", "api_key_hash", "event_id", "event_ts", "ip_country", "client_net_hash")
+_COLUMNS = (
+    *(usage_events.c[name] for name in ("account_id", "api_key_hash", "event_id", "event_ts", "client_net_hash")),
+    word(usage_events.c.ip_country),
 )
 
 
@@ -191,7 +192,7 @@ def _steps(scope: Scope, requests: Select[Any]) -> Subquery:
     r = (
         requests.where(e.event_ts >= since, e.event_ts < literal(scope.period.end), e.status_code < 400)
         .where(scope.countable(usage_events))
-        .where(e.ip_type.in_(DIRECT), e.ip_country.is_not(None))
+        .where(word(e.ip_type).in_(DIRECT), word(e.ip_country).is_not(None))
         .distinct()
         .subquery("requests")
     ).c

@@ -17,6 +17,7 @@ from audits.rules.intermediate import computed_once
 from audits.rules.scope import Scope
 from audits.rules.worst import worst
 from audits.warehouse.tables import models, usage_events
+from audits.warehouse.vocabulary import word
 
 COUNTS = {
     "logprobs": "n_logprobs",
@@ -66,13 +67,16 @@ def unevaluable(scope: Scope) -> Select[Any]:
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The successful requests that used what was denied to the tier at their time."""
     e = usage_events.c
+    reasoning = word(e.reasoning_visibility)
     shown = {
+        "operation": word(e.operation),
+        "access_path": word(e.access_path),
         "logprobs": e.top_logprobs > 0,
         "logit_bias": e.logit_bias_n > 0,
         "several_choices": e.n_choices > 1,
-        "reasoning_summary": e.reasoning_visibility == "summary",
-        "reasoning_full": e.reasoning_visibility == "full",
-        "signature_replay": e.reasoning_visibility == "signature_replay",
+        "reasoning_summary": reasoning == "summary",
+        "reasoning_full": reasoning == "full",
+        "signature_replay": reasoning == "signature_replay",
     }
     used = [
         and_(
@@ -96,11 +100,12 @@ def _counts(scope: Scope) -> Select[Any]:
     """
     u = scope.usage(account_model_day).c
     shown = {name: u[count] > 0 for name, count in COUNTS.items()}
+    shown |= {"operation": u.operation, "access_path": u.access_path}
     used: dict[str, ColumnElement[bool]] = defaultdict(false)
     unknown: dict[str, ColumnElement[bool]] = defaultdict(false)
     for row in _denied(scope):
         used[f"{row.kind} {row.value}"] |= and_(_holds(row, u), _used(row, u, shown))
-        unread = ("operation", u.operation.is_(None))  # known from a bucket alone
+        unread = ("operation", u.model_requested.is_(None))  # known from a bucket alone
         for column, untold in (unread, *_untold(row, u)):
             unknown[column] |= and_(_holds(row, u), untold)
     outside, maybe = (or_(false(), *conditions.values()) for conditions in (used, unknown))
@@ -127,8 +132,8 @@ def _names(conditions: Mapping[str, ColumnElement[bool]]) -> ColumnElement[str]:
 
 def _untold(row: EntitlementRow, u: Any) -> Iterator[tuple[str, ColumnElement[bool]]]:
     """The columns without which nobody knows whether what an entry names was used, each with whether it is missing."""
-    if row.kind == "access_path":
-        yield "access_path", u.access_path.is_(None)
+    if row.kind in ("operation", "access_path"):
+        yield row.kind, u[row.kind].is_(None)
     elif row.kind == "capability" and row.value in NOT_TOLD:
         count, column = NOT_TOLD[row.value]
         yield column, u[count] > 0
@@ -157,8 +162,11 @@ def _holds(row: EntitlementRow, u: Any) -> ColumnElement[bool]:
     return and_(u.tier == row.tier, u.day >= literal(row.from_day), ends)
 
 
-def _used(row: EntitlementRow, u: Any, shown: Mapping[str, ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Whether what an entry names was used: ``u`` has the columns that rollup and requests share."""
+def _used(row: EntitlementRow, u: Any, shown: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
+    """Whether what an entry names was used: ``u`` has the models that rollup and requests share.
+
+    ``shown`` says of each capability whether it was used, and which operation and access path.
+    """
     match row.kind:
         case "capability":
             return shown[row.value]
@@ -168,8 +176,7 @@ def _used(row: EntitlementRow, u: Any, shown: Mapping[str, ColumnElement[bool]])
         case "model":
             return _served(u) == row.value
         case "operation" | "access_path":
-            of_kind: ColumnElement[str] = u[row.kind]
-            return of_kind == row.value
+            return shown[row.kind] == row.value
 
 
 def _served(u: Any) -> ColumnElement[str]:

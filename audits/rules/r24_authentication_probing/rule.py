@@ -39,7 +39,7 @@ from audits.rules.scope import Scope
 from audits.rules.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number, least_text, seconds_between, utc_day
 from audits.warehouse.tables import Instant, auth_events
-from audits.warehouse.vocabulary import OUTCOMES, is_strange
+from audits.warehouse.vocabulary import word
 
 FAILED = ("invalid_key", "revoked_key", "forbidden")
 EXPIRED = "expired_key"
@@ -79,7 +79,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
 
 def _of_strange_outcome(scope: Scope) -> Select[Any]:
     d, in_period = auth_day.c, auth_day.c.day.between(scope.period.first_day, scope.period.last_day)
-    strange = and_(in_period, is_strange(d.outcome, OUTCOMES))
+    strange = and_(in_period, d.outcome.is_(None))
     own, network = (select(one).where(strange, one.is_not(None)) for one in (d.account_id, d.client_net_hash))
     touched = or_(d.account_id.in_(own), d.client_net_hash.in_(network))
     return select(d.account_id, literal(STRANGE)).where(d.account_id.is_not(None), in_period, touched).distinct()
@@ -99,7 +99,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
         at = datetime.fromisoformat(str(found.observed["entered_at"]))
         since = at - timedelta(hours=float(found.limits["hours_before_success"]))
         before = _is_failure(found.subject_id, lambda e: and_(e.event_ts >= literal(since), e.event_ts < literal(at)))
-        counted = or_(before, and_(a.event_ts == literal(at), a.outcome == "ok"))
+        counted = or_(before, and_(a.event_ts == literal(at), word(a.outcome) == "ok"))
     return (
         select(a.auth_event_id, a.event_ts, a.client_net_hash, a.api_key_hash, a.account_id, a.outcome)
         .where(a.client_net_hash == found.subject_id, counted, scope.sound(SIGN_INS, utc_day(a.event_ts)))
@@ -241,8 +241,8 @@ def _failed(scope: Scope) -> Subquery:
     a = auth_events.c
     start, end = literal(scope.period.start - timedelta(hours=_hours(scope))), literal(scope.period.end)
     return (
-        select(a.auth_event_id, a.client_net_hash, a.api_key_hash, a.outcome, a.event_ts)
-        .where(a.event_ts >= start, a.event_ts < end, a.outcome != "ok", a.client_net_hash.is_not(None))
+        select(a.auth_event_id, a.client_net_hash, a.api_key_hash, word(a.outcome), a.event_ts)
+        .where(a.event_ts >= start, a.event_ts < end, word(a.outcome) != "ok", a.client_net_hash.is_not(None))
         .where(scope.sound(SIGN_INS, utc_day(a.event_ts)))
         .distinct()
         .subquery("failed")
@@ -253,7 +253,7 @@ def _failed_around(scope: Scope) -> Subquery:
     """For each day the failed attempts of it and of the days looked back on: ``every``, and ``unlocated`` ones."""
     d, days = auth_day.c, select(auth_day.c.day).distinct().subquery("days_of_attempts").c
     number, back = day_number(days.day), math.ceil(_hours(scope) / 24)
-    n = case((d.outcome != "ok", d.n_attempts), else_=0)
+    n = case((d.outcome.is_distinct_from("ok"), d.n_attempts), else_=0)
     return (
         select(
             days.day, func.sum(n).label("every"),
@@ -306,5 +306,8 @@ def _is_failure(network: str, in_time: Callable[[Any], ColumnElement[bool]]) -> 
     """Evidence: whether an attempt is one of the failures that :func:`_failures` counts of those in a time."""
     a, e = auth_events.c, auth_events.alias("expired").c
     keys = select(func.count(e.api_key_hash.distinct()))
-    several = keys.where(e.client_net_hash == network, e.outcome == EXPIRED, in_time(e)).scalar_subquery() > FORGOTTEN
-    return and_(in_time(a), or_(a.outcome.in_(FAILED), and_(a.outcome == EXPIRED, several)))
+    several = (
+        keys.where(e.client_net_hash == network, word(e.outcome) == EXPIRED, in_time(e)).scalar_subquery() > FORGOTTEN
+    )
+    outcome = word(a.outcome)
+    return and_(in_time(a), or_(outcome.in_(FAILED), and_(outcome == EXPIRED, several)))

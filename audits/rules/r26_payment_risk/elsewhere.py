@@ -19,6 +19,7 @@ from audits.warehouse.dimensions import customers_in_force, instruments_in_force
 from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import accounts
 from audits.warehouse.validity import overlap
+from audits.warehouse.vocabulary import word
 
 NOT_OFFERED = ("unsupported", "sanctioned")
 
@@ -110,7 +111,9 @@ def _is_elsewhere(country: ColumnElement[str], record: Any) -> ColumnElement[boo
 
 def _signed_up_there(card: Any) -> ColumnElement[bool]:
     s = accounts.c
-    return exists(select(s.account_id).where(s.account_id == card.account_id, s.signup_country == card.bin_country))
+    return exists(
+        select(s.account_id).where(s.account_id == card.account_id, word(s.signup_country) == card.bin_country)
+    )
 
 
 def _explained_by_another(card: Any, record: Any, records: CTE) -> ColumnElement[bool]:

@@ -40,6 +40,7 @@ from audits.warehouse.dimensions import instruments_in_force
 from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import Instant, accounts, usage_buckets, usage_events
 from audits.warehouse.validity import holds, overlap
+from audits.warehouse.vocabulary import word
 
 LIMITS = ("accounts_min", "household_share_min", "household_customers_max")
 HOME = "residential"
@@ -107,8 +108,8 @@ def holders_of(scope: Scope, found: Found) -> Select[Any]:
         counted = or_(p.account_id.not_in(found.account_ids), exists(select(t.tier).where(there, up_to)))
     in_time = and_(e.event_ts >= start, e.event_ts < end, scope.countable(usage_events))
     theirs = and_(e.account_id == p.account_id, e.status_code < 400, in_time)
-    hired = func.count(e.event_id.distinct()).filter(e.ip_type.in_(FOR_HIRE))
-    networks = listed(e.client_net_hash).filter(e.ip_type == HOME)
+    hired = func.count(e.event_id.distinct()).filter(word(e.ip_type).in_(FOR_HIRE))
+    networks = listed(e.client_net_hash).filter(word(e.ip_type) == HOME)
     homes = select(case((2 * hired <= func.count(e.event_id.distinct()), networks))).where(theirs)
     return (
         select(

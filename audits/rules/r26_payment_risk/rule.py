@@ -34,7 +34,7 @@ from audits.rules.worst import worst
 from audits.warehouse.dialects import ratio
 from audits.warehouse.raw_text_sql import short_digest
 from audits.warehouse.tables import account_payments, payment_events
-from audits.warehouse.vocabulary import PAYMENTS, is_strange
+from audits.warehouse.vocabulary import word
 
 SHARED, DECLINES, CHARGEBACK, ELSEWHERE = "shared instrument", "declines", "chargeback", "country mismatch"
 TRIED = ("charge", "decline")
@@ -81,7 +81,7 @@ def unevaluable(scope: Scope) -> Select[Any]:
     )
     everyone = select(a.account_id, literal(f"not recorded: {missing}").label("reason")).where(literal(missing) != "")
     o, e = open_accounts(scope, closed=True).c, payment_events.c
-    strange = select(o.account_id, literal(STRANGE)).where(_paid(o), is_strange(e.event_type, PAYMENTS)).distinct()
+    strange = select(o.account_id, literal(STRANGE)).where(_paid(o), word(e.event_type).is_(None)).distinct()
     return select(union_all(everyone, not_compared(scope), strange).subquery("unknown"))
 
 
@@ -103,7 +103,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
     e, kinds = payment_events.c, TRIED if found.discriminator == DECLINES else (CHARGEBACK,)
     return (
         select(e.account_id, e.event_ts, e.event_type, e.amount_usd)
-        .where(e.account_id == found.subject_id, scope.in_period(e.event_ts), e.event_type.in_(kinds))
+        .where(e.account_id == found.subject_id, scope.in_period(e.event_ts), word(e.event_type).in_(kinds))
         .where(scope.in_tier(found, e.event_ts, e.account_id), scope.under_limits(found, e.event_ts))
         .order_by(e.event_ts)
     )
@@ -155,12 +155,12 @@ def _shared(scope: Scope) -> Select[Any]:
 def _declined(scope: Scope) -> Select[Any]:
     """Accounts of whose charges many were declined."""
     a, e = open_accounts(scope, closed=True).c, payment_events.c
-    tried, declined = func.count(), func.count().filter(e.event_type == "decline")
+    tried, declined = func.count(), func.count().filter(word(e.event_type) == "decline")
     limits = {name: a[f"limit_{name}"] for name in ("charges_min", "declines_share_min")}
     share = ratio(declined, tried)
     return (
         select(*_risk(DECLINES, declined, _of_account(a), limits, attempts=tried, share=share))
-        .where(_paid(a), e.event_type.in_(TRIED))
+        .where(_paid(a), word(e.event_type).in_(TRIED))
         .group_by(a.account_id, a.tier, *limits.values())
         .having(tried >= a.limit_charges_min, share >= a.limit_declines_share_min)
     )
@@ -171,7 +171,7 @@ def _charged_back(scope: Scope) -> Select[Any]:
     a, e = open_accounts(scope, closed=True).c, payment_events.c
     return (
         select(*_risk(CHARGEBACK, func.count(), _of_account(a), {"chargebacks_min": a.limit_chargebacks_min}))
-        .where(_paid(a), e.event_type == CHARGEBACK)
+        .where(_paid(a), word(e.event_type) == CHARGEBACK)
         .group_by(a.account_id, a.tier, a.limit_chargebacks_min)
         .having(func.count() >= a.limit_chargebacks_min)
     )

@@ -38,10 +38,10 @@ from audits.warehouse.dialects import midnight, seconds_between
 from audits.warehouse.dimensions import customers_in_force, tiers_in_force
 from audits.warehouse.tables import Instant, accounts, sanctions
 from audits.warehouse.validity import FAR, overlap
+from audits.warehouse.vocabulary import word
 
 A_DAY = 86_400.0  # seconds
 MATCHES = {"confirmed": "critical", "candidate": "medium"}
-CLEARED = "cleared"
 STRANGE = "the screening's word on an entry is none of confirmed, candidate and cleared"
 UNVERIFIED, OUTDATED = "identity not verified", "identity verified long ago"
 BEGINNING = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
@@ -170,7 +170,7 @@ def _unknown(scope: Scope) -> Iterator[Select[Any]]:
     p, r = owned_accounts(scope).c, customers_in_force().c
     status = literal("not recorded: kyc_status").label("reason")
     n = _newest(scope).c
-    yield select(n.customer_id, literal(STRANGE).label("reason")).where(n.match_status.not_in((*MATCHES, CLEARED)))
+    yield select(n.customer_id, literal(STRANGE).label("reason")).where(n.match_status.is_(None))
     yield select(gaps_in_records(scope, lambda _record: true()).c.customer_id, status)
     yield select(p.customer_id, status).where(together(p, r), p.limit_verification_required, r.kyc_status.is_(None))
     undated = and_(r.kyc_status == "verified", r.kyc_verified_at.is_(None))
@@ -259,22 +259,21 @@ def _runs(spans: Select[Any], name: str) -> Subquery:
 def _newest(scope: Scope) -> Subquery:
     """``list_name``, ``entry_id``, ``customer_id``, ``match_status``: each entry's newest word by the period's end.
 
-    So a match that was cleared is gone. Of words of one instant the gravest counts. However they are capitalized, they
-    are the same words.
+    So a match that was cleared is gone. Of words of one instant the gravest counts.
     """
     s = sanctions.c
-    said = func.lower(func.trim(s.match_status)).label("match_status")
+    said = word(s.match_status)
     gravity = {"confirmed": 0, "candidate": 1}  # adequacy: equivalent, because only their order counts
     graver = case(gravity, value=said, else_=2)  # adequacy: equivalent, as above
     entry = (s.list_name, s.entry_id, s.customer_id)
     newest = func.row_number().over(partition_by=entry, order_by=(s.as_of.desc(), graver))
-    word = (
+    told = (
         select(*entry, said, newest.label("place"))
         .where(s.as_of < literal(scope.period.end), s.customer_id.is_not(None))
-        .subquery("word")
+        .subquery("told")
     ).c
     return (
-        select(word.list_name, word.entry_id, word.customer_id, word.match_status)
-        .where(word.place == 1)
+        select(told.list_name, told.entry_id, told.customer_id, told.match_status)
+        .where(told.place == 1)
         .subquery("newest_word")
     )

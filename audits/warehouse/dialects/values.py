@@ -134,8 +134,35 @@ def _(element: matches, compiler: Any, **kw: Any) -> str:
     return f"regexp_matches({compiler.process(text, **kw)}, {_written(compiler, pattern)})"
 
 
+class one_of(FunctionElement[Any]):  # noqa: N801
+    """Which of some words in small letters a text is, whatever its capitals and the space around it; NULL for none.
+
+    ``one_of(text, literal(word), ...)``.
+    """
+
+    type = String()
+    inherit_cache = False  # the words are written into the statement
+
+
+@compiles(one_of)
+def _(element: one_of, compiler: Any, **kw: Any) -> str:
+    text, *words = element.clauses
+    value, agreed = compiler.process(text, **kw), ", ".join(_written(compiler, one.value) for one in words)
+    plain = f"lower(trim({value}))"
+    # The first branch is the cheaper one, and almost always taken.
+    return f"CASE WHEN {value} IN ({agreed}) THEN {value} WHEN {plain} IN ({agreed}) THEN {plain} END"
+
+
+@compiles(one_of, "duckdb")
+def _(element: one_of, compiler: Any, **kw: Any) -> str:
+    # Functions, and no CASE: DuckDB calls them once for each word of a compressed column.
+    text, *words = element.clauses
+    agreed = ", ".join("{0}: {0}".format(_written(compiler, one.value)) for one in words)
+    return f"map_extract_value(MAP {{{agreed}}}, lower(trim({compiler.process(text, **kw)})))"
+
+
 def _written(compiler: Any, pattern: str) -> str:
-    """A pattern as a literal that the driver hands on as it stands."""
+    """A text as a literal that the driver hands on as it stands."""
     quoted = pattern.replace("'", "''")
     return "'" + (quoted.replace("%", "%%") if compiler.preparer._double_percents else quoted) + "'"
 
