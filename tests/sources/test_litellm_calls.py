@@ -11,8 +11,11 @@ import pytest
 
 from audits.features.hashing import Hasher
 from audits.sources.litellm import LiteLLM
+from audits.sources.litellm_calls import OPERATIONS
 from audits.sources.load import LoadReport, load
 from audits.sources.tokens import whole_input
+from audits.warehouse.tables import usage_events
+from audits.warehouse.vocabulary import WORDS
 from tests.sources.reading import query
 from tests.sources.test_litellm import DDL, insert
 
@@ -151,3 +154,7 @@ def test_a_total_tells_that_the_cache_is_left_out_where_the_parts_do_not() -> No
     assert whole_input(5_000, 2_000, 0, output=10, total=7_010) == 7_000
     assert whole_input(5_000, 2_000, 0, output=10, total=5_010) == 5_000
     assert whole_input(5_000, 2_000, 0, output=10) == 5_000
+
+
+def test_every_operation_that_is_written_is_read_as_a_word():
+    assert set(OPERATIONS.values()) <= set(WORDS[usage_events.c.operation])

@@ -189,3 +189,16 @@ def test_a_preview_counts_and_writes_nothing(tmp_path: Path) -> None:
     report = preview(Otel([GENAI], account_attribute="tenant.id"), rows=1_000, now=NOW)
     assert (report.read, report.loaded, report.ignored, report.unmapped) == (16, 14, 2, 7)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_providers_finish_reasons_become_the_contract_s_words_where_their_meaning_is_certain(
+    tmp_path: Path, duckdb_warehouse: str
+) -> None:
+    said = {
+        "end_turn": "stop", "eos": "stop", "FinishReason.STOP": "stop", "Max_Tokens": "length",
+        "SAFETY": "content_filter", "tool-calls": "tool_calls", "refusal": "refusal", "OTHER": "OTHER",
+    }  # fmt: skip
+    spans = (span(gen_ai__response__finish_reason=reason, tenant__id=reason) for reason in said)
+    load(Otel([write(tmp_path / "spans.jsonl", *spans)], account_attribute="tenant.id"), duckdb_warehouse, now=NOW)
+    rows = query(duckdb_warehouse, "SELECT account_id, finish_reason FROM usage_events")
+    assert {row["account_id"]: row["finish_reason"] for row in rows} == said

@@ -8,6 +8,8 @@ from sqlalchemy.engine import make_url
 
 from audits.errors import AuditsError
 from audits.warehouse.check import check
+from audits.warehouse.tables import usage_events
+from audits.warehouse.vocabulary import WORDS
 from tests.rows import REFERENCE, account, at, events, put, run_sql, together
 
 NOW = datetime(2026, 11, 4, tzinfo=UTC)
@@ -149,6 +151,17 @@ def test_words_that_nobody_agreed_on_are_counted_and_not_printed(url):
     )
     assert told["customers.kyc_status"].startswith("1 row holds a word that is none of verified, pending, failed, none")
     assert not [one for one in problems if "mbargoed" in one.what + one.fix or "approved" in one.what + one.fix]
+
+
+def test_other_spellings_of_agreed_words_are_told_of_no_column_and_other_words_of_each(url):
+    words = {c.name: agreed[0] for c, agreed in WORDS.items() if c.table is usage_events}
+    for column, word in words.items():
+        run_sql(url, f"UPDATE usage_events SET {column} = ' {word.upper()} '")
+    named = {f"usage_events.{column}" for column in words}
+    assert not named & set(found(url, "advice"))
+    for column in words:
+        run_sql(url, f"UPDATE usage_events SET {column} = 'no such word'")
+    assert named <= set(found(url, "advice"))
 
 
 def test_a_sound_warehouse_has_agreed_words_only(url):
