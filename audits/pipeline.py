@@ -24,8 +24,8 @@ from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
 from audits.policy import Book
-from audits.rules.base import Rule
-from audits.rules.catalogue import load_law
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from audits.warehouse.days import usage_span

@@ -13,7 +13,7 @@ from audits.ledger.coverage import Checks, linkage_of
 from audits.ledger.models import CellGroup, EvaluationRow, FindingRow, QualityDay, Run
 from audits.linkage.kinds import BY_NAME
 from audits.periods import Period
-from audits.rules.verdicts import NO_LINKS
+from audits.rules.engine.verdicts import NO_LINKS
 from reports import model, text
 from reports.changes import Fate
 from reports.model import HeldBack, Limit, Linking, NotCompliant, RuleCoverage, SharedValue

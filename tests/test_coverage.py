@@ -18,7 +18,7 @@ from audits.ledger import open_ledger
 from audits.ledger.coverage import checks_of, linkage_of, unevaluated_customers
 from audits.ledger.read import latest_runs
 from audits.periods import Period
-from audits.rules.doubts import UNCOUNTED
+from audits.rules.engine.doubts import UNCOUNTED
 from audits.settings import Settings
 from tests.rows import REFERENCE, account, at, event, events, put, together
 

@@ -14,13 +14,13 @@ from audits.ledger.assemble import publication_status
 from audits.ledger.findings import distinct
 from audits.periods import Period
 from audits.rules import is_asked
-from audits.rules.asking import Asking, prepare_asking
-from audits.rules.base import SEVERITIES, Found, Rule
-from audits.rules.combine import combine
-from audits.rules.evaluate import Evaluation, evaluate
-from audits.rules.facts import customer_tiers
-from audits.rules.links import explanations
-from audits.rules.wording import summary_of
+from audits.rules.engine.asking import Asking, prepare_asking
+from audits.rules.engine.base import SEVERITIES, Found, Rule
+from audits.rules.engine.combine import combine
+from audits.rules.engine.evaluate import Evaluation, evaluate
+from audits.rules.engine.facts import customer_tiers
+from audits.rules.engine.links import explanations
+from audits.rules.engine.wording import summary_of
 
 Person = tuple[str, str]
 """A customer under a tier."""

@@ -10,8 +10,8 @@ from audits.errors import AuditsError
 from audits.linkage.tables import linkage_runs
 from audits.periods import Period
 from audits.rollups.state import days_not_rolled_up
-from audits.rules.asking import first_day_of
-from audits.rules.base import Rule
+from audits.rules.engine.asking import first_day_of
+from audits.rules.engine.base import Rule
 from audits.warehouse.own import has_own_tables
 
 

@@ -15,8 +15,8 @@ from audits.errors import AuditsError, unknown
 from audits.policy import Book, policy_diff
 from audits.policy.edit import with_limit, with_rule_active
 from audits.policy.kinds import KINDS, misfit
-from audits.rules.base import Rule
-from audits.rules.catalogue import load_law
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import load_law
 
 
 @dataclass(frozen=True, slots=True)

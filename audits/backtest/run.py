@@ -21,8 +21,8 @@ from audits.backtest.result import (
     TierOutcome,
 )
 from audits.periods import Period
-from audits.rules.base import SEVERITIES
-from audits.rules.population import customer_names
+from audits.rules.engine.base import SEVERITIES
+from audits.rules.engine.population import customer_names
 from audits.warehouse import Warehouse
 
 Names = Mapping[str, tuple[str, str]]

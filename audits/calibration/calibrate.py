@@ -20,8 +20,8 @@ from audits.policy import Book, policy_changes
 from audits.policy.edit import with_limit_from
 from audits.policy.kinds import KINDS
 from audits.rollups.state import days_not_rolled_up, newest_day
-from audits.rules.asking import first_day_of, prepare_asking
-from audits.rules.base import Measured, Rule
+from audits.rules.engine.asking import first_day_of, prepare_asking
+from audits.rules.engine.base import Measured, Rule
 from audits.warehouse import Warehouse
 from audits.warehouse.own import has_own_tables
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select, true
 
-from audits.rules.base import Found, Measured, Rule
-from audits.rules.evaluate import evaluate
-from audits.rules.facts import Facts, account_facts
-from audits.rules.population import audited_groups
-from audits.rules.scope import Scope
+from audits.rules.engine.base import Found, Measured, Rule
+from audits.rules.engine.evaluate import evaluate
+from audits.rules.engine.facts import Facts, account_facts
+from audits.rules.engine.population import audited_groups
+from audits.rules.engine.scope import Scope
 
 Member = tuple[str, str]
 """An account or group under a tier."""

@@ -47,7 +47,7 @@ def calibrate(
     from audits.calibration import calibrate as measure  # noqa: PLC0415 - keeps other commands quick
     from audits.calibration import suspected_accounts  # noqa: PLC0415
     from audits.ledger import is_there, read_ledger  # noqa: PLC0415
-    from audits.rules.catalogue import load_law  # noqa: PLC0415
+    from audits.rules.engine.loading import load_law  # noqa: PLC0415
     from audits.warehouse import warehouse  # noqa: PLC0415
 
     settings, last = Settings.from_env(), a_day(until, "--until")

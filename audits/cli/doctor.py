@@ -99,7 +99,7 @@ def _sentence(text: str) -> str:
 
 def _rules_that_need() -> dict[str, set[str]]:
     """Contract table, or usage_events.column -> the rules that declare it as needed."""
-    from audits.rules.catalogue import load_rules  # noqa: PLC0415
+    from audits.rules.engine.loading import load_rules  # noqa: PLC0415
 
     needed: dict[str, set[str]] = defaultdict(set)
     for rule_id, rule in load_rules().items():

@@ -43,7 +43,7 @@ def evaluate(
     from audits.proving.evaluation import evaluate as score  # noqa: PLC0415
     from audits.proving.evaluation.page import page  # noqa: PLC0415
     from audits.proving.worlds import AUDITED, named  # noqa: PLC0415
-    from audits.rules.catalogue import load_law  # noqa: PLC0415
+    from audits.rules.engine.loading import load_law  # noqa: PLC0415
 
     worlds = named(world or (), seed)
     policy = Settings.from_env().policy

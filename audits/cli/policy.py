@@ -61,7 +61,7 @@ def show(
 
     In a terminal a table longer than the screen opens in the pager (PAGER, or less).
     """
-    from audits.rules.catalogue import load_law  # noqa: PLC0415 - keeps other commands quick
+    from audits.rules.engine.loading import load_law  # noqa: PLC0415 - keeps other commands quick
 
     day = clock(at, "--at").date()
     law, rules = load_law(book)
@@ -127,6 +127,6 @@ def _print_rows(rows: list[ShownRow], titles: Mapping[str, str], heading: str, *
 
 
 def _load(folder: Path | None) -> Book:
-    from audits.rules.catalogue import load_law  # noqa: PLC0415 - keeps other commands quick
+    from audits.rules.engine.loading import load_law  # noqa: PLC0415 - keeps other commands quick
 
     return load_law(folder)[0]

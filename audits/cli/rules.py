@@ -18,7 +18,7 @@ from audits.errors import AuditsError, unknown
 
 if TYPE_CHECKING:
     from audits.policy import Book
-    from audits.rules.base import Rule
+    from audits.rules.engine.base import Rule
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -73,7 +73,7 @@ def show(
     form: Annotated[Format, format_option(Format.table, Format.json)] = Format.table,
 ) -> None:
     """Say what a rule asks, of whom, with which limits, and what else can explain what it finds."""
-    from audits.rules.wording import explained_of, needs_of, value_of  # noqa: PLC0415
+    from audits.rules.engine.wording import explained_of, needs_of, value_of  # noqa: PLC0415
 
     law, rules = _law(book)
     rule, day = _one(rule_id, rules), clock(at, "--at").date()
@@ -123,7 +123,7 @@ def check(
     book: _BookFolder = None,
 ) -> None:
     """Lint rules and run their test cases on an embedded database. Exit code 1 where anything fails."""
-    from audits.rules.proof import prove_all  # noqa: PLC0415
+    from audits.rules.engine.proof import prove_all  # noqa: PLC0415
 
     _, rules = _chosen(which, book)
     cases = failures = 0
@@ -207,7 +207,7 @@ def lock(
     ] = False,
 ) -> None:
     """Write down what content the shipped rules' versions stand for; a changed rule needs a higher version."""
-    from audits.rules.catalogue import load_rules  # noqa: PLC0415
+    from audits.rules.engine.loading import load_rules  # noqa: PLC0415
     from audits.rules.lock import lock as write  # noqa: PLC0415
 
     rules = load_rules()
@@ -252,14 +252,14 @@ def adequacy(
 
 
 def _law(book: Path | None) -> tuple[Book, dict[str, Rule]]:
-    from audits.rules.catalogue import load_law  # noqa: PLC0415
+    from audits.rules.engine.loading import load_law  # noqa: PLC0415
 
     return load_law(book)
 
 
 def _chosen(which: list[str] | None, book: Path | None) -> tuple[Book, list[Rule]]:
     """The book and the rules that are named by id or folder, or all."""
-    from audits.rules.catalogue import load_rule, rule_folders  # noqa: PLC0415
+    from audits.rules.engine.loading import load_rule, rule_folders  # noqa: PLC0415
 
     law, rules = _law(book)
     if not which:

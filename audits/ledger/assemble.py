@@ -19,12 +19,12 @@ from audits.periods import Period
 from audits.policy import Book
 from audits.quality import DayVerdict
 from audits.rollups.state import data_watermark
-from audits.rules import population as people
-from audits.rules.asking import Asking, first_day_of, prepare_asking
-from audits.rules.base import Rule
-from audits.rules.combine import combine
-from audits.rules.evaluate import Evaluation, evaluate
-from audits.rules.links import explanations
+from audits.rules.engine import population as people
+from audits.rules.engine.asking import Asking, first_day_of, prepare_asking
+from audits.rules.engine.base import Rule
+from audits.rules.engine.combine import combine
+from audits.rules.engine.evaluate import Evaluation, evaluate
+from audits.rules.engine.links import explanations
 from audits.warehouse import Warehouse
 from audits.warehouse.raw_text import shown
 

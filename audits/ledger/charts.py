@@ -11,8 +11,8 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, func, or_, s
 
 from audits.periods import Period
 from audits.rollups.account_day import by_last_day
-from audits.rules.base import CHART_SERIES, ChartSpec, Found, RuleSpec
-from audits.rules.population import audited_accounts, held
+from audits.rules.engine.base import CHART_SERIES, ChartSpec, Found, RuleSpec
+from audits.rules.engine.population import audited_accounts, held
 from audits.warehouse.own import make_temporary_tables
 from audits.warehouse.staging import insert_in_bulk
 

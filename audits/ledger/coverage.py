@@ -18,7 +18,7 @@ from audits.ledger.models import AuditedCustomer, CellGroup, EvaluationRow, Rule
 from audits.ledger.read import governing_runs
 from audits.ledger.seal import require_intact
 from audits.linkage import LinkReport
-from audits.rules.verdicts import NO_USAGE, VERDICTS
+from audits.rules.engine.verdicts import NO_USAGE, VERDICTS
 
 NO_ANSWER = ("not_evaluated", "errored")
 

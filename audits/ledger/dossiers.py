@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, and_, case, func, literal, select
 from audits.linkage.tables import group_edges, group_members, linkage_against, linkage_groups
 from audits.periods import Period
 from audits.rollups.account_day import account_day
-from audits.rules.population import audited_accounts
+from audits.rules.engine.population import audited_accounts
 from audits.warehouse.dialects import least_text
 from audits.warehouse.tables import Instant, accounts
 

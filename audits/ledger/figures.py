@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, func, select
 
 from audits.periods import Period
 from audits.rollups.account_day import account_day
-from audits.rules.facts import account_facts
-from audits.rules.population import UNASSIGNED, account_owners, audited_accounts
+from audits.rules.engine.facts import account_facts
+from audits.rules.engine.population import UNASSIGNED, account_owners, audited_accounts
 
 _SUMS = {"requests": "n_requests", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 

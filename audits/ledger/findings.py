@@ -12,10 +12,10 @@ from audits.ledger.charts import Charts
 from audits.ledger.record import CellTally, Finding, finding_id
 from audits.periods import Period
 from audits.policy import Book
-from audits.rules.base import SEVERITIES, Found
-from audits.rules.evaluate import VERDICTS, Evaluation
-from audits.rules.scope import Scope
-from audits.rules.wording import summary_of
+from audits.rules.engine.base import SEVERITIES, Found
+from audits.rules.engine.evaluate import VERDICTS, Evaluation
+from audits.rules.engine.scope import Scope
+from audits.rules.engine.wording import summary_of
 from audits.warehouse import Warehouse
 
 

@@ -26,8 +26,8 @@ from audits.policy import Book
 from audits.quality import impossible_rows, not_loaded
 from audits.quality.tables import quality_days
 from audits.rollups.state import rollup_days
-from audits.rules.base import Rule
-from audits.rules.code import code_digests, rule_digest
+from audits.rules.engine.base import Rule
+from audits.rules.engine.code import code_digests, rule_digest
 from audits.warehouse.dialects import row_digest
 from audits.warehouse.tables import (
     account_payments,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from audits.ledger.coverage import Checks, checks_of
 from audits.ledger.models import AuditedCustomer, FindingCustomer, FindingRow
-from audits.rules.base import SEVERITIES
+from audits.rules.engine.base import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)

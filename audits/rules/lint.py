@@ -17,10 +17,10 @@ from audits.errors import closest
 from audits.periods import Period
 from audits.policy import Book, LimitRow
 from audits.policy.errors import Problem
-from audits.rules.base import Rule
-from audits.rules.operator_rule import problems_of
-from audits.rules.operator_sql import CLOCK_NAMES, CLOCKS, COLUMNS
-from audits.rules.scope import Scope
+from audits.rules.engine.base import Rule
+from audits.rules.engine.operator_rule import problems_of
+from audits.rules.engine.operator_sql import CLOCK_NAMES, CLOCKS, COLUMNS
+from audits.rules.engine.scope import Scope
 
 _PERIOD = Period.parse("2026-10")
 _PYTHON_CLOCKS = {"now", "utcnow", "today", "current_date", "current_timestamp", "localtimestamp", "clock_timestamp"}

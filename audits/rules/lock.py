@@ -13,10 +13,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from audits.errors import AuditsError
-from audits.rules.base import Rule
-from audits.rules.catalogue import HERE
+from audits.rules.engine.base import Rule
 
-LOCK_FILE = HERE / "lock.yaml"
+LOCK_FILE = Path(__file__).with_name("lock.yaml")
 _HEAD = "# Written by `audits rules lock`: for every rule the version and the digest of its files.\n"
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from audits import pipeline
 from audits.backtest import propose_limits, run_backtest
 from audits.periods import Period
-from audits.rules.asking import prepare_asking
-from audits.rules.catalogue import load_law
-from audits.rules.evaluate import evaluate
+from audits.rules.engine.asking import prepare_asking
+from audits.rules.engine.evaluate import evaluate
+from audits.rules.engine.loading import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from tests.benchmarks.volume import build

@@ -19,7 +19,7 @@ from audits.ledger import open_ledger
 from audits.ledger.models import Decision
 from audits.ledger.read import findings_of
 from audits.policy import init_book
-from audits.rules.catalogue import load_law, read_spec
+from audits.rules.engine.loading import load_law, read_spec
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from tests.backtest.test_backtest import with_own_rule

@@ -16,10 +16,10 @@ from audits.calibration.measure import measure
 from audits.errors import AuditsError
 from audits.linkage.tables import group_members
 from audits.policy import init_book, load_book
-from audits.rules import catalogue
 from audits.rules.cases import DuckStage, read_cases
 from audits.rules.cases.run import scene
-from audits.rules.catalogue import load_law, load_rule, rule_folders
+from audits.rules.engine import loading
+from audits.rules.engine.loading import load_law, load_rule, rule_folders
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from tests.backtest.world import WEEKS, prepared
@@ -55,7 +55,7 @@ def test_a_shipped_rule_says_of_each_limit_whether_it_may_be_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [folder] = [one for one in rule_folders() if one.name.startswith("r20_")]
-    monkeypatch.setattr(catalogue, "HERE", tmp_path)
+    monkeypatch.setattr(loading, "CATALOGUE", tmp_path)
     copied = Path(shutil.copytree(folder, tmp_path / folder.name)) / "rule.yaml"
     assert load_rule(copied.parent).id == "R20"
     told = copied.read_text()

@@ -8,9 +8,9 @@ import pytest
 
 from audits.ledger.assemble import publication_status
 from audits.policy import load_book
-from audits.rules.base import Found, Severity
-from audits.rules.catalogue import HERE, load_rule
-from audits.rules.evaluate import Cells, Evaluation
+from audits.rules.engine.base import Found, Severity
+from audits.rules.engine.evaluate import Cells, Evaluation
+from audits.rules.engine.loading import CATALOGUE, load_rule
 
 DAY = date(2026, 10, 31)
 BOOK = load_book()
@@ -25,7 +25,7 @@ def outcome(found: int, judged: int = JUDGED, severity: Severity = "medium") -> 
     subjects = tuple(
         Found("account", f"a{n}", "free", severity, "", (f"a{n}",), (f"c{n}",), {}, {}) for n in range(found)
     )
-    return Evaluation(load_rule(HERE / "r01_extraction_volume"), cells, subjects)
+    return Evaluation(load_rule(CATALOGUE / "r01_extraction_volume"), cells, subjects)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from audits.ledger.causes import ARRIVED
 from audits.ledger.inputs import made_from
 from audits.periods import Period
 from audits.policy import init_book
-from audits.rules.catalogue import load_law
-from audits.rules.code import PACKAGE, code_digests, meaning, rule_digest
+from audits.rules.engine.code import PACKAGE, code_digests, meaning, rule_digest
+from audits.rules.engine.loading import load_law
 from audits.settings import Settings
 from audits.warehouse import warehouse
 from tests.rows import REFERENCE, account, at, events, put, together
@@ -237,7 +237,7 @@ def append(file: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("file", "part"),
     [
-        ("rules/evaluate.py", "rules engine"), ("rules/wording.py", "rules engine"),
+        ("rules/engine/evaluate.py", "rules engine"), ("rules/engine/wording.py", "rules engine"),
         ("policy/model.py", "policy"), ("ledger/findings.py", "findings"),
         ("warehouse/dialects/times.py", "SQL dialects"),
     ],
@@ -249,8 +249,8 @@ def test_code_that_judges_is_known_by_its_content(copied, file, part):
 
 
 def test_comments_line_endings_and_what_judges_nothing_make_no_difference(copied):
-    append(copied / "rules" / "evaluate.py", "\n# a remark\n")
-    file = copied / "rules" / "scope.py"
+    append(copied / "rules" / "engine" / "evaluate.py", "\n# a remark\n")
+    file = copied / "rules" / "engine" / "scope.py"
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     for other in ("rules/lint.py", "rules/cases/run.py", "cli/run.py", "proving/worlds.py"):
         append(copied / other, "\nEXTRA = 1\n")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audits.ledger.assemble import _notes
-from audits.rules import population as people
+from audits.rules.engine import population as people
 
 ASKED: Any = SimpleNamespace(verdicts=(), facts=SimpleNamespace(linkable=True), links=None)
 

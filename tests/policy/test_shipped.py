@@ -12,7 +12,7 @@ from audits.errors import AuditsError
 from audits.policy import SHIPPED, Book, init_book, load_book
 from audits.policy.names import FAMILIES, QUALITY_CHECKS
 from audits.policy.words import spoken
-from audits.rules.catalogue import load_rules
+from audits.rules.engine.loading import load_rules
 from tests.policy.books import edit
 
 DAY = date(2026, 10, 1)

@@ -12,7 +12,7 @@ import pytest
 from audits.policy import init_book
 from audits.policy.folder import read_folder
 from audits.policy.validate import Parameters, find_problems
-from audits.rules.catalogue import load_rules
+from audits.rules.engine.loading import load_rules
 
 WORD = re.compile(r"[a-z_]{4,}")
 FREE_TEXT = ("why:", "text:", "title:", "document:", "#")

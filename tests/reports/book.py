@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audits.policy import Book
-from audits.rules.base import RuleSpec
+from audits.rules.engine.base import RuleSpec
 
 SINCE = {"effective_from": "2020-01-01", "why": "For the test."}
 TIERS = ("free", "build", "scale", "enterprise")

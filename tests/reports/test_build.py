@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from audits.errors import AuditsError
 from audits.ledger.models import CellGroup, Decision, FindingRow
 from audits.ledger.record import record
-from audits.rules.verdicts import VERDICTS
+from audits.rules.engine.verdicts import VERDICTS
 from reports.build import build_tier_report
 from reports.model import TierReport
 from tests.reports.conftest import runs_of

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from audits.cli import app
 from audits.ledger.models import CellGroup
-from audits.rules.verdicts import NO_LINKS
+from audits.rules.engine.verdicts import NO_LINKS
 from reports.build import build_tier_report
 from reports.formats import html
 from tests.reports.conftest import runs_of

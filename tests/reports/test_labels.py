@@ -11,8 +11,8 @@ from audits.ledger.models import FindingRow
 from audits.ledger.read import Recorded, Status
 from audits.periods import Period
 from audits.policy import load_book
-from audits.rules.base import RuleSpec
-from audits.rules.catalogue import load_rules
+from audits.rules.engine.base import RuleSpec
+from audits.rules.engine.loading import load_rules
 from reports.model import Finding
 from reports.wording import Past, Words, finding_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from audits.rules.base import Found, Rule
 from audits.rules.cases import Outcome
-from audits.rules.wording import told
+from audits.rules.engine.base import Found, Rule
+from audits.rules.engine.wording import told
 from tests.rules.evidence import DERIVATIONS, TOLERANCE, Rows, alike
 
 

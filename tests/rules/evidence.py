@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from audits.rules.base import Found
+from audits.rules.engine.base import Found
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]

@@ -8,9 +8,9 @@ import pytest
 
 from audits.policy import load_book
 from audits.rules.adequacy import KINDS, REQUIRED, adequacy_of, mutants_of
-from audits.rules.base import Rule
 from audits.rules.cases import DuckStage
-from audits.rules.catalogue import HERE, load_rule, rule_folders
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import CATALOGUE, load_rule, rule_folders
 from audits.rules.skeleton import new_rule
 
 
@@ -53,7 +53,7 @@ def evidence(scope, found):
 
 @pytest.fixture
 def rule(tmp_path: Path) -> Rule:
-    shipped = load_rule(HERE / "r01_extraction_volume")
+    shipped = load_rule(CATALOGUE / "r01_extraction_volume")
     (tmp_path / "rule.yaml").write_text((shipped.folder / "rule.yaml").read_text())
     (tmp_path / "rule.py").write_text(RULE_PY)
     return Rule(shipped.spec, tmp_path, "", shipped.violations, shipped.evidence)

@@ -14,7 +14,7 @@ import pytest
 from audits.errors import AuditsError
 from audits.policy import load_book
 from audits.rules.cases import REQUIRED_KINDS, Case, DuckStage, PostgresStage, differences, read_cases, run_case
-from audits.rules.catalogue import load_rule, rule_folders
+from audits.rules.engine.loading import load_rule, rule_folders
 from tests.rules.doubts import doubts_of
 
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.policy import Combination, load_book
-from audits.rules.base import SEVERITIES, Found, Rule
-from audits.rules.catalogue import load_rules
-from audits.rules.combine import combine
-from audits.rules.evaluate import Evaluation
-from audits.rules.links import Explained
-from audits.rules.wording import summary_of
+from audits.rules.engine.base import SEVERITIES, Found, Rule
+from audits.rules.engine.combine import combine
+from audits.rules.engine.evaluate import Evaluation
+from audits.rules.engine.links import Explained
+from audits.rules.engine.loading import load_rules
+from audits.rules.engine.wording import summary_of
 
 RULES = load_rules()
 SHIPPED = load_book().settings(date(2026, 10, 31)).combination

@@ -12,15 +12,15 @@ from sqlalchemy import Integer, Select, cast, column, false, literal, select, un
 from sqlalchemy import String as Text
 
 from audits.policy import load_book
-from audits.rules.base import Needs, Rule
 from audits.rules.cases import DuckStage, Outcome, PostgresStage, Stage, differences, read_cases, run_case
 from audits.rules.cases.run import scene
-from audits.rules.catalogue import HERE, load_rule
-from audits.rules.doubts import UNCOUNTED
-from audits.rules.scope import Scope
+from audits.rules.engine.base import Needs, Rule
+from audits.rules.engine.doubts import UNCOUNTED
+from audits.rules.engine.loading import CATALOGUE, load_rule
+from audits.rules.engine.scope import Scope
 from audits.warehouse.tables import usage_events
 
-R01 = load_rule(HERE / "r01_extraction_volume")
+R01 = load_rule(CATALOGUE / "r01_extraction_volume")
 HEAD = """
 defaults: {limits: {all: {requests_a_day: 3, output_tokens_a_week: 1000}}, period: 2026-10}
 cases:

@@ -10,8 +10,8 @@ import pytest
 from audits.policy import load_book
 from audits.rules.cases import DuckStage, PostgresStage, read_cases
 from audits.rules.cases.run import scene
-from audits.rules.catalogue import load_rule, rule_folders
-from audits.rules.scope import Scope
+from audits.rules.engine.loading import load_rule, rule_folders
+from audits.rules.engine.scope import Scope
 
 CASES = """
 cases:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from audits.policy import load_book
-from audits.rules.base import Rule
 from audits.rules.cases import DuckStage, Outcome, read_cases, run_case
-from audits.rules.catalogue import load_rule, rule_folders
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import load_rule, rule_folders
 from tests.rules.doubts import doubts_of
 from tests.rules.evidence import DERIVATIONS
 

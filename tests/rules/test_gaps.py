@@ -12,9 +12,9 @@ from audits.policy import load_book
 from audits.quality import DayVerdict, Reason
 from audits.rules.cases import DuckStage, read_cases
 from audits.rules.cases.run import scene
-from audits.rules.catalogue import load_rules
-from audits.rules.facts import account_gaps
-from audits.rules.gaps import record_gaps
+from audits.rules.engine.facts import account_gaps
+from audits.rules.engine.gaps import record_gaps
+from audits.rules.engine.loading import load_rules
 
 CASE = """
 cases:

@@ -17,9 +17,9 @@ from audits.policy import load_book
 from audits.policy.rows import OpenLinks
 from audits.rollups.account_day import account_day
 from audits.rollups.account_hour import account_hour
-from audits.rules.conduct import Conduct, Habits, conduct_of
-from audits.rules.links import explanations, holder_of
-from audits.rules.population import prepare
+from audits.rules.engine.conduct import Conduct, Habits, conduct_of
+from audits.rules.engine.links import explanations, holder_of
+from audits.rules.engine.population import prepare
 from audits.warehouse import warehouse
 from audits.warehouse.staging import insert_in_bulk
 from tests.rows import account, put, together

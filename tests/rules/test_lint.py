@@ -12,12 +12,12 @@ from sqlalchemy import Select, func, literal, select
 
 from audits.policy import load_book
 from audits.rollups.account_day import account_day
-from audits.rules.base import Rule
-from audits.rules.catalogue import HERE, load_rule, rule_folders
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import CATALOGUE, load_rule, rule_folders
+from audits.rules.engine.scope import Scope
 from audits.rules.lint import lint
-from audits.rules.scope import Scope
 
-R01 = load_rule(HERE / "r01_extraction_volume")
+R01 = load_rule(CATALOGUE / "r01_extraction_volume")
 
 
 @pytest.mark.parametrize("folder", rule_folders(), ids=lambda folder: folder.name)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from audits.errors import AuditsError
-from audits.rules.base import Rule
-from audits.rules.catalogue import HERE, content_digest, load_rule, load_rules
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import CATALOGUE, content_digest, load_rule, load_rules
 from audits.rules.lock import Drift, drifts, lock
 
-R01 = load_rule(HERE / "r01_extraction_volume")
+R01 = load_rule(CATALOGUE / "r01_extraction_volume")
 
 
 def test_shipped_rules_are_what_is_locked() -> None:

@@ -14,18 +14,19 @@ from audits.ledger.read import findings_of
 from audits.periods import Period
 from audits.pipeline import audit
 from audits.policy import PolicyError, init_book, load_book
-from audits.rules.base import RuleSpec
 from audits.rules.cases import DuckStage, PostgresStage, differences, read_cases, run_case
 from audits.rules.cases.fill import filled
-from audits.rules.catalogue import HERE, load_law, load_rule, load_rules, read_spec
-from audits.rules.operator_rule import RELATIONS, columns_of
-from audits.rules.operator_sql import check_sql, portable
-from audits.rules.proof import prove
+from audits.rules.engine.base import RuleSpec
+from audits.rules.engine.loading import CATALOGUE, load_law, load_rule, load_rules, read_spec
+from audits.rules.engine.operator_rule import RELATIONS, columns_of
+from audits.rules.engine.operator_sql import check_sql, portable
+from audits.rules.engine.proof import prove
 from audits.rules.skeleton import new_rule
 from audits.settings import Settings
 from tests.rows import put
 
-SPEC: RuleSpec = read_spec(HERE / "r01_extraction_volume" / "rule.yaml").model_copy(update={"observed": {"n": "Count"}})
+R01 = read_spec(CATALOGUE / "r01_extraction_volume" / "rule.yaml")
+SPEC: RuleSpec = R01.model_copy(update={"observed": {"n": "Count"}})
 GOOD = """SELECT account_id AS subject_id, tier, SUM(n_ok) AS observed_n
 FROM account_day
 WHERE day BETWEEN :first_day AND :last_day

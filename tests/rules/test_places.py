@@ -7,7 +7,7 @@ import math
 import pytest
 from sqlalchemy import create_engine, select
 
-from audits.rules.r16_impossible_travel.places import KM_PER_DEGREE, circles, distances
+from audits.rules.catalogue.r16_impossible_travel.places import KM_PER_DEGREE, circles, distances
 
 PLACES = {
     "Berlin": ("DE", 52.52, 13.40), "Munich": ("DE", 48.14, 11.58), "New York": ("US", 40.71, -74.01),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from audits.rules.base import Found
-from audits.rules.wording import told
+from audits.rules.engine.base import Found
+from audits.rules.engine.wording import told
 
 
 def found(**observed: Any) -> Found:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from audits.rules.base import Found, Rule, RuleSpec
-from audits.rules.wording import explained_of, pattern_of, summary_of
+from audits.rules.engine.base import Found, Rule, RuleSpec
+from audits.rules.engine.wording import explained_of, pattern_of, summary_of
 
 
 def sentence(summary: str, value: Any, discriminator: str = "", **spec: Any) -> str:

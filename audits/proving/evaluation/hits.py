@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from audits.rules.base import SEVERITIES
+from audits.rules.engine.base import SEVERITIES
 
 RANK: dict[str, int] = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 

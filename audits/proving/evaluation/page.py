@@ -10,7 +10,7 @@ from audits.proving.evaluation.hits import RANK
 from audits.proving.evaluation.intervals import Share, predictive_value
 from audits.proving.evaluation.result import Evaluation, Target
 from audits.proving.evaluation.score import FOUND_FROM, MEMBERS_FOUND, CampaignScore, SeverityScore
-from audits.rules.base import SEVERITIES
+from audits.rules.engine.base import SEVERITIES
 from reports.charts import FILLS
 from reports.curves import Curve, Dot, curves, dots
 from reports.formats.html import environment

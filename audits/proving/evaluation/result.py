@@ -25,7 +25,7 @@ from audits.proving.evaluation.score import (
 from audits.proving.evaluation.truth import Truth
 from audits.proving.evaluation.truth import joined as joined_truth
 from audits.proving.worlds import NamedWorld
-from audits.rules.base import SEVERITIES
+from audits.rules.engine.base import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from audits.proving.evaluation.truth import PlantedCampaign, Truth, read_truth
 from audits.proving.world import build_world
 from audits.proving.worlds import AUDITED, NamedWorld
 from audits.rules import is_asked
-from audits.rules.base import Rule
-from audits.rules.catalogue import load_law
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import load_law
 from audits.settings import Settings
 from audits.warehouse import Warehouse, warehouse
 

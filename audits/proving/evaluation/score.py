@@ -9,7 +9,7 @@ from audits.proving.evaluation.hits import RANK, Audited, Hit
 from audits.proving.evaluation.intervals import Precision, Share, precision_at, share
 from audits.proving.evaluation.pairs import Pairs, compare
 from audits.proving.evaluation.truth import PlantedBreach, PlantedCampaign, Truth
-from audits.rules.base import SEVERITIES
+from audits.rules.engine.base import SEVERITIES
 
 PREVALENCES = (0.001, 0.005)
 MEMBERS_FOUND = 0.8  # a campaign is found by a finding on so many of its members at work

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from audits.policy import LimitRow
-from audits.rules.base import SEVERITIES, Rule
-from audits.rules.scope import Scope
+from audits.rules.engine.base import SEVERITIES, Rule
+from audits.rules.engine.scope import Scope
 
 Kind = Literal["comparison", "limit", "window", "join", "null", "logic"]
 KINDS: tuple[Kind, ...] = ("comparison", "limit", "window", "join", "null", "logic")

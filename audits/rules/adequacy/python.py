@@ -10,7 +10,7 @@ from dataclasses import replace
 from sqlalchemy import and_, or_
 
 from audits.rules.adequacy.mutants import EXCUSE, Kind, Mutant, steps_of
-from audits.rules.base import Rule
+from audits.rules.engine.base import Rule
 
 _ASKED = ("violations", "unevaluable", "inapplicable")
 _OPPOSITE: dict[type[ast.cmpop], tuple[type[ast.cmpop], str]] = {

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from audits.errors import AuditsError
 from audits.policy import Book
 from audits.rules.adequacy.mutants import KINDS, Kind, Mutant, mutants_of
-from audits.rules.base import Rule
 from audits.rules.cases import Case, Stage, differences, read_cases
 from audits.rules.cases.run import Outcome, Scene, scene
-from audits.rules.scope import Scope
-from audits.rules.wording import summary_of
+from audits.rules.engine.base import Rule
+from audits.rules.engine.scope import Scope
+from audits.rules.engine.wording import summary_of
 
 _FIRST = ("boundary", "hit", "miss", "tier_change", "limit_change", "nulls")
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from sqlglot import exp
 
 from audits.rules.adequacy.mutants import EXCUSE, Kind, Mutant, steps_of
-from audits.rules.base import Rule
-from audits.rules.operator_rule import functions_from, read_query
-from audits.rules.operator_sql import line_of
+from audits.rules.engine.base import Rule
+from audits.rules.engine.operator_rule import functions_from, read_query
+from audits.rules.engine.operator_sql import line_of
 
 _OPPOSITE: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.GT: exp.GTE, exp.GTE: exp.GT, exp.LT: exp.LTE, exp.LTE: exp.LT, exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from audits.rules.base import Found
 from audits.rules.cases.format import Case, Expected
 from audits.rules.cases.run import Outcome
-from audits.rules.evaluate import Cell
+from audits.rules.engine.base import Found
+from audits.rules.engine.evaluate import Cell
 
 TOLERANCE = 1e-5  # of observed figures: a case is written by hand, engines agree to six places
 

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import MappingNode
 
 from audits.errors import AuditsError
 from audits.periods import Period
-from audits.rules.base import Severity, Unit
+from audits.rules.engine.base import Severity, Unit
 from audits.warehouse.tables import source_metadata
 
 Kind = Literal[

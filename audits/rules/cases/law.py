@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from audits.policy import Book
-from audits.rules.base import Rule
 from audits.rules.cases.format import Case, Row, instant
+from audits.rules.engine.base import Rule
 
 _SINCE = "2000-01-01"
 _WHY = "a case"

@@ -18,18 +18,18 @@ from audits.linkage.tables import group_edges, group_members
 from audits.periods import Period
 from audits.policy import Book
 from audits.quality.quarantine import find_duplicates
-from audits.rules import population as people
-from audits.rules.asking import prepare_evaluation
-from audits.rules.base import Found, Rule
 from audits.rules.cases.fill import filled
 from audits.rules.cases.format import Case, Row
 from audits.rules.cases.law import book_of
 from audits.rules.cases.rolled import RolledUp
 from audits.rules.cases.stage import Stage
-from audits.rules.evaluate import Cell, Evaluation, evaluate
-from audits.rules.facts import Facts, Gap, put_gaps
-from audits.rules.scope import Scope
-from audits.rules.wording import summary_of
+from audits.rules.engine import population as people
+from audits.rules.engine.asking import prepare_evaluation
+from audits.rules.engine.base import Found, Rule
+from audits.rules.engine.evaluate import Cell, Evaluation, evaluate
+from audits.rules.engine.facts import Facts, Gap, put_gaps
+from audits.rules.engine.scope import Scope
+from audits.rules.engine.wording import summary_of
 from audits.warehouse import Warehouse
 
 NATIVE = "native"  # the source of a case's rows, unless they say another

@@ -11,11 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from audits.errors import AuditsError
 from audits.policy import Book, policy_show
-from audits.rules.base import Rule
 from audits.rules.cases import read_cases
-from audits.rules.operator_rule import RELATIONS, columns_of
-from audits.rules.operator_sql import BINDS, function_names
-from audits.rules.wording import calibration_of, explained_of, needs_of, pattern_of, value_of
+from audits.rules.engine.base import Rule
+from audits.rules.engine.operator_rule import RELATIONS, columns_of
+from audits.rules.engine.operator_sql import BINDS, function_names
+from audits.rules.engine.wording import calibration_of, explained_of, needs_of, pattern_of, value_of
 
 MARKS = {"low": "○", "medium": "▲", "high": "■", "critical": "◆"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from audits.errors import AuditsError
-from audits.rules.catalogue import HERE, rule_folders
+from audits.rules.engine.loading import CATALOGUE, rule_folders
 
 _TEMPLATES = Path(__file__).parent
 
@@ -25,7 +25,7 @@ def new_rule(name: str, under: Path, taken: Iterable[str], tiers: Iterable[str])
         raise AuditsError(
             f"{name!r} is not a name for a rule.", where="NAME", fix="Write a few words, such as weekend-use."
         )
-    shipped = under.resolve() == HERE.resolve()
+    shipped = under.resolve() == CATALOGUE.resolve()
     rule_id = _next_id("R" if shipped else "X", {*taken, *_ids_in(under)})
     folder = under / f"{rule_id.lower()}_{words}"
     title = words.replace("_", " ").capitalize()

@@ -1,0 +1,1 @@
+"""The rules of the catalogue: one folder each, named for the rule."""
