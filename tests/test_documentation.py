@@ -15,7 +15,7 @@ import typer
 from audits.cli import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TOPS = ("audits/", "reports/", "tests/", "dags/", "docs/", ".ci/")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
