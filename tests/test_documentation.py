@@ -85,6 +85,8 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     commands = list(commands_of(page))
     assert [found for words in commands if words[0] == "audits" and (found := trouble(words))] == []
+    made = {word for words in commands if words[0] == "make" for word in words[1:]}
+    assert made - set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"))) == set()
     modules = [words[2] for words in commands if words[0].startswith("python") and words[1:2] == ["-m"]]
     assert [name for name in modules if find_spec(name) is None] == []
 

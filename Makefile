@@ -1,0 +1,32 @@
+# The steps of .ci/run in the environment .venv: `make setup` once, then `make check`, or one step by its name.
+BIN := .venv/bin
+
+.PHONY: help setup format lint constraints types imports test check
+help:            ## List the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup:           ## Make the environment, with exactly the pinned versions
+	python3 -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+
+format:          ## Format the code and correct what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint:            ## Look at format and style; takes a second
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+constraints:     ## Compare constraints.txt with what is installed
+	$(BIN)/python tests/check_constraints.py
+
+types:           ## Check types; takes a minute
+	$(BIN)/mypy
+
+imports:         ## Check that imports go one way
+	$(BIN)/lint-imports
+
+test:            ## Run all tests
+	$(BIN)/pytest -rs
+
+check: constraints lint types imports test    ## Everything that .ci/run does
