@@ -1,7 +1,7 @@
 # The steps of .ci/run in the environment .venv: `make setup` once, then `make check`, or one step by its name.
 BIN := .venv/bin
 
-.PHONY: help setup format lint constraints types imports test check
+.PHONY: help setup format generated lint constraints types imports test check
 help:            ## List the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
@@ -12,6 +12,9 @@ setup:           ## Make the environment, with exactly the pinned versions
 format:          ## Format the code and correct what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+generated:       ## Write reference pages and JSON Schemas from the code again
+	$(BIN)/python -m docs.generate
 
 lint:            ## Look at format and style; takes a second
 	$(BIN)/ruff format --check .

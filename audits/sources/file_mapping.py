@@ -48,9 +48,9 @@ _TOP = (
 )  # fmt: skip
 _TIMES = ("iso", "unix_s", "unix_ms", "unix_us")
 _KEYS = ("column", "value", "time", "factor", "hash", "values", "decimal", "thousands")
-_TABLES = {table.name: table for table in source_metadata.sorted_tables if table.name in KEYS}
-_MARKS = (".", ",", "'", "\u2019", " ", "\u00a0", "\u202f", "_")
-_HASHES = ("text", "address", "network")
+TABLES = {table.name: table for table in source_metadata.sorted_tables if table.name in KEYS}
+MARKS = (".", ",", "'", "\u2019", " ", "\u00a0", "\u202f", "_")
+HASHES = ("text", "address", "network")
 _OPTIONAL = {"event_id", "source_system", "ingested_ts"}
 
 
@@ -87,7 +87,7 @@ class FileMapping:
     encoding: str = "utf-8"
     delimiter: str = ","
     header: bool = True
-    table: Table = _TABLES["usage_events"]
+    table: Table = TABLES["usage_events"]
 
     def where(self, field: Field) -> str:
         """The place of a field in the YAML, for messages."""
@@ -117,9 +117,9 @@ def read_mapping(path: Path) -> FileMapping:
         problems.append("`columns` is missing: it says, for each column of the contract, where it comes from")
         columns = CommentedMap()
     named = str(document.get("table", "usage_events"))
-    if named not in _TABLES:
-        problems.append(f"`table`: {named!r} is no table of the contract{meant(named, tuple(_TABLES))}")
-    table = _TABLES.get(named, _TABLES["usage_events"])
+    if named not in TABLES:
+        problems.append(f"`table`: {named!r} is no table of the contract{meant(named, tuple(TABLES))}")
+    table = TABLES.get(named, TABLES["usage_events"])
     marks = _marks(document, "", problems)
     header = document.get("header", True)
     if not isinstance(header, bool):
@@ -218,8 +218,8 @@ def _field(
     factor = said.get("factor")
     if factor is not None and not (isinstance(declared, Numeric | Integer) and _is_factor(factor)):
         problem("`factor` is a number above zero, and belongs to a number only")
-    if said.get("hash", "text") not in _HASHES or ("hash" in said and not name.endswith("_hash")):
-        problem(f"`hash` is one of {', '.join(_HASHES)}, and belongs to a column that ends in _hash")
+    if said.get("hash", "text") not in HASHES or ("hash" in said and not name.endswith("_hash")):
+        problem(f"`hash` is one of {', '.join(HASHES)}, and belongs to a column that ends in _hash")
     value = said.get("value")
     if isinstance(declared, Boolean) and value is not None and not isinstance(value, bool):
         problem("the value of a truth column is true or false")
@@ -248,7 +248,7 @@ def _marks(said: Mapping[Any, Any], where: str, problems: list[str]) -> tuple[st
     """The decimal and the thousands mark that are said; a thousands mark alone leaves the other for the decimals."""
     decimal, thousands = said.get("decimal"), said.get("thousands")
     for name, mark in (("decimal", decimal), ("thousands", thousands)):
-        if mark is not None and mark not in (_MARKS[:2] if name == "decimal" else _MARKS):
+        if mark is not None and mark not in (MARKS[:2] if name == "decimal" else MARKS):
             problems.append(f"{where}`{name}` is one character, such as {'. or ,' if name == 'decimal' else chr(46)!r}")
             return None, None
     if decimal is None and thousands is not None:

@@ -73,7 +73,7 @@ def test_new_rule_is_checked_and_fails_until_it_is_mended(book: Path) -> None:
 
     failed = run("check", folder, "--book", book, code=1)
     assert "✗ X01 Night use: 2 cases" in failed
-    assert f"{folder / 'cases.yaml'}:9" in failed
+    assert f"{folder / 'cases.yaml'}:10" in failed
     assert "account a1 in build: observed.peak_requests_a_day: expected 4, got 5" in failed
     assert "1 rules, 2 cases, 2 failures" in failed
 
@@ -103,7 +103,7 @@ def test_unsound_cases_fail_with_their_place(book: Path) -> None:
     cases.write_text(cases.read_text().replace("times: 3", "tims: 3"))
     failed = run("check", "X01", "--book", book, code=1)
     assert "usage_events has no column 'tims'" in failed
-    assert f"{cases}:17" in failed
+    assert f"{cases}:18" in failed
 
 
 def test_lint_names_file_line_and_what_is_allowed(book: Path) -> None:
@@ -112,7 +112,7 @@ def test_lint_names_file_line_and_what_is_allowed(book: Path) -> None:
     description.write_text(description.read_text().replace("{limits[requests_a_day]:,.0f}", "{limits[requests]:,.0f}"))
     result = attempt("lint", "X01", "--book", book)
     assert result.exit_code == 1
-    assert "rule.yaml:16:1: The summary's {limits[requests]} is never filled." in result.stderr
+    assert "rule.yaml:17:1: The summary's {limits[requests]} is never filled." in result.stderr
     assert "did you mean 'limits[requests_a_day]'?" in result.stderr
 
 
@@ -134,7 +134,7 @@ def test_adequacy_names_the_limits_that_no_case_proves(book: Path) -> None:
     cases.write_text(cases.read_text().partition("  - name: exactly three")[0])
     text = run("adequacy", "X01", "--book", book, code=1)
     assert "✗ X01 rule.sql:16: MAX(requests) > MIN(limit_requests_a_day), with gte" in text
-    assert "✗ X01 rule.yaml:15: requests_a_day - 1" in text
+    assert "✗ X01 rule.yaml:16: requests_a_day - 1" in text
 
 
 def test_pages_are_written_and_hold_hostile_text_as_text(book: Path, tmp_path: Path) -> None:

@@ -105,28 +105,37 @@ def _listed(value: Any) -> Any:
     return {c: v if isinstance(v, list) else [v] for c, v in value.items()} if isinstance(value, dict) else value
 
 
+# `json_schema_input_type` is what the file may hold; `audits.rules.schema` tells editors.
+_Limits = Annotated[
+    dict[str, list[Row] | None], BeforeValidator(_pieces, json_schema_input_type=dict[str, list[Row] | Row | None])
+]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_spread, json_schema_input_type=list[str])]
+
+
 class Case(_Strict):
     """One case, with its defaults filled in; ``line`` is where it stands in the file (from 1)."""
 
     name: str
     kind: Kind
     line: int = 0
-    period: Annotated[Period, BeforeValidator(_period)] = Period.parse("2026-10")
+    period: Annotated[Period, BeforeValidator(_period, json_schema_input_type=str)] = Period.parse("2026-10")
     tier: str = "build"
-    limits: Annotated[dict[str, list[Row] | None], BeforeValidator(_pieces)] = {}
-    limits_of: dict[str, Annotated[dict[str, list[Row] | None], BeforeValidator(_pieces)]] = {}  # other rules
+    limits: _Limits = {}
+    limits_of: dict[str, _Limits] = {}  # other rules
     accounts: Annotated[dict[str, Row], BeforeValidator(_accounts)] = {"a1": {}}
     customers: Annotated[dict[str, list[Row]], BeforeValidator(_listed)] = {}
     rows: dict[str, list[Row]] = {}
-    groups: dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]] = {}
-    links: dict[str, dict[str, Annotated[tuple[str, ...], BeforeValidator(_spread)]]] = {}  # group -> kind -> accounts
+    groups: dict[str, _Names] = {}
+    links: dict[str, dict[str, _Names]] = {}  # group -> kind -> accounts
     doubts: dict[str, str] = {}
     blocked: tuple[date, ...] = ()  # days on which nothing was rolled up, of the source native
     set_aside: tuple[date, ...] = ()  # days of that source that the rule must not read
     incomplete: tuple[date, ...] = ()  # days of that source of which rows are missing
     book: BookChanges = BookChanges()
     find: tuple[Expected, ...] = ()
-    verdicts: Annotated[dict[str, list[str]], BeforeValidator(_listed)] = {}
+    verdicts: Annotated[
+        dict[str, list[str]], BeforeValidator(_listed, json_schema_input_type=dict[str, list[str] | str])
+    ] = {}
     error: str | None = None  # part of the message of a rule that must fail
 
 
@@ -169,19 +178,21 @@ def read_cases(file: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-_BY_CASE = {"period", "tier", "limits", "limits_of"}
+BY_CASE = {"period", "tier", "limits", "limits_of"}
+"""What `defaults` may say of every case."""
+
 _BY_ROW = {"source_system", "rows"}
 
 
 def _case(raw: Mapping[str, Any], defaults: Mapping[str, Any], line: int, place: str) -> Case:
     where = f"{place}, case {raw.get('name', '?')!r}"
     try:
-        if unknown := defaults.keys() - _BY_CASE - _BY_ROW:
-            raise ValueError(f"{min(unknown)!r} is no default: {', '.join(sorted(_BY_CASE | _BY_ROW))} are")
+        if unknown := defaults.keys() - BY_CASE - _BY_ROW:
+            raise ValueError(f"{min(unknown)!r} is no default: {', '.join(sorted(BY_CASE | _BY_ROW))} are")
         rows = {table: list(many or []) for table, many in (raw.get("rows") or {}).items()}
         for table, many in rows.items():
             rows[table] = [_with_defaults(table, row, defaults) for row in many]
-        merged = {key: defaults[key] for key in _BY_CASE if key in defaults} | dict(raw)
+        merged = {key: defaults[key] for key in BY_CASE if key in defaults} | dict(raw)
         merged["limits"] = dict(defaults.get("limits") or {}) | dict(raw.get("limits") or {})
         case = Case.model_validate(merged | {"rows": rows, "line": line})
         _check_names(case)
@@ -200,7 +211,11 @@ def _with_defaults(table: str, row: Row, defaults: Mapping[str, Any]) -> Row:
     return own | dict(row)
 
 
-_SHORT = {"at", "times", "every", "days"}
+OF_ACCOUNT = {"tier", "tiers", "customer"}
+"""Keys of an account beside the columns of ``accounts``."""
+
+SHORT = {"at", "times", "every", "days"}
+"""Keys of a row beside the columns of its table."""
 
 
 def _check_names(case: Case) -> None:
@@ -210,10 +225,10 @@ def _check_names(case: Case) -> None:
         if name not in tables:
             raise ValueError(f"there is no table {name!r} in the contract: {', '.join(sorted(tables))}")
         for row in rows:
-            if unknown := row.keys() - tables[name] - _SHORT:
+            if unknown := row.keys() - tables[name] - SHORT:
                 raise ValueError(f"{name} has no column {min(unknown)!r}")
     for account, columns in case.accounts.items():
-        if unknown := columns.keys() - tables["accounts"] - {"tier", "tiers", "customer"}:
+        if unknown := columns.keys() - tables["accounts"] - OF_ACCOUNT:
             raise ValueError(f"account {account}: accounts has no column {min(unknown)!r}")
     for customer, versions in case.customers.items():
         for columns in versions:

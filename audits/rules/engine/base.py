@@ -202,7 +202,7 @@ class RuleSpec(BaseModel):
         kind = self.kinds.get(discriminator)
         return self.families if kind is None or kind.families is None else kind.families
 
-    @field_validator("against", mode="before")
+    @field_validator("against", mode="before", json_schema_input_type=dict[str, tuple[str, ...] | str])
     @classmethod
     def _one_or_several(cls, against: Any) -> Any:
         """``share: share_min`` is short for ``share: [share_min]``."""

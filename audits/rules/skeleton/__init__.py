@@ -12,13 +12,15 @@ from audits.errors import AuditsError
 from audits.rules.engine.loading import CATALOGUE, rule_folders
 
 _TEMPLATES = Path(__file__).parent
+SCHEMAS = ("rule.schema.json", "cases.schema.json")
+"""Beside the rules' folders: what a new rule's files name, so that editors help."""
 
 
 def new_rule(name: str, under: Path, taken: Iterable[str], tiers: Iterable[str]) -> list[Path]:
     """Write the files of a new rule into a folder of its own; returns them.
 
-    Under ``audits/rules`` it is written in Python and takes the next R number, anywhere else in SQL with an X number.
-    Where ``under`` lies in a policy book, the book gets the rule's limits, in shadow. ``taken`` are ids in use.
+    Under ``audits/rules/catalogue`` it is written in Python and takes the next R number, anywhere else in SQL with an X
+    number. Where ``under`` lies in a policy book, the book gets the rule's limits, in shadow. ``taken`` are ids in use.
     """
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if not words:
@@ -43,6 +45,8 @@ def new_rule(name: str, under: Path, taken: Iterable[str], tiers: Iterable[str])
         autoescape=False,  # noqa: S701 - YAML, SQL and Python, filled with an id, a title and tiers
     )
     folder.mkdir(parents=True)
+    for schema in () if shipped else SCHEMAS:
+        (under / schema).write_bytes((CATALOGUE / schema).read_bytes())
     for file, template in files.items():
         text = templates.get_template(template).render(id=rule_id, title=title, tiers=list(tiers))
         file.write_text(text, "utf-8")
