@@ -1,13 +1,13 @@
 # The steps of .ci/run in the environment .venv: `make setup` once, then `make check`, or one step by its name.
 BIN := .venv/bin
 
-.PHONY: help setup format generated lint constraints types imports test check
+.PHONY: help setup format generated lint constraints types imports docs test check
 help:            ## List the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 setup:           ## Make the environment, with exactly the pinned versions
 	python3 -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[test,docs]'
 
 format:          ## Format the code and correct what the linter can
 	$(BIN)/ruff check --fix .
@@ -29,7 +29,10 @@ types:           ## Check types; takes a minute
 imports:         ## Check that imports go one way
 	$(BIN)/lint-imports
 
+docs:            ## Build the documentation's site in build/site
+	$(BIN)/mkdocs build --strict
+
 test:            ## Run all tests
 	$(BIN)/pytest -rs
 
-check: constraints lint types imports test    ## Everything that .ci/run does
+check: constraints lint types imports docs test    ## Everything that .ci/run does

@@ -91,6 +91,13 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
     assert [name for name in modules if find_spec(name) is None] == []
 
 
+def test_every_decision_is_listed_under_its_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    titles = {page.name: page.read_text("utf-8").partition("\n")[0][2:] for page in folder.glob("0*.md")}
+    listed = re.findall(r"(?m)^- \[(.+)\]\((.+)\)$", (folder / "index.md").read_text("utf-8"))
+    assert listed == [(title, name) for name, title in sorted(titles.items())]
+
+
 def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
