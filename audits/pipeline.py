@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 import reports
 from audits import ledger, linkage, quality, rollups, rules
+from audits.cycles import few_searches
 from audits.errors import AuditsError, unknown
 from audits.ledger import Run
 from audits.ledger.assemble import assemble
@@ -90,6 +91,7 @@ def compared_with(settings: Settings, period: Period) -> Period | None:
         return period.next if latest_run(session, period.next) else None
 
 
+@few_searches()
 def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool = False, tell: Tell = _quietly) -> None:
     """Quality, rollups and linkage of a period and its baseline; what is fresh already is left alone."""
     book, catalogue = load_law(settings.policy)
@@ -110,6 +112,7 @@ def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool 
         linkage.link(source, period, since=first, behind_gateway=quality.behind_gateway(verdicts), named=named)
 
 
+@few_searches()
 def evaluate(
     settings: Settings,
     period: Period,
@@ -158,6 +161,7 @@ def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
         return reports.render_tier(session, run_id, tier, settings.out)
 
 
+@few_searches()
 def publish(settings: Settings, run_id: int) -> Path:
     """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods."""
     with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:

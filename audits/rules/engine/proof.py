@@ -11,6 +11,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
+from audits.cycles import CREATED
 from audits.errors import AuditsError
 from audits.policy import Book
 from audits.rules.cases import DuckStage, Stage, differences, read_cases, run_case
@@ -83,7 +84,7 @@ def _prove_in(folder: Path, policy: Path | None) -> Proof:
 @cache
 def _equipment(policy: Path | None) -> tuple[Book, dict[str, Rule], Stage]:
     """What a process of the pool needs, once for all the rules that it proves."""
-    gc.set_threshold(50_000)  # statements are built and dropped by the thousand: looking for cycles takes a twentieth
+    gc.set_threshold(CREATED)
     equipment = *load_law(policy), DuckStage()
     gc.freeze()  # nor is it looked for in all that stays
     return equipment
