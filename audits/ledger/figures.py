@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
@@ -10,7 +12,7 @@ from sqlalchemy import Connection, and_, func, select
 from audits.periods import Period
 from audits.rollups.account_day import account_day
 from audits.rules.engine.facts import account_facts
-from audits.rules.engine.population import UNASSIGNED, account_owners, audited_accounts
+from audits.rules.engine.population import UNASSIGNED, audited_accounts
 
 _SUMS = {"requests": "n_requests", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 
@@ -18,26 +20,23 @@ _SUMS = {"requests": "n_requests", "input_tokens": "input_tokens", "output_token
 def audited_customers(connection: Connection, named: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
     """A row for each tier and customer: name, account manager, accounts and sums of usage."""
     f = account_facts.c
-    rows = connection.execute(
-        select(
-            f.tier, f.customer_id, func.array_agg(f.account_id).label("accounts"),
-            *(func.sum(f[column]).label(name) for name, column in _SUMS.items()),
+    columns = (f.tier, f.customer_id, f.account_id, *(f[column] for column in _SUMS.values()))
+    rows = connection.execute(select(*columns).where(f.audited).order_by(f.tier, f.customer_id)).all()
+    customers = []
+    for (tier, customer), its in groupby(rows, key=itemgetter(0, 1)):
+        _, _, accounts, *used = zip(*its, strict=True)
+        name, manager = named.get(customer, (customer, ""))
+        customers.append(
+            {
+                "tier": tier,
+                "customer_id": customer,
+                "name": name,
+                "account_manager": manager,
+                "accounts": sorted(accounts),
+                "figures": dict(zip(_SUMS, map(sum, used), strict=True)),
+            }
         )
-        .where(f.audited)
-        .group_by(f.tier, f.customer_id)
-        .order_by(f.tier, f.customer_id)
-    )  # fmt: skip
-    return [
-        {
-            "tier": tier,
-            "customer_id": customer,
-            "name": named.get(customer, (customer, ""))[0],
-            "account_manager": named.get(customer, (customer, ""))[1],
-            "accounts": sorted(accounts),
-            "figures": dict(zip(_SUMS, map(int, sums), strict=True)),
-        }
-        for tier, customer, accounts, *sums in rows
-    ]
+    return customers
 
 
 def accounts_by_tier(connection: Connection) -> dict[str, int]:
@@ -49,8 +48,8 @@ def accounts_by_tier(connection: Connection) -> dict[str, int]:
 
 def missing_accounts(connection: Connection) -> int:
     """How many accounts that were used are not in the table accounts; usage that names no account is not one."""
-    f, known = account_facts.c, select(account_owners.c.account_id)
-    missing = (f.audited, f.tier == UNASSIGNED, f.account_id != "UNMAPPED", f.account_id.not_in(known))
+    f = account_facts.c
+    missing = (f.audited, f.tier == UNASSIGNED, f.account_id != "UNMAPPED", ~f.on_record)
     return connection.scalar(select(func.count(f.account_id.distinct())).where(*missing)) or 0
 
 

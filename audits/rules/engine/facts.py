@@ -46,6 +46,7 @@ account_facts = Table(
     Column("customer_id", String, nullable=False),
     Column("tier", String, nullable=False),
     Column("audited", Boolean, nullable=False),  # False: its tier is not audited now; it stays a member of its group
+    Column("on_record", Boolean, nullable=False),  # it is in the table accounts
     Column("used", Boolean, nullable=False),
     Column("n_requests", BigInteger, nullable=False),
     Column("n_events", BigInteger, nullable=False),  # requests known one by one
@@ -125,17 +126,18 @@ def _rows(period: Period, left_out: tuple[str, ...], bucketed: bool) -> Select[A
         n_reaching = func.coalesce(r.n_reaching, 0)
     known = {name: func.coalesce(column, 0) for name, column in u.items() if name not in p} | {"n_reaching": n_reaching}
     return select(
-        p.account_id, p.customer_id, p.tier, p.tier.not_in(left_out).label("audited"),
+        p.account_id, p.customer_id, p.tier, p.tier.not_in(left_out).label("audited"), p.on_record,
         or_(*(known[name] > 0 for name in _USE)).label("used"),
         *(known[column.name].label(column.name) for column in account_facts.c if column.name in known),
     ).select_from(joined)  # fmt: skip
 
 
 def _people(period: Period) -> Select[Any]:
-    """(account_id, customer_id, tier): an account of several customers is there for each."""
+    """(account_id, customer_id, tier, on_record): an account of several customers is there for each."""
     a, o = audited_accounts.c, account_owners.c
+    customer, on_record = func.coalesce(o.customer_id, a.customer_id), o.account_id.is_not(None)
     return (
-        select(a.account_id, func.coalesce(o.customer_id, a.customer_id).label("customer_id"), a.tier)
+        select(a.account_id, customer.label("customer_id"), a.tier, on_record.label("on_record"))
         .select_from(audited_accounts.outerjoin(account_owners, o.account_id == a.account_id))
         .where(a.valid_from < period.end, a.valid_to > period.start)
         .distinct()

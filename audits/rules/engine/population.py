@@ -323,7 +323,7 @@ def customer_names(connection: Connection, period: Period) -> dict[str, tuple[st
     c = customers_in_force().c
     newest = func.row_number().over(partition_by=c.customer_id, order_by=c.valid_from.desc()).label("newest")
     named = select(c.customer_id, c.name, c.account_manager, newest).where(c.valid_from < period.end).subquery("named")
-    rows = connection.execute(select(named).where(named.c.newest == 1).order_by(named.c.customer_id))
+    rows = connection.execute(select(named).where(named.c.newest == 1).order_by(named.c.customer_id)).all()
     return {row.customer_id: (row.name, row.account_manager or "") for row in rows}
 
 

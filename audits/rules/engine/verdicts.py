@@ -6,7 +6,7 @@ meet in one statement; it returns the cells by tier, verdict and reason, and nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,6 @@ from sqlalchemy import (
     case,
     cast,
     delete,
-    exists,
     false,
     func,
     insert,
@@ -41,7 +40,7 @@ from sqlalchemy import (
 from audits.rules.engine.base import Found, Rule
 from audits.rules.engine.doubts import customer_doubts, gaps_of, incomplete_usage, linked_doubts, why_in_question
 from audits.rules.engine.facts import Facts, account_facts
-from audits.rules.engine.population import UNASSIGNED, account_owners, audited_groups, group_tiers
+from audits.rules.engine.population import UNASSIGNED, audited_groups, group_tiers
 from audits.rules.engine.scope import Scope
 from audits.rules.engine.volume import SHARED
 from audits.warehouse.own import make_temporary_tables
@@ -129,12 +128,12 @@ def cells_of(
     connection.execute(delete(account_told))
     if more_possible := _put_found(connection, possible):
         connection.execute(insert(account_told).from_select(account_told.c.keys(), _in_question()))
-    _put_found(connection, found)
+    violating = _put_found(connection, found)
     for about, ask in ((_UNUSED, rule.inapplicable), (_UNKNOWN, rule.unevaluable)):
         if ask is not None:
             connection.execute(insert(account_told).from_select(account_told.c.keys(), _said(about, ask(scope))))
     questioned = more_possible or rule.unevaluable is not None
-    cell = _customers(_accounts(rule, scope, facts, questioned=questioned)).subquery("cell").c
+    cell = _customers(_accounts(rule, scope, facts, questioned=questioned), violating=violating).subquery("cell").c
     named = cell.customer_id if name_all else case((cell.rank != _RANK["compliant"], cell.customer_id))
     statement = select(cell.tier, cell.rank, cell.reason, func.count(), func.array_agg(named)).group_by(
         cell.tier, cell.rank, cell.reason
@@ -169,16 +168,12 @@ Step = tuple[ColumnElement[bool], int, Any]
 """When it holds of an account, the rank of the verdict, and its reason."""
 
 
-def _customers(accounts: Select[Any]) -> Select[Any]:
-    """(tier, customer_id, rank, reason): one row a cell, by the precedence of its accounts' verdicts."""
-    a, f, facts = accounts.subquery("verdict").c, found_accounts.c, account_facts.c
-    hit = union(
-        select(f.tier, f.customer_id).where(~f.whole),
-        # What a group or a customer as a whole did is said of each of its accounts, whatever the account's own tier.
-        select(facts.tier, facts.customer_id).where(
-            f.whole, facts.account_id == f.account_id, facts.customer_id == f.customer_id
-        ),
-    ).subquery("hit")
+def _customers(accounts: Select[Any], *, violating: bool) -> Select[Any]:
+    """(tier, customer_id, rank, reason): one row a cell, by the precedence of its accounts' verdicts.
+
+    ``violating`` says whether the rule found anybody.
+    """
+    a = accounts.subquery("verdict").c
     of_cell = (
         select(a.tier, a.customer_id, func.max(a.rank).label("rank"), *(
             func.min(a.reason).filter(a.rank == _RANK[verdict]).label(verdict)
@@ -187,15 +182,33 @@ def _customers(accounts: Select[Any]) -> Select[Any]:
         .group_by(a.tier, a.customer_id)
         .subquery("of_cell")
     )  # fmt: skip
-    c, violating = of_cell.c, hit.c.customer_id.is_not(None)
-    why = case(
-        (c.rank == _RANK["not_evaluated"], c.not_evaluated), (c.rank == _RANK["not_applicable"], c.not_applicable)
+    c = of_cell.c
+    why = func.coalesce(
+        case(
+            (c.rank == _RANK["not_evaluated"], c.not_evaluated), (c.rank == _RANK["not_applicable"], c.not_applicable)
+        ),
+        "",
     )
+    if not violating:
+        return select(c.tier, c.customer_id, c.rank, why.label("reason"))
+    hit = _hit()
+    found = hit.c.customer_id.is_not(None)
     return select(
-        c.tier, c.customer_id,
-        case((violating, _RANK["violating"]), else_=c.rank).label("rank"),
-        case((violating, ""), else_=func.coalesce(why, "")).label("reason"),
+        c.tier, c.customer_id, case((found, _RANK["violating"]), else_=c.rank).label("rank"),
+        case((found, ""), else_=why).label("reason"),
     ).select_from(of_cell.outerjoin(hit, and_(hit.c.tier == c.tier, hit.c.customer_id == c.customer_id)))  # fmt: skip
+
+
+def _hit() -> Subquery:
+    """(tier, customer_id) of the cells in which somebody was found."""
+    f, facts = found_accounts.c, account_facts.c
+    return union(
+        select(f.tier, f.customer_id).where(~f.whole),
+        # What a group or a customer as a whole did is said of each of its accounts, whatever the account's own tier.
+        select(facts.tier, facts.customer_id).where(
+            f.whole, facts.account_id == f.account_id, facts.customer_id == f.customer_id
+        ),
+    ).subquery("hit")
 
 
 def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Select[Any]:
@@ -221,28 +234,28 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Se
     in_doubt = [because(gaps_of(rule, facts), not_evaluated)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
     asked: list[Step] = [(and_(in_question[0], when), not_evaluated, reason) for when, reason in why_in_question(rule)]
-    limited, g, of_group = sorted({row.tier for row in scope.limits}), audited_groups.c, group_tiers.c
-    judged = select(g.account_id).where(of_group.group_id == g.group_id, of_group.tier.in_(limited))
-    in_group, members = f.account_id.in_(judged), list[Step]()
+    limited, members = sorted({row.tier for row in scope.limits}), list[Step]()
     if "group" in rule.spec.units:
         in_doubt += [*own, because(linked_doubts(rule, facts), not_evaluated)]
         own = []
         # A group is found with all its members, idle or of a tier without limits.
-        members = [*in_doubt, *asked, in_question]
+        judged = _judged(limited)
+        told.append(judged)
+        in_group = judged.c.account_id.is_not(None)
+        members = [(and_(in_group, when), *why) for when, *why in (*in_doubt, *asked, in_question)]
         idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)
     if "customer" in rule.spec.units and needs.usage:
         in_doubt += [*own, because(customer_doubts(rule, facts), not_evaluated)]
         own = []
-    known = exists().where(account_owners.c.account_id == f.account_id)
     steps: list[Step] = [
         (f.account_id == "UNMAPPED", not_evaluated, "the source names no account"),
-        (and_(f.tier == UNASSIGNED, ~known), not_evaluated, "the account is not in the table accounts"),
+        (and_(f.tier == UNASSIGNED, ~f.on_record), not_evaluated, "the account is not in the table accounts"),
         (f.tier == UNASSIGNED, not_evaluated, "no tier is on record for the usage"),
         (
             f.tier.not_in([tier.id for tier in scope.book.tiers]), not_evaluated,
             func.concat("tier ", f.tier, " is not in the policy book"),
         ),
-        *((and_(in_group, when), *why) for when, *why in members),
+        *members,
         (f.tier.not_in(limited), not_applicable, "no limit for this tier"),
     ]  # fmt: skip
     if missing:
@@ -258,15 +271,39 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Se
     for one in told:
         of_row = (one.c[name] == f[name] for name in ("account_id", "customer_id", "tier") if name in one.c)
         source = source.outerjoin(one, and_(*of_row))
-    return (
+    return _first_that_holds(steps, source)
+
+
+def _first_that_holds(steps: Sequence[Step], source: FromClause) -> Select[Any]:
+    """(tier, customer_id, rank, reason) of every audited account: its step is looked for once, for rank and reason."""
+    f = account_facts.c
+    worked_out = {number: why for number, (_, _, why) in enumerate(steps) if not isinstance(why, str)}
+    first = case(*((when, number) for number, (when, _, _) in enumerate(steps)), else_=None)
+    found = (
         select(
-            f.tier, f.customer_id,
-            case(*((when, rank) for when, rank, _ in steps), else_=_RANK["compliant"]).label("rank"),
-            case(*((when, why) for when, _, why in steps), else_=cast(null(), String)).label("reason"),
+            f.tier, f.customer_id, first.label("step"),
+            *(why.label(f"reason_{number}") for number, why in worked_out.items()),
         )
         .select_from(source)
         .where(f.audited)
+        .subquery("first_step")
+    ).c  # fmt: skip
+    ranks = {number: rank for number, (_, rank, _) in enumerate(steps)}
+    reasons = {
+        number: found[f"reason_{number}"] if number in worked_out else why for number, (_, _, why) in enumerate(steps)
+    }
+    return select(
+        found.tier, found.customer_id,
+        case(ranks, value=found.step, else_=_RANK["compliant"]).label("rank"),
+        case(reasons, value=found.step, else_=cast(null(), String)).label("reason"),
     )  # fmt: skip
+
+
+def _judged(tiers: Sequence[str]) -> Subquery:
+    """``account_id`` of the members of groups that have one of the tiers."""
+    g, of_group = audited_groups.c, group_tiers.c
+    held = select(g.account_id).where(of_group.group_id == g.group_id, of_group.tier.in_(tiers))
+    return held.distinct().subquery("judged")
 
 
 def _in_question() -> Select[Any]:
