@@ -114,7 +114,7 @@ def _ranked(scope: Scope) -> Select[Any]:
         templates.label("templates"),
         func.coalesce(p.missing, 0).label("missing"),
         func.count().over(partition_by=among).label("peers"),
-        func.count().filter(templates > 0).over(partition_by=among).label("template_peers"),
+        func.count(case((templates > 0, templates))).over(partition_by=among).label("template_peers"),
         below(v.n).label("volume_rank"),
         below(v.output_ratio).label("output_rank"),
         case((templates > 0, below(templates, templates > 0))).label("template_rank"),

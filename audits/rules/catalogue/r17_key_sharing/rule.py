@@ -177,5 +177,6 @@ def _days_in_question(scope: Scope) -> Select[Any]:
 @computed_once
 def _used(scope: Scope) -> Select[Any]:
     """Successful use of the period with keys that are not declared serverless."""
-    u = scope.usage(account_client_day)
-    return select(u).where(u.c.n_ok > 0, ~declared_serverless(scope, u.c))
+    u = scope.usage(account_client_day).c
+    clients = (u[name] for name in CLIENTS.values())
+    return select(*_day_of_key(u), *clients, u.n_ok).where(u.n_ok > 0, ~declared_serverless(scope, u))

@@ -131,9 +131,14 @@ def _bursts(scope: Scope) -> Select[Any]:
     the history reaches or hidden days tell, and is old enough to have been. Whoever is used on a day within a bucket of
     several days woke on that day or before, and not before the bucket begins.
     """
-    days, wakings = _days(scope), _wakings(scope)
+    of_period = _days(scope).c
+    middle = (
+        select(of_period.tier, median(of_period.other).label("usual")).group_by(of_period.tier).subquery("middle").c
+    )
+    high = of_period.n >= of_period.limit_burst_factor_min * middle.usual
+    days = select(*of_period, middle.usual).where(middle.tier == of_period.tier, high).cte("high_days")
+    wakings = _wakings(scope, select(days.c.account_id))
     d, w = days.c, wakings.c
-    middle = select(d.tier, median(d.other).label("usual")).group_by(d.tier).subquery("middle").c
     asleep = and_(w.account_id == d.account_id, w.since <= d.day)
     slept = func.bool_or(w.idle >= d.limit_idle_days)
     perhaps = and_(w.until <= d.day, w.idle < d.limit_idle_days)
@@ -141,17 +146,16 @@ def _bursts(scope: Scope) -> Select[Any]:
     too_short = and_(perhaps, w.first, w.age >= d.limit_idle_days)
     return (
         select(
-            *d, middle.usual, slept.label("slept"), func.bool_or(or_(behind_hidden, too_short)).label("unknown"),
+            *d, slept.label("slept"), func.bool_or(or_(behind_hidden, too_short)).label("unknown"),
             func.bool_or(behind_hidden).label("behind_hidden"), func.max(w.idle).label("idle"),
         )
         .select_from(days.join(wakings, asleep))
-        .where(middle.tier == d.tier, d.n >= d.limit_burst_factor_min * middle.usual)
-        .group_by(*d, middle.usual)
+        .group_by(*d)
     )  # fmt: skip
 
 
-def _wakings(scope: Scope) -> Subquery:
-    """Days of use in the period with the days before them, if those may be enough.
+def _wakings(scope: Scope, among: Select[Any]) -> Subquery:
+    """Days of use of some accounts in the period with the days before them, if those may be enough.
 
     ``unused`` are the days since the use before at most, ``idle`` those of them on which nothing may have been used:
     since the last blocked day, or the last one of a bucket of several days, of which nobody knows on which of its days
@@ -164,7 +168,7 @@ def _wakings(scope: Scope) -> Subquery:
     days, lasting = a.day.between(scope.baseline_from, scope.period.last_day), until > a.day
     use = (
         select(a.account_id, a.day.label("since"), until, func.bool_or(func.coalesce(_ok(a) > 0, False)).label("sure"))
-        .where(days, until <= scope.period.last_day, or_(_ok(a) > 0, lasting))
+        .where(days, until <= scope.period.last_day, or_(_ok(a) > 0, lasting), a.account_id.in_(among))
         .group_by(a.account_id, a.day, until)
         .subquery("use")
     ).c
