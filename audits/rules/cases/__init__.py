@@ -59,6 +59,7 @@ from audits.rules.cases.compare import differences
 from audits.rules.cases.format import KINDS, REQUIRED_KINDS, Case, read_cases
 from audits.rules.cases.run import Outcome, run_case
 from audits.rules.cases.stage import DuckStage, PostgresStage, Stage
+from audits.rules.cases.together import run_cases
 
 __all__ = [
     "KINDS",
@@ -71,4 +72,5 @@ __all__ = [
     "differences",
     "read_cases",
     "run_case",
+    "run_cases",
 ]

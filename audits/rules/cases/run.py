@@ -52,6 +52,15 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """What a case puts on a stage: whole rows of the contract's tables, and the law that it is judged under."""
+
+    case: Case
+    book: Book
+    rows: Mapping[str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A case whose tables and rollups stand: any version of its rule can be asked about it, any number of times."""
 
@@ -70,9 +79,23 @@ class Scene:
         return evaluation
 
 
+def setting_of(rule: Rule, case: Case, shipped: Book) -> Setting:
+    """A case's rows and law. Raises AuditsError where the case itself is unsound."""
+    try:
+        return Setting(case, book_of(case, rule, shipped), filled(case))
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        where = f"{rule.folder / 'cases.yaml'}:{case.line}, case {case.name!r}"
+        raise AuditsError(f"The case does not fit: {error}", where=where) from error
+
+
 def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
     """Play a case on a stage. Raises AuditsError where the case itself is unsound."""
-    with scene(rule, case, stage, shipped) as played:
+    return run_setting(rule, setting_of(rule, case, shipped), stage)
+
+
+def run_setting(rule: Rule, setting: Setting, stage: Stage) -> Outcome:
+    """Play on a stage what was set up."""
+    with staged(rule, setting, stage) as played:
         evaluation = played.ask(rule)
         queries = [(one, played.warehouse.standalone_sql(rule.evidence(played.scope, one))) for one in evaluation.found]
     evidence = [_evidence(stage, one, sql) for one, sql in queries]
@@ -88,11 +111,14 @@ def run_case(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Outcome:
 @contextmanager
 def scene(rule: Rule, case: Case, stage: Stage, shipped: Book) -> Iterator[Scene]:
     """Set a case up on a stage: its tables, rollups, groups, population and law."""
-    try:
-        book, rows = book_of(case, rule, shipped), filled(case)
-    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-        where = f"{rule.folder / 'cases.yaml'}:{case.line}, case {case.name!r}"
-        raise AuditsError(f"The case does not fit: {error}", where=where) from error
+    with staged(rule, setting_of(rule, case, shipped), stage) as played:
+        yield played
+
+
+@contextmanager
+def staged(rule: Rule, setting: Setting, stage: Stage) -> Iterator[Scene]:
+    """Put on a stage what was set up."""
+    case, book, rows = setting.case, setting.book, setting.rows
     period = case.period
     first = period.first_day - timedelta(days=rule.spec.baseline_days)
     with stage.play(rows) as warehouse, warehouse.begin() as connection:

@@ -151,6 +151,7 @@ class RuleSpec(BaseModel):
     signal: str  # signal family: findings of one family never confirm each other
     basis: Literal["behaviour", "record"]  # inferred from behaviour, or a fact on record
     severity: Severity
+    compares: Literal["own", "population"] = "own"  # population: others' use decides about a subject, too
     marks_standing: bool = True  # whether a finding counts against its customers; a duty of the provider's does not
     explained: Severity | None = (
         None  # down to which an explained link lowers a group's finding, by one step; None: never

@@ -14,8 +14,8 @@ from pathlib import Path
 from audits.cycles import CREATED
 from audits.errors import AuditsError
 from audits.policy import Book
-from audits.rules.cases import DuckStage, Stage, differences, read_cases, run_case
 from audits.rules.engine.base import Rule
+from audits.rules.cases import DuckStage, Stage, differences, read_cases, run_cases
 from audits.rules.engine.loading import load_law, load_rule
 from audits.rules.lint import lint
 
@@ -45,13 +45,10 @@ def prove(rule: Rule, book: Book, stage: Stage) -> Proof:
         cases = read_cases(file)
     except AuditsError as error:
         return Proof(0, (*failures, _unsound(error)))
-    for case in cases:
-        try:
-            problems = differences(case, run_case(rule, case, stage, book))
-        except AuditsError as error:
-            failures.append(_unsound(error))
-            continue
-        if problems:
+    for case, outcome in zip(cases, run_cases(rule, cases, stage, book), strict=True):
+        if isinstance(outcome, AuditsError):
+            failures.append(_unsound(outcome))
+        elif problems := differences(case, outcome):
             failures.append(Failure(f"{case.kind}: {case.name}", f"{file}:{case.line}", tuple(problems)))
     return Proof(len(cases), tuple(failures))
 
