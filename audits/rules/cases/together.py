@@ -4,7 +4,7 @@ Cases of one rule that agree in period, law, days and the tables that have rows 
 somebody or something is made a case's own by a mark in front, of one width, so that every order stays; what comes out
 is told apart by the marks and freed of them. A rule that holds its subjects against the population (``compares`` of its
 description) plays each case alone. So does a case that comes out otherwise than it says: what counts then is what it
-comes to alone.
+comes to alone. The digest of an identifier is one of the mark, too: a case that names it is played alone in the end.
 """
 
 from __future__ import annotations
