@@ -289,4 +289,4 @@ def test_rules_that_agree_only_under_the_proposed_book_make_it_critical(tmp_path
         result = run_backtest(source, propose_book(None, tmp_path / "book"), [OCTOBER])
     changed = {(one.kind, one.rule_id): (one.severity_before, one.severity_after) for one in result.changes}
     assert changed == {("gained", "R22"): ("", "critical"), ("raised", "R14"): ("high", "critical")}
-    assert trial(world, "R22", "variants_min=50").notes[0].startswith("one rule was asked alone")
+    assert trial(world, "R22", "variants_min=50").notes[0].startswith("one rule was evaluated alone")

@@ -109,5 +109,5 @@ def test_a_part_that_no_rule_has_is_refused_beside_a_rule() -> None:
 
 
 def test_an_empty_day_is_not_today() -> None:
-    with pytest.raises(AuditsError, match="'' is not an instant"):
+    with pytest.raises(AuditsError, match="'' is not a time"):
         said("show", "--tier", "build", "--at", "")

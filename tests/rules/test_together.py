@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from audits.policy import load_book
-from audits.rules.base import Rule
 from audits.rules.cases import Case, DuckStage, PostgresStage, Stage, read_cases, run_case, run_cases
-from audits.rules.catalogue import load_rule, rule_folders
-from audits.rules.proof import prove
+from audits.rules.engine.base import Rule
+from audits.rules.engine.loading import load_rule, rule_folders
+from audits.rules.engine.proof import prove
 
 SAMPLE = 8  # cases of a rule, from all over its file
 

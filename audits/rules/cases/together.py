@@ -18,11 +18,11 @@ from sqlalchemy import String
 
 from audits.errors import AuditsError
 from audits.policy import Book
-from audits.rules.base import Rule
 from audits.rules.cases.compare import differences
 from audits.rules.cases.format import Case, Row
 from audits.rules.cases.run import Outcome, Setting, run_setting, setting_of
 from audits.rules.cases.stage import Stage
+from audits.rules.engine.base import Rule
 from audits.warehouse.tables import source_metadata
 
 _NOBODY_S = ("models", "territories")  # tables about the world, which cases on one stage have in common

@@ -14,8 +14,8 @@ from pathlib import Path
 from audits.cycles import CREATED
 from audits.errors import AuditsError
 from audits.policy import Book
-from audits.rules.engine.base import Rule
 from audits.rules.cases import DuckStage, Stage, differences, read_cases, run_cases
+from audits.rules.engine.base import Rule
 from audits.rules.engine.loading import load_law, load_rule
 from audits.rules.lint import lint
 
