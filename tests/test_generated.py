@@ -53,7 +53,7 @@ def test_shipped_rules_fit_their_schemas(name: str) -> None:
     ("name", "before", "after"),
     [
         ("rule.yaml", "severity: medium", "severity: grave"),
-        ("rule.yaml", "version: 5", "version: 0"),
+        ("rule.yaml", "version: ", "version: -"),
         ("rule.yaml", "grain: bucket", "grains: bucket"),
         ("rule.yaml", "title:", "titel:"),
         ("cases.yaml", "kind: hit", "kind: hits"),

@@ -58,7 +58,7 @@ def test_what_is_wrong_with_a_command_line(audits, arguments: tuple[str, ...], w
     assert three_lines(audits(*arguments))[:2] == (what, where)
 
 
-FILES = ("usage.csv", "usage.json", "usage.parquet", "empty.duckdb", "usage.sqlite")
+FILES = ("usage.csv", "usage.json", "usage.parquet", "usage.sqlite")
 DOCTOR = ("doctor",)
 RUN = ("run", "--period", "2026-10", "--now", "2026-11-10")
 RULES = ("rules", "check", "R29")
@@ -70,7 +70,6 @@ def _files(folder: Path) -> dict[str, Path]:
     made["usage.csv"].write_text("event_id,account\n1,acme\n")
     made["usage.json"].write_text('{"event_id": 1}\n')
     made["usage.parquet"].write_bytes(b"PAR1" + bytes(64) + b"PAR1")
-    made["empty.duckdb"].touch()
     with sqlite3.connect(made["usage.sqlite"]) as connection:
         connection.execute("CREATE TABLE usage (event_id)")
     return made
