@@ -112,7 +112,7 @@ def test_lint_names_file_line_and_what_is_allowed(book: Path) -> None:
     description.write_text(description.read_text().replace("{limits[requests_a_day]:,.0f}", "{limits[requests]:,.0f}"))
     result = attempt("lint", "X01", "--book", book)
     assert result.exit_code == 1
-    assert "rule.yaml:17:1: The summary's {limits[requests]} is never filled." in result.stderr
+    assert "rule.yaml:18:1: The summary's {limits[requests]} is never filled." in result.stderr
     assert "did you mean 'limits[requests_a_day]'?" in result.stderr
 
 
@@ -134,7 +134,7 @@ def test_adequacy_names_the_limits_that_no_case_proves(book: Path) -> None:
     cases.write_text(cases.read_text().partition("  - name: exactly three")[0])
     text = run("adequacy", "X01", "--book", book, code=1)
     assert "✗ X01 rule.sql:16: MAX(requests) > MIN(limit_requests_a_day), with gte" in text
-    assert "✗ X01 rule.yaml:16: requests_a_day - 1" in text
+    assert "✗ X01 rule.yaml:17: requests_a_day - 1" in text
 
 
 def test_pages_are_written_and_hold_hostile_text_as_text(book: Path, tmp_path: Path) -> None:
