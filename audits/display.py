@@ -68,7 +68,12 @@ def opaque_id(subject_type: str, subject_id: str) -> str:
     """The identifier of a subject as it is recorded: of a key or network its digest, unless it is one by its form."""
     if subject_type not in SECRET_SUBJECTS or _DIGEST.fullmatch(subject_id):
         return subject_id
-    return f"sha256:{hashlib.sha256(subject_id.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    return digest_of(subject_id)
+
+
+def digest_of(secret: str) -> str:
+    """What stands for text that may not be shown: the same for the same text."""
+    return f"sha256:{hashlib.sha256(secret.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def short_id(subject_type: str, subject_id: str) -> str:

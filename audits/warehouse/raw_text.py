@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 
 from sqlalchemy import String, Table
 
-from audits.display import opaque_id
+from audits.display import digest_of
 from audits.warehouse.raw_text_keys import (
     BARE_HEX,
     DIGEST,
@@ -227,7 +227,7 @@ def kind_of(value: str, form: Form) -> Kind | None:
 
 def shown(value: str, column: str) -> str:
     """A value of an identifying column as it may be kept and shown: its digest where it has no place there."""
-    return opaque_id("key", value) if kind_of(value, form_of(column)) else value
+    return digest_of(value) if kind_of(value, form_of(column)) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ Count = Callable[[Row], int | None]
 
 
 def requests(row: Row) -> int | None:
-    """Successful requests."""
-    return int(row["status_code"] < 400) if "event_ts" in row else row["n_requests"]
+    """Successful requests; on what days those of a bucket of several days were made nobody knows."""
+    if "event_ts" in row:
+        return int(row["status_code"] < 400)
+    return None if lasts(row) else row["n_requests"]
 
 
 def output_tokens(row: Row) -> int:
