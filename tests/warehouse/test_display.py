@@ -7,6 +7,7 @@ import pytest
 from audits.cli.console import SafeConsole
 from audits.display import json_text, opaque_id, short_id, visible, without_passwords
 from audits.errors import AuditsError
+from audits.warehouse.raw_text import shown
 
 HOSTILE = "a\x1b[31mb\u202ec\u200bd\x9b2Je\x07"
 DIGEST = "0123456789abcdef0123456789abcdef"
@@ -74,3 +75,9 @@ def test_keys_and_networks_are_recorded_as_digests_and_shown_short():
         assert len(short_id("network", opaque_id("network", raw))) == 12
     assert opaque_id("account", "alice") == "alice"
     assert short_id("key", f"sha256:{DIGEST}") == DIGEST[:12]
+
+
+def test_an_id_that_holds_a_key_is_shown_as_a_digest_whatever_its_form():
+    held = "evt:sk-lEHPC6rlLBO0FfEwAvuQg2kvASFsQ8z0WJcDfuqu"  # with its prefix it has the form of a digest
+    assert shown(held, "event_id").startswith("sha256:")
+    assert shown("evt:0001", "event_id") == "evt:0001"
