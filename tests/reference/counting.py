@@ -93,6 +93,14 @@ def touching(facts: Facts, account: str, tiers: Collection[str], start: datetime
     return found
 
 
+def is_uncounted(facts: Facts, account: str, tiers: Collection[str]) -> bool:
+    """Whether the account has a bucket in the period of which nobody knows how many requests a day it counts."""
+    return any(requests(bucket) is None for bucket in touching(facts, account, tiers, facts.start, facts.end))
+
+
+UNCOUNTED = "number of requests not known"
+
+
 def is_used(facts: Facts, account: str, tiers: Collection[str]) -> bool:
     """Whether anything is known that an account may have used in the period under one of these tiers."""
     alone = any(facts.events_of(account, tier) for tier in tiers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, or_, select, true
 
 from audits.rules.engine.base import Rule
 from audits.rules.engine.facts import Facts, account_facts, account_gaps
@@ -85,9 +85,12 @@ def _lacking(rule: Rule) -> Doubt:
     return and_(f.n_events > 0, or_(*lacks.values())), func.concat("not recorded: ", func.substr(names, 3))
 
 
-def linked_doubts(rule: Rule, facts: Facts) -> Subquery | None:
-    """(account_id, reason): members of groups in which the data of another member is in doubt; None if none can be."""
-    if (doubtful := _doubted(rule, facts)) is None:
+def linked_doubts(rule: Rule, facts: Facts, exempt: Subquery | None = None) -> Subquery | None:
+    """(account_id, reason): members of groups in which the data of another member is in doubt; None if none can be.
+
+    Those who are ``exempt`` put nobody in doubt.
+    """
+    if (doubtful := _doubted(rule, facts, exempt)) is None:
         return None
     doubted, g, other = doubtful.c, audited_groups.c, audited_groups.alias("other").c
     return (
@@ -110,7 +113,7 @@ def customer_doubts(rule: Rule, facts: Facts) -> Subquery | None:
     )
 
 
-def _doubted(rule: Rule, facts: Facts) -> Subquery | None:
+def _doubted(rule: Rule, facts: Facts, exempt: Subquery | None = None) -> Subquery | None:
     """(account_id, customer_id, reason) of the accounts whose data is in doubt; None if no account's can be."""
     gap, f = gaps_of(rule, facts), account_facts.c
     doubts = incomplete_usage(rule)
@@ -120,9 +123,13 @@ def _doubted(rule: Rule, facts: Facts) -> Subquery | None:
         source = account_facts.outerjoin(gap, gap.c.account_id == f.account_id)
     if not doubts:
         return None
+    concerned: ColumnElement[bool] = true()
+    if exempt is not None:
+        of_row = (exempt.c[name] == f[name] for name in ("account_id", "customer_id", "tier") if name in exempt.c)
+        source, concerned = source.outerjoin(exempt, and_(*of_row)), exempt.c.reason.is_(None)
     return (
         select(f.account_id, f.customer_id, case(*doubts).label("reason"))
         .select_from(source)
-        .where(or_(*(when for when, _ in doubts)))
+        .where(concerned, or_(*(when for when, _ in doubts)))
         .subquery("doubted")
     )

@@ -231,13 +231,19 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Se
     idle: Step = (~f.used, not_applicable, NO_USAGE)
     exempt = because(_told(_UNUSED, "unused") if rule.inapplicable else None, not_applicable)
     in_question = because(_told(_UNKNOWN, "unknown") if questioned else None, not_evaluated)
+    # What an account is exempt from by its record, missing usage cannot change, neither for it nor for those it is
+    # linked with.
+    by_record = rule.inapplicable is not None and rule.spec.inapplicable_by == "record"
     in_doubt = [because(gaps_of(rule, facts), not_evaluated)]
     own: list[Step] = [(when, not_evaluated, reason) for when, reason in incomplete_usage(rule)]
     asked: list[Step] = [(and_(in_question[0], when), not_evaluated, reason) for when, reason in why_in_question(rule)]
     limited, members = sorted({row.tier for row in scope.limits}), list[Step]()
     if "group" in rule.spec.units:
-        in_doubt += [*own, because(linked_doubts(rule, facts), not_evaluated)]
-        own = []
+        of_itself = [*in_doubt, *own]
+        if by_record:
+            of_itself = [(and_(~exempt[0], when), *why) for when, *why in of_itself]
+        others = linked_doubts(rule, facts, _told(_UNUSED, "exempted") if by_record else None)
+        in_doubt, own = [*of_itself, because(others, not_evaluated)], []
         # A group is found with all its members, idle or of a tier without limits.
         judged = _judged(limited)
         told.append(judged)
@@ -260,7 +266,7 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Se
     ]  # fmt: skip
     if missing:
         steps.append((true(), not_evaluated, f"not recorded: {missing}"))
-    if rule.spec.inapplicable_by == "record":  # which missing usage cannot change
+    if by_record:
         steps += [(and_(exempt[0], when), *exempt[1:]) for when, *_ in in_doubt]
     steps += [*in_doubt, idle, exempt] if needs.usage else [*in_doubt, exempt]
     steps += [*own, *asked]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from tests.reference.answers import Answer, no, not_applicable, together, violating
-from tests.reference.counting import is_used, on_day, total
+from tests.reference.counting import UNCOUNTED, is_uncounted, is_used, on_day, total
 from tests.reference.facts import Facts
 from tests.reference.groups import up_to
 from tests.reference.rules.volume import DOUBTFUL
@@ -27,6 +27,7 @@ def r19(facts: Facts, group: str) -> Answer:
     quota = limits["quota_factor_min"] * limits["quota_requests_a_day"]
     found: list[tuple[int, int, Answer]] = []
     missing = [reason for account in free for reason in facts.missing_days("R19", account, "free")]
+    missing += [UNCOUNTED for account in free if is_uncounted(facts, account, {"free"})]
     for cohort in _cohorts(facts, group, used, timedelta(days=limits["window_days"])):
         if len(cohort) < limits["accounts_min"]:
             continue

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from tests.reference.answers import Answer, no, not_applicable, together, violating
-from tests.reference.counting import is_used, on_day
+from tests.reference.counting import UNCOUNTED, is_uncounted, is_used, on_day
 from tests.reference.facts import Facts, day_of, midnight
 from tests.reference.groups import about_group
 from tests.reference.rules.volume import DOUBTFUL
@@ -174,6 +174,7 @@ def r27(facts: Facts, account: str, tier: str) -> Answer:
     doubts = _doubts_of_idleness(facts, account, limits) if burst or perhaps else []
     if answer := together([ramps[0], None if doubts else burst]):
         return answer
+    missing += [UNCOUNTED] if is_uncounted(facts, account, {tier}) else []
     if perhaps or ramps[1]:
         missing += [*doubts, *([] if burst else [DOUBTFUL])]
     return no(missing)

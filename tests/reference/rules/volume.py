@@ -10,7 +10,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.reference.answers import Answer, no, not_applicable, not_evaluated, violating
-from tests.reference.counting import Use, between, input_tokens, is_used, on_day, output_tokens, total
+from tests.reference.counting import (
+    UNCOUNTED,
+    Use,
+    between,
+    input_tokens,
+    is_uncounted,
+    is_used,
+    on_day,
+    output_tokens,
+    total,
+)
 from tests.reference.facts import UNASSIGNED, Facts, midnight
 from tests.reference.groups import judged_levels, levels_of, members_at, missing_of, up_to
 from tests.reference.usage import (
@@ -126,6 +136,7 @@ def r04(facts: Facts, group: str) -> Answer:
     least = min(last_limits(facts, "R04", tier)["accounts_min"] for tier in facts.ranks)
     doubts = [one.reason for one in answers if one.verdict == "not_evaluated"]
     missing = missing_of(facts, "R04", group, facts.start)
+    missing += [UNCOUNTED for one in facts.groups[group] if is_uncounted(facts, one, {*facts.ranks})]
     if not levels_of(facts, group):
         return not_evaluated("no tier on record")
     if not doubts and not missing and not any(is_used(facts, one, {*facts.ranks}) for one in facts.groups[group]):
