@@ -167,7 +167,7 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str], *, 
     already. The least is told that may be so: the larger of the sum of what each bucket has beyond its requests, and of
     what all have beyond all requests; and in ``shared_...`` how much more they may count at most, if none of the
     requests is in them. Nothing is shared where the buckets tell exactly as many requests and tokens as there are: they
-    are a copy. Where the key of a request is not recorded, nobody knows whose bucket it is in: then no number is told.
+    are a copy, unless the key of a request is not recorded and nobody knows whose bucket it is in.
 
     ``buckets``: rows of ``usage_buckets``, each once, with ``number``, which is NULL where not all that it counts
     belongs to it, and the columns ``kept``, which buckets of one account and time have in common. ``requests``: rows
@@ -181,9 +181,9 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str], *, 
     beside = func.sum(c.n_same).over(partition_by=(*(c[name] for name in time), c.number.is_(None))) > 0
     b = select(*c, beside.label("beside")).subquery("bucket_beside").c
     counted, sums = _beyond(b, "n_requests"), {name: _beyond(b, name) for name in SUMS}
-    unsure = func.sum(b.n_unsure) > 0
-    told = {"n_requests": case((and_(func.count(b.number) > 0, ~unsure), counted)), **sums}
+    told = {"n_requests": case((func.count(b.number) > 0, counted)), **sums}
     copied = and_(
+        func.sum(b.n_unsure) == 0,
         func.sum(b.number) == func.sum(b.first_n_requests), counted == 0,
         *(and_(func.sum(b[name]) == func.sum(b[f"first_{name}"]), sums[name] == 0) for name in TOKENS),
     )  # fmt: skip
