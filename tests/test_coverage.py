@@ -19,6 +19,7 @@ from audits.ledger.coverage import checks_of, linkage_of, unevaluated_customers
 from audits.ledger.read import latest_runs
 from audits.periods import Period
 from audits.rules.engine.doubts import UNCOUNTED
+from audits.rules.engine.volume import SHARED
 from audits.settings import Settings
 from tests.rows import REFERENCE, account, at, event, events, put, together
 
@@ -132,11 +133,11 @@ def test_a_bucket_that_says_its_requests_is_not_said_to_lack_them(duckdb_warehou
         tmp_path,
         account("mixed", "free"),
         {"usage_events": events("mixed", "2026-10-05", 3, **whose)},
-        {"usage_buckets": [bucket("mixed", "2026-10-05", api_key_hash="k")]},
+        {"usage_buckets": [bucket("mixed", "2026-10-05", api_key_hash="k", n_requests=499)]},
     )
     verdict, reason = cells(settings)["c-mixed", "R01"]
     assert verdict == "not_evaluated"
-    assert reason == UNCOUNTED
+    assert reason == SHARED
     assert "not recorded:" not in reason
 
 

@@ -17,7 +17,7 @@ from audits.rules.engine.population import audited_groups
 
 OF_A_LINKED_ACCOUNT = " (of a linked account)"
 
-UNCOUNTED = "number of requests not known: a usage bucket lacks it, or may repeat requests recorded one by one"
+UNCOUNTED = "the number of requests in a day is not known: a usage bucket has none, or covers several days"
 
 Doubt = tuple[ColumnElement[bool], Any]
 """When it holds of a row of ``account_facts``, and the reason in words."""

@@ -240,15 +240,15 @@ def _accounts(rule: Rule, scope: Scope, facts: Facts, *, questioned: bool) -> Se
     limited, members = sorted({row.tier for row in scope.limits}), list[Step]()
     if "group" in rule.spec.units:
         of_itself = [*in_doubt, *own]
+        others = because(linked_doubts(rule, facts, _told(_UNUSED, "exempted") if by_record else None), not_evaluated)
+        in_doubt, own = [*of_itself, others], []
         if by_record:
             of_itself = [(and_(~exempt[0], when), *why) for when, *why in of_itself]
-        others = linked_doubts(rule, facts, _told(_UNUSED, "exempted") if by_record else None)
-        in_doubt, own = [*of_itself, because(others, not_evaluated)], []
         # A group is found with all its members, idle or of a tier without limits.
         judged = _judged(limited)
         told.append(judged)
         in_group = judged.c.account_id.is_not(None)
-        members = [(and_(in_group, when), *why) for when, *why in (*in_doubt, *asked, in_question)]
+        members = [(and_(in_group, when), *why) for when, *why in (*of_itself, others, *asked, in_question)]
         idle = (and_(~f.used, ~in_question[0]), not_applicable, NO_USAGE)
     if "customer" in rule.spec.units and needs.usage:
         in_doubt += [*own, because(customer_doubts(rule, facts), not_evaluated)]
