@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from audits.rules.cases import Outcome
 from audits.rules.engine.base import Found, Rule
 from audits.rules.engine.wording import told
-from tests.rules.evidence import DERIVATIONS, TOLERANCE, Rows, alike
+from audits.warehouse.vocabulary import COUNTRIES, WORDS
+from tests.rules.evidence import DERIVATIONS, TOLERANCE, Row, Rows, alike
+
+_WORDS = {column.name: words for column, words in WORDS.items()}
+_COUNTRIES = {column.name for column in COUNTRIES}
 
 
 def doubts_of(rule: Rule, outcome: Outcome) -> list[str]:
@@ -18,12 +23,25 @@ def doubts_of(rule: Rule, outcome: Outcome) -> list[str]:
 
 def unproved(rule: Rule, found: Found, rows: Rows) -> list[str]:
     """Each figure of a finding that its evidence does not prove, in words."""
-    proved = DERIVATIONS[rule.id](rows, found)
+    proved = DERIVATIONS[rule.id]([as_agreed(row) for row in rows], found)
     return [
         f"{rule.id} {found.subject_id}: {name} is {found.observed[name]}, its {len(rows)} rows prove {value}"
         for name, value in proved.items()
         if found.observed.get(name) is not None and not alike(value, found.observed[name])
     ]
+
+
+def as_agreed(row: Row) -> Row:
+    """A row with the words and countries that the contract agrees on, however spelt; any other is not known."""
+    return {name: _agreed(name, value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _agreed(name: str, value: str) -> Any:
+    if name in _COUNTRIES:
+        code = value.strip().upper()
+        return code if len(code) == 2 else None
+    said = value.strip().lower()
+    return value if name not in _WORDS else said if said in _WORDS[name] else None
 
 
 def misstated(rule: Rule, found: Found) -> list[str]:

@@ -363,8 +363,8 @@ def r26(rows: Rows, found: Found) -> Mapping[str, Any]:
         return {"count": len(rows)}
     if kind == "country mismatch":
         countries = ", ".join(sorted(distinct(rows, "bin_country")))
-        return {"count": len(distinct(rows, "instrument_hash")), "countries": countries}
-    count = customers_of(rows) if len(distinct(rows, "instrument_hash")) == 1 else None
+        return {"count": len(distinct(rows, "instrument")), "countries": countries}
+    count = customers_of(rows) if len(distinct(rows, "instrument")) == 1 else None
     at_home: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         for network in (row["residential_networks"] or "").split(", "):
@@ -395,8 +395,7 @@ def r29(rows: Rows, found: Found) -> Mapping[str, Any]:
     if found.discriminator in {"confirmed", "candidate"}:
         gravest = ("cleared", "candidate", "confirmed")
         newest: dict[Any, str] = {}
-        said = [row | {"match_status": row["match_status"].strip().lower()} for row in rows]
-        for row in sorted(said, key=lambda row: (row["as_of"], gravest.index(row["match_status"]))):
+        for row in sorted(rows, key=lambda row: (row["as_of"], gravest.index(row["match_status"]))):
             newest[row["list_name"], row["entry_id"]] = row["match_status"]
         return {"matches": sum(status == found.discriminator for status in newest.values())}
     since, until = (datetime.fromisoformat(found.observed[name]) for name in ("since", "until"))

@@ -126,9 +126,9 @@ def test_who_only_reads_damaged_rollups_is_told_to_audit_again(settings):
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_a_damaged_warehouse_is_named(settings, command, arguments):
+def test_a_warehouse_that_is_no_database_is_named(settings, command, arguments):
     overwrite(Path(make_url(settings.warehouse_url).database), 0.0)
-    assert_told(command(settings, *arguments), "warehouse is damaged", "AUDITS_WAREHOUSE_URL")
+    assert_told(command(settings, *arguments), "is not a DuckDB database", "from a backup", "AUDITS_WAREHOUSE_URL")
 
 
 @pytest.mark.parametrize("arguments", [COMMANDS[0], COMMANDS[1], COMMANDS[-1]], ids=lambda one: one[0])
@@ -153,7 +153,7 @@ def load(tmp_path: Path) -> tuple[str, ...]:
     ("url", "says", "fix"),
     [
         ("postgresql://u:hunter2@127.0.0.1:9/x", "warehouse does not answer", "Check that it is running"),
-        ("duckdb:///{damaged}", "warehouse is damaged", "restore it from a backup"),
+        ("duckdb:///{damaged}", "is not a DuckDB database", "restore it from a backup"),
     ],
 )
 def test_a_load_names_the_warehouse_that_fails_and_what_to_do(settings, command, load, tmp_path, url, says, fix):
