@@ -169,7 +169,7 @@ def _identity(facts: Facts, customer: str) -> list[Answer]:
                 late[severity, True] = max((rank, unverified), late.get((severity, True), (rank, unverified)))
         age = end - row["kyc_verified_at"] if row.get("kyc_verified_at") else timedelta(0)
         if row.get("kyc_status") == "verified" and age > timedelta(days=limits[0]["verification_max_age_days"]):
-            key = "medium" if required else "low", False
+            key = "medium", False
             late[key] = max((rank, age), late.get(key, (rank, age)))
     found = []
     for never in (True, False):

@@ -147,7 +147,7 @@ def _unverified(scope: Scope) -> Select[Any]:
 
 
 def _outdated(scope: Scope) -> Select[Any]:
-    """Customers whose verification was too long ago: a note where the tier asks for none.
+    """Customers whose verification was too long ago, in whatever tier.
 
     Its age is that at the last audited instant: the period's end, unless the record, the tier or the account ended
     before.
@@ -157,7 +157,7 @@ def _outdated(scope: Scope) -> Select[Any]:
     days = seconds_between(r.kyc_verified_at, until) / A_DAY
     return select(
         p.customer_id, p.tier, p.tier_rank, literal("identity"),
-        case((p.limit_verification_required, "medium"), else_="low"),
+        literal("medium"),
         literal(OUTDATED), literal(0), days, r.kyc_verified_at, until, p.limit_verification_max_age_days,
     ).where(together(p, r), r.kyc_status == "verified", days > p.limit_verification_max_age_days)  # fmt: skip
 
