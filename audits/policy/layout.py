@@ -112,7 +112,7 @@ _BOOK = FileKind(
                             ),
                             "volume_factor_min": Field(
                                 Number(low=1),
-                                "Factor by which half of the members' volumes must differ from the group's median",
+                                "Factor by which half of the members' daily volumes must differ from the day's median",
                             ),
                             **_DATED,
                             "why": _WHY,

@@ -101,7 +101,7 @@ def _rows(entry: Entry, tier: str) -> list[ShownRow]:
             said = (
                 f"{holder:.0%} on one network, domain or instrument, less than {tied:.0%} in smaller circles; half of "
             )
-            said += f"the volumes off the median by a factor of {f['volume_factor_min']:g}"
+            said += f"the daily volumes off the day's median by a factor of {f['volume_factor_min']:g}"
             named = [("links", "in the open", said)]
         case "standing":
             named = [("standing", entry.key[1], f"{f['standing']}, until {f['quiet_days']} quiet days")]

@@ -71,7 +71,7 @@ class Habits:
 class Conduct:
     """What is known of a group's members that were used in the period."""
 
-    volume_factor: float  # by which a typical member's requests on an active day differ from the group's median
+    volume_factor: float  # by which a typical member's requests of a day differ from the median of that day
     group_from: int  # accounts from which on some are a group by themselves (R04)
     everybody: Habits
     bearing: Habits  # of the largest members, which together make nearly all requests
@@ -92,7 +92,8 @@ def conduct_of(
     if not groups:
         return {}
     group_from = int(_of_strictest(book, "R04", "accounts_min", period))
-    members, hours = _volumes(period, book, groups), _hours(period, groups)
+    days, hours = _days(period, book, groups), _hours(period, groups)
+    members, portions = _volumes(days), _portions(days).c
     variation_max = _of_strictest(book, "R11", "hourly_variation_max", period)
     rhythm, spacing = _rhythm(hours, variation_max), _spacing(hours)
     timed = select(hours.c.account_id, func.sum(hours.c.n).label("n")).group_by(hours.c.account_id).subquery("timed")
@@ -112,18 +113,18 @@ def conduct_of(
         (func.coalesce(larger, 0.0) < nearly_all * whole).label("bears"),
     )
     e = every.select_from(joined).cte("members_of_groups").c
-    middle = select(e.group_id, median(e.volume).label("middle")).group_by(e.group_id).subquery("middle").c
+    habits = (
+        select(e.group_id, *_habits("everybody", e, true()), *_habits("bearing", e, e.bears))
+        .group_by(e.group_id)
+        .subquery("habits")
+    )
     rows = connection.execute(
         select(
-            e.group_id,
-            median(func.abs(e.volume - middle.middle)).label("away"),
-            func.avg(1.0 / e.requests).label("by_chance"),
-            *_habits("everybody", e, true()),
-            *_habits("bearing", e, e.bears),
-        )
-        .where(middle.group_id == e.group_id)
-        .group_by(e.group_id)
-    )  # fmt: skip
+            *habits.c,
+            func.coalesce(portions.away, 0.0).label("away"),
+            func.coalesce(portions.by_chance, 0.0).label("by_chance"),
+        ).select_from(habits.outerjoin(portions.group_id.table, portions.group_id == habits.c.group_id))
+    )
     return {
         row.group_id: Conduct(
             math.exp(math.sqrt(max(row.away**2 - MEDIAN_OF_SQUARES * row.by_chance, 0.0))),
@@ -140,16 +141,13 @@ def _habits(of: str, e: Any, which: ColumnElement[bool]) -> list[ColumnElement[i
     return [func.count().filter(which, way).label(f"{of}_{name}") for name, way in ways.items()]
 
 
-def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
-    """Members with ln of their requests on an active day (``volume``), all ``requests``, and whether ``near`` limits.
-
-    Near its limits is an account as rule R27 says: days on which it makes so much of its tier's quota, but at any age.
-    """
+def _days(period: Period, book: Book, groups: Collection[str]) -> CTE:
+    """``n`` requests of a member by day, those that are ``near_from`` its tier's quota, and on how many days."""
     d, a, g, limits = account_day.c, audited_accounts.c, audited_groups.c, _quotas(period, book)
     q = limits.c
     in_force = and_(q.tier == a.tier, d.day >= q.from_day, d.day < q.to_day)
     n = func.sum(func.coalesce(d.n_ok, d.n_requests))
-    days = (
+    return (
         select(
             g.group_id, d.account_id, d.day, n.label("n"), func.max(q.near_from).label("near_from"),
             func.max(q.days_min).label("days_min"),
@@ -162,20 +160,52 @@ def _volumes(period: Period, book: Book, groups: Collection[str]) -> Subquery:
         .where(g.group_id.in_(sorted(groups)), d.day.between(period.first_day, period.last_day))
         .group_by(g.group_id, d.account_id, d.day)
         .having(n > 0)
-        .subquery("days_of_members")
-    ).c  # fmt: skip
-    requests = cast(func.sum(days.n), Float(53))
-    near = func.count().filter(days.n >= days.near_from)
+        .cte("days_of_members")
+    )  # fmt: skip
+
+
+def _volumes(days: CTE) -> Subquery:
+    """Members with all of their ``requests``, and whether they are ``near`` their limits.
+
+    Near its limits is an account as rule R27 says: days on which it makes so much of its tier's quota, but at any age.
+    """
+    d = days.c
+    near = func.count().filter(d.n >= d.near_from)
     return (
         select(
-            days.group_id,
-            days.account_id,
-            requests.label("requests"),
-            func.ln(requests / func.count()).label("volume"),
-            func.coalesce(near >= func.max(days.days_min), False).label("near"),
+            d.group_id,
+            d.account_id,
+            cast(func.sum(d.n), Float(53)).label("requests"),
+            func.coalesce(near >= func.max(d.days_min), False).label("near"),
         )
-        .group_by(days.group_id, days.account_id)
+        .group_by(d.group_id, d.account_id)
         .subquery("volumes")
+    )
+
+
+def _portions(days: CTE) -> Subquery:
+    """How far ln of a member's requests of a day typically is from the median of the members of that day (``away``),
+    and what part of its square is ``by_chance``.
+
+    Portions are dealt out by the day. Over a week, people who draw up each day's work anew come to much the same.
+    """
+    d = days.c
+    volume = func.ln(cast(d.n, Float(53)))
+    of_day = (
+        select(d.group_id, d.day, median(volume).label("middle"))
+        .group_by(d.group_id, d.day)
+        .having(func.count() > 1)
+        .subquery("portions_of_a_day")
+    ).c
+    return (
+        select(
+            d.group_id,
+            median(func.abs(volume - of_day.middle)).label("away"),
+            func.avg(1.0 / cast(d.n, Float(53))).label("by_chance"),
+        )
+        .where(of_day.group_id == d.group_id, of_day.day == d.day)
+        .group_by(d.group_id)
+        .subquery("portions")
     )
 
 
