@@ -166,7 +166,7 @@ def _is_foreign(facts: Facts, account: str, events: list[Row], share_min: float)
     # As rule.yaml says: an address of unknown kind is taken for a person's.
     known = [e for e in events if e.get("ip_country") is not None and e.get("ip_type") in (*ON_SITE, None)]
     abroad = [e for e in known if e["ip_country"] not in homes]
-    return bool(homes - {None}) and len(known) > 0 and len(abroad) > share_min * len(known)
+    return bool(homes - {None}) and len(known) > 0 and at_least(share_min, len(abroad), len(known))
 
 
 # ---------------------------------------------------------------- R20 and R21
