@@ -202,10 +202,11 @@ DIMENSIONS = ("api_key_hash", "model")
 
 
 def is_breakdown(part: Row, whole: Row) -> bool:
-    """Whether a bucket is plainly a part of another of its source: of less time or broken down further, and no more."""
+    """Whether a bucket is plainly a part of another of its account and source: of less time or broken down further."""
     frame = ("bucket_start", "bucket_end", *DIMENSIONS)
     return (
-        part["source_system"] == whole["source_system"]
+        part["account_id"] == whole["account_id"]
+        and part["source_system"] == whole["source_system"]
         and whole["bucket_start"] <= part["bucket_start"]
         and part["bucket_end"] <= whole["bucket_end"]
         and all(whole.get(name) in (None, part.get(name)) for name in DIMENSIONS)

@@ -140,11 +140,14 @@ def missing_of(facts: Facts, rule: str, group: str, since: datetime) -> list[str
 def for_member(facts: Facts, rule: str, account: str, tier: str, of_group: Callable[[str], Answer]) -> Answer:
     """The answer for one account under a rule about groups. A group's finding speaks of all members, whatever tier."""
     group = facts.group_of.get(account)
-    if group and tier in facts.ranks and (found := of_group(group)).verdict == "violating":
+    if group and (found := of_group(group)).verdict == "violating":
         return found
     if early := not_asked(facts, rule, account, tier):
-        open_ = group and early.verdict == "not_applicable" and of_group(group).verdict == "not_evaluated"
-        return of_group(str(group)) if open_ else early
+        answer = of_group(group) if group else early
+        if early.verdict == "not_applicable" and answer.verdict == "not_evaluated":
+            return answer
+        perhaps = ("violating",) if "violating" in answer.or_else else ()
+        return replace(early, or_else=(*early.or_else, *perhaps))
     if group is None:
         nobody = Answer("compliant", "no linked group", ("not_applicable",))
         return nobody if links_are_recorded(facts) else not_evaluated("no linking evidence")

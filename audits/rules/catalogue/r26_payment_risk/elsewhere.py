@@ -1,7 +1,8 @@
 """Instruments from a country that nothing on record of the account explains.
 
 Explained is the customer's country, its parent's, and that of sign-up; of an account with several customers any of
-theirs. A parent or a sign-up that is not on record explains nothing.
+theirs. A parent or a sign-up that is not on record explains nothing; where the country of one customer is not, it is
+not known whether it would.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def from_elsewhere(scope: Scope) -> Any:
     a, o, r, t = cards.c, account_owners.c, records.c, scope.territories()
     closed = and_(t.c.country == a.bin_country, t.c.status.in_(NOT_OFFERED), overlap(t.c, a), overlap(t.c, r))
     severity = case((func.count(t.c.country) > 0, "medium"), else_=a.limit_mismatch_severity)
-    explained = _explained_by_another(a, r, records)
+    explained = _perhaps_explained_by_another(a, r, records)
     return (
         select(
             a.account_id, a.tier, severity.label("severity"),
@@ -51,7 +52,8 @@ def from_elsewhere(scope: Scope) -> Any:
 def not_compared(scope: Scope) -> Select[Any]:
     """(account_id, reason) of accounts with an instrument whose country, or the customer's at some time, is unknown.
 
-    The customer's is not asked for where its parent's, or that of sign-up, explains the instrument.
+    The customer's is not asked for where its parent's, that of sign-up, or all the time that of another customer of the
+    account explains the instrument.
     """
     a, o, r = _cards(scope).c, account_owners.c, customers_in_force().c
     gap = gaps_in_records(scope, lambda record: or_(record.country.is_not(None), record.parent_country.is_not(None))).c
@@ -59,11 +61,14 @@ def not_compared(scope: Scope) -> Select[Any]:
     other_parent = and_(r.country.is_(None), r.parent_country != a.bin_country)
     unexplained = exists(
         select(r.customer_id).where(
-            o.account_id == a.account_id, r.customer_id == o.customer_id, overlap(r, a), other_parent
+            o.account_id == a.account_id,
+            r.customer_id == o.customer_id,
+            overlap(r, a),
+            other_parent,
         )
     )
     unplaced = a.bin_country.is_(None)
-    unowned = and_(or_(absent, unexplained), ~_signed_up_there(a))
+    unowned = and_(or_(absent, unexplained), ~_signed_up_there(a), ~_explained_throughout(a))
     what = case((unplaced, "bin_country"), else_="country of the customer")
     return select(a.account_id, func.concat("not recorded: ", what).label("reason")).where(or_(unplaced, unowned))
 
@@ -116,10 +121,20 @@ def _signed_up_there(card: Any) -> ColumnElement[bool]:
     )
 
 
-def _explained_by_another(card: Any, record: Any, records: CTE) -> ColumnElement[bool]:
-    """Whether another customer of the account is, or is owned, in the instrument's country at the time."""
+def _explained_throughout(card: Any) -> ColumnElement[bool]:
+    """Whether one record of a customer of the account explains the instrument for as long as it is held."""
+    o, r = account_owners.alias("any_owner").c, customers_in_force().alias("any_record").c
+    there = or_(r.country == card.bin_country, r.parent_country == card.bin_country)
+    whole = and_(r.valid_from <= card.valid_from, r.valid_to >= card.valid_to)
+    return exists(
+        select(r.customer_id).where(o.account_id == card.account_id, r.customer_id == o.customer_id, whole, there)
+    )
+
+
+def _perhaps_explained_by_another(card: Any, record: Any, records: CTE) -> ColumnElement[bool]:
+    """Whether another customer of the account is, or is owned, in the instrument's country at the time, or may be."""
     o, other = account_owners.alias("other_owner").c, records.alias("other_record").c
-    there = or_(other.country == card.bin_country, other.parent_country == card.bin_country)
+    there = or_(other.country.is_(None), other.country == card.bin_country, other.parent_country == card.bin_country)
     same_time = and_(overlap(other, card), overlap(other, record))
     return exists(
         select(other.customer_id)
