@@ -33,6 +33,9 @@ class Figure:
 
 NONE = Figure(None)
 
+REPEATED = "repeated_rows"
+"""Rows that were delivered again. They change nothing, so that no limit is held against them: a note names them."""
+
 
 def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
     """The figures of a day and source, by the name of the limit that each is held against."""
@@ -66,9 +69,21 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
     windows, late, early = (
         f"{limits[name].limit:g}" for name in ("over_context_factor", "late_hours", "future_minutes")
     )
+    conflict = " and ".join(
+        what
+        for name, what in (
+            ("n_conflicting", "say something else under the event id of another row"),
+            ("n_elsewhere", "are usage buckets that another source has too"),
+        )
+        if total[name]
+    )
+    repeated = total["n_repeated"]
+    verb = "was" if repeated == 1 else "were"
+    again = f"{_counted(repeated, 'row')} {verb} delivered again and set aside; {rows:,} count"
     return {
-        "duplicate_share": share("duplicate_share", "repeat an event id"),
-        "duplicate_share_block": share("duplicate_share_block", "repeat an event id"),
+        REPEATED: Figure(repeated, again, repeated, of.hours_with("n_repeated")),
+        "duplicate_share": share("duplicate_share", conflict),
+        "duplicate_share_block": share("duplicate_share_block", conflict),
         "impossible_token_share": share("impossible_token_share", token_counts),
         "over_context_share": share("over_context_share", f"have more than {windows} context windows of tokens"),
         # A source that never records a key is said to do so elsewhere; here keys are missing among others.

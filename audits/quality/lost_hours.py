@@ -21,7 +21,7 @@ from itertools import accumulate
 from math import log, sqrt
 from statistics import median
 
-from sqlalchemy import Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.quality.usual import LEAST_WEEKS, Day, Hours, days_before
 from audits.warehouse.collation import by_bytes
@@ -80,7 +80,7 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     days = (day, *days_before(day))
     of_day, of_hour = utc_day(e.event_ts), utc_hour(e.event_ts)
     counts = (
-        select(of_hour.label("hour"), e.account_id, of_day.label("day"), func.count().label("n"))
+        select(of_hour.label("hour"), e.account_id, of_day.label("day"), _requests().label("n"))
         .where(e.source_system == source, or_(*(within(e.event_ts, held, held) for held in days)))
         .where(of_hour.in_(sorted(hours)))
         .group_by(of_hour, e.account_id, of_day)
@@ -181,7 +181,7 @@ def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int])
     held = and_(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in (day, *days))))
     is_now = within(e.event_ts, day, day)
     weeks = _weeks(connection, source, days)
-    growth = func.count().filter(is_now) - cast(func.count().filter(~is_now), Float(53)) / max(1, weeks)
+    growth = _requests().filter(is_now) - cast(_requests().filter(~is_now), Float(53)) / max(1, weeks)
     grown = (
         select(e.account_id)
         .where(held)
@@ -191,7 +191,7 @@ def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int])
     )
     apart = connection.scalars(grown).all()
     of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
-    counted = select(of_day, of_hour, func.count().label("n")).where(held, e.account_id.not_in(apart))
+    counted = select(of_day, of_hour, _requests().label("n")).where(held, e.account_id.not_in(apart))
     rows: dict[date, list[float]] = {}
     for row in connection.execute(counted.group_by(of_day, of_hour)):
         rows.setdefault(row.day, [0.0] * 24)[row.hour] = row.n
@@ -250,3 +250,8 @@ def _weeks(connection: Connection, source: str, days: Sequence[date]) -> int:
     e = usage_events.c
     held = and_(e.source_system == source, or_(*(within(e.event_ts, day, day) for day in days)))
     return int(connection.scalar(select(func.count(utc_day(e.event_ts).distinct())).where(held)) or 0)
+
+
+def _requests() -> ColumnElement[int]:
+    """The number of requests: rows that were delivered again change nothing."""
+    return func.count(usage_events.c.event_id.distinct())

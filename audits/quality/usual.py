@@ -92,7 +92,12 @@ def hours_of_those_who_stayed(connection: Connection, one: Day) -> list[Hours]:
     )
     of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
     rows = connection.execute(
-        select(of_day, of_hour, func.count().label("n_rows"), func.count(e.account_id.distinct()).label("n_accounts"))
+        select(
+            of_day,
+            of_hour,
+            func.count(e.event_id.distinct()).label("n_rows"),
+            func.count(e.account_id.distinct()).label("n_accounts"),
+        )
         .where(e.source_system == source, or_(*(within(e.event_ts, before, before) for before in days_before(day))))
         .where(e.account_id.in_(stayed))
         .group_by(of_day, of_hour)
