@@ -3,8 +3,8 @@
 Two things must be far more likely under a loss than without one. The hour's rows: against the rows that are usual in
 the hour, at the level of this day's other hours, with the spread that the source's hours show from week to week (a
 negative binomial). And the accounts one by one: each against its own four weeks, at the level of the day without the
-accounts that grew most, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide. A
-customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
+accounts that grew most or are new, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide.
+A customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
 hours: with a sum, one launch in one hour would make every other hour look short of rows.
 
 An hour without any row is told by presence as well. Accounts that work like clockwork make few requests an hour, whose
@@ -171,9 +171,10 @@ def _absence(one: Day, hours: Mapping[int, Lost], weeks: int) -> Subquery:
 
 
 def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int]) -> float:
-    """The level of the day's other hours, without the accounts that grew most: fewer than ``AGREEING`` raise no level.
+    """The level of the day's other hours for accounts with rows in the weeks before, without those that grew most.
 
-    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones.
+    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones. Fewer
+    than ``AGREEING`` raise no level, nor do newcomers, however many.
     """
     day, source = one
     e = usage_events.c
@@ -182,16 +183,19 @@ def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int])
     is_now = within(e.event_ts, day, day)
     weeks = _weeks(connection, source, days)
     growth = _requests().filter(is_now) - cast(_requests().filter(~is_now), Float(53)) / max(1, weeks)
+    known = e.account_id.in_(
+        select(e.account_id).where(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in days)))
+    )
     grown = (
         select(e.account_id)
-        .where(held)
+        .where(held, known)
         .group_by(e.account_id)
         .order_by(growth.desc(), by_bytes(e.account_id))
         .limit(AGREEING - 1)
     )
     apart = connection.scalars(grown).all()
     of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
-    counted = select(of_day, of_hour, _requests().label("n")).where(held, e.account_id.not_in(apart))
+    counted = select(of_day, of_hour, _requests().label("n")).where(held, known, e.account_id.not_in(apart))
     rows: dict[date, list[float]] = {}
     for row in connection.execute(counted.group_by(of_day, of_hour)):
         rows.setdefault(row.day, [0.0] * 24)[row.hour] = row.n
