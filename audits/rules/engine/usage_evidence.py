@@ -60,7 +60,7 @@ def usage_of(
     b = beyond_requests(_buckets(accounts, start, end, sound), known, ("at",), days=True).c
     number = cast(b.n_requests, BigInteger)
     some = or_(*(b[name] > 0 for name in ("n_requests", *TOKENS)))
-    shared = {name: b[f"shared_{name}"] for name in SHARED}
+    shared: dict[str, ColumnElement[Any]] = {name: b[f"shared_{name}"] for name in SHARED}
     shared["n_requests"] = case((b.n_requests.is_not(None), shared["n_requests"]))
     alone = and_(*(func.coalesce(more, 0) == 0 for more in shared.values()))
     buckets = select(
