@@ -139,6 +139,15 @@ def test_digests_and_families_are_no_secrets(url):
     assert {column for column, one in verdicts.items() if one.verdict != "good"} == set()
 
 
+def test_card_numbers_as_sessions_block_their_day(url):
+    cards = [row | {"session_id": ("4111111111111111", "5500005555555559")[n % 2]} for n, row in enumerate(ROWS)]
+    one = verdict(url, cards)
+    assert one.verdict == "blocked"
+    assert checks(one)["raw_secret_rows"].what == (
+        "72 rows hold what looks like a payment card number in usage_events.session_id"
+    )
+
+
 def test_a_day_that_was_mended_in_place_is_not_blocked_any_more(url):
     assert verdict(url, change(ROWS, 1, session_id="two words")).verdict == "blocked"
     run_sql(url, "UPDATE usage_events SET session_id = 'digest' WHERE session_id = 'two words'")
