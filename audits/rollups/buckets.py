@@ -190,7 +190,7 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str], *, 
         *(and_(func.sum(b[name]) == func.sum(b[f"first_{name}"]), sums[name] == 0) for name in TOKENS),
     )  # fmt: skip
     least = told | {"n_requests": func.coalesce(told["n_requests"], 0)}
-    every = {name: func.sum(b[name]) for name in SHARED}
+    every: dict[str, ColumnElement[Any]] = {name: func.sum(b[name]) for name in SHARED}
     every["n_requests"] = case((func.count(b.n_requests) == func.count(), every["n_requests"]))
     shared = {name: case((copied, 0), else_=every[name] - least[name]).label(f"shared_{name}") for name in SHARED}
     key, model = (case((~b.beside, b[name])).label(name) for name in ("api_key_hash", "model"))
