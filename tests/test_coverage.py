@@ -245,3 +245,34 @@ def test_a_name_that_does_not_exist_is_refused_with_the_one_meant(
 def test_an_empty_customer_is_none(plain: Settings) -> None:
     with pytest.raises(AuditsError, match="There is no customer ''"):
         coverage(plain, "--customer", "")
+
+
+def test_a_blocked_week_is_one_note_and_its_cells_name_a_day_of_the_period(url: str, tmp_path: Path) -> None:
+    days = [f"2026-10-{day:02}" for day in range(5, 10)]
+    settings = audited(
+        url,
+        tmp_path,
+        account("dark"),
+        {"usage_events": [one for day in days for one in events("dark", day, 2, source_system="bad", **BLOCKING)]},
+        {"usage_events": events("dark", "2026-09-20", 2, source_system="bad", **BLOCKING)},
+        {"usage_events": events("dark", "2026-10-11", 2)},
+    )
+    for verdict, reason in cells(settings).values():
+        assert verdict != "not_evaluated" or "2026-09-20" not in reason
+    assert "2026-10-05: blocked" in cells(settings)["c-dark", "R01"][1]
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        [run] = latest_runs(session)
+        [blocked] = [note for note in run.notes if "blocked" in note]
+    assert blocked.startswith("2026-10-05 to 2026-10-09, bad: 5 days blocked, their rows were not audited: ")
+
+
+def test_an_account_without_a_tier_and_without_usage_is_in_a_note(url: str, tmp_path: Path) -> None:
+    bare = account("bare") | {"account_tiers": []}
+    settings = audited(url, tmp_path, account("a"), bare, {"usage_events": events("a", "2026-10-05", 1)})
+    with open_ledger(settings.ledger_url) as books, books.session() as session:
+        [run] = latest_runs(session)
+        notes = [note for note in run.notes if "in no count" in note]
+    assert notes == [
+        "1 account is open without a tier and without usage in the period (of 1 customer): it is in no count of the "
+        "reports"
+    ]

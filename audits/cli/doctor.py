@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +16,9 @@ from audits.display import plain, visible
 from audits.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from audits.warehouse.catalog import Catalog
     from audits.warehouse.fit import Problem
 
 STYLES = {"error": ("■", "red"), "not recorded": ("○", "dim"), "advice": ("▲", "yellow")}
@@ -35,32 +38,50 @@ def doctor(
     from audits.warehouse.check import check  # noqa: PLC0415 - keeps `audits --help` quick
 
     settings = Settings.from_env()
-    problems = check(settings.warehouse_url, settings.rollups_url, now=clock(now))
-    if not any(problem.severity == "error" for problem in problems):
-        problems += _tiers(settings)
+    problems = check(settings.warehouse_url, settings.rollups_url, now=clock(now)) + _by_the_book(settings)
     if problems:
         out.print(_table(problems))
     errors = sum(problem.severity == "error" for problem in problems)
     if errors:
-        err.print(f"\n[red]{errors} of these must be put right before anything can be audited.[/]")
+        these, concern = (
+            ("1 of these is an error", "it concerns")
+            if errors == 1
+            else (f"{errors} of these are errors", "they concern")
+        )
+        err.print(f"\n[red]{these}: what {concern} cannot be audited.[/]")
         err.print("Next   put them right, then: audits doctor")
         raise typer.Exit(1)
     out.print("[green]●[/] The warehouse can be audited.")
     out.print("Next   audits run --period 2026-10 (a day, an ISO week, a month or a quarter)", markup=False)
 
 
-def _tiers(settings: Settings) -> tuple[Problem, ...]:
-    """Tiers of accounts that the policy book does not have, so that no rule can be evaluated for them."""
+def _by_the_book(settings: Settings) -> tuple[Problem, ...]:
+    """Advice on what the policy book says of the rows: its tiers, and its limits for duplicates."""
     from audits.policy import load_book  # noqa: PLC0415
-    from audits.warehouse import open_warehouse  # noqa: PLC0415
-    from audits.warehouse.fit import Problem  # noqa: PLC0415
+    from audits.quality.duplicates import duplicate_problems  # noqa: PLC0415
+    from audits.warehouse.catalog import read_catalog  # noqa: PLC0415
+    from audits.warehouse.engines import connect, parse_url  # noqa: PLC0415
+
+    book = load_book(settings.policy)
+    engine = connect(parse_url(settings.warehouse_url), settings.rollups_url)
+    try:
+        with engine.begin() as connection:
+            found = read_catalog(connection)
+            tiers = _tiers(connection, found, [tier.id for tier in book.tiers])
+            return (*tiers, *duplicate_problems(connection, found, book.quality))
+    finally:
+        engine.dispose()
+
+
+def _tiers(connection: Connection, there: Catalog, known: Sequence[str]) -> tuple[Problem, ...]:
+    """Tiers of accounts that the policy book does not have, so that no rule can be evaluated for them."""
+    from audits.warehouse.fit import Problem, misfits  # noqa: PLC0415
     from audits.warehouse.tables import account_tiers  # noqa: PLC0415
 
-    known = [tier.id for tier in load_book(settings.policy).tiers]
+    if any(one.severity == "error" and one.where.split(".")[0] == account_tiers.name for one in misfits(there)):
+        return ()
     counted = select(account_tiers.c.tier, func.count(account_tiers.c.account_id.distinct()))
-    opened = open_warehouse(settings.warehouse_url, settings.rollups_url)
-    with closing(opened) as warehouse, warehouse.begin() as connection:
-        found = connection.execute(counted.group_by(account_tiers.c.tier).order_by(account_tiers.c.tier)).all()
+    found = connection.execute(counted.group_by(account_tiers.c.tier).order_by(account_tiers.c.tier)).all()
     foreign = [f"'{visible(tier[:60])}' ({accounts:,} accounts)" for tier, accounts in found if tier not in known]
     if not foreign:
         return ()

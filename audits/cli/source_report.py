@@ -72,7 +72,7 @@ def _nothing(report: LoadReport) -> list[str]:
 
 
 def _print_notes(report: LoadReport) -> None:
-    from audits.warehouse.bucket_overlaps import WHAT_COUNTS, WHAT_TO_DO  # noqa: PLC0415
+    from audits.warehouse.bucket_overlaps import WHAT_COUNTS, WHAT_TO_DO, WHAT_TO_KEEP  # noqa: PLC0415
 
     notes = _nothing(report)
     if report.not_requests:
@@ -105,6 +105,7 @@ def _print_notes(report: LoadReport) -> None:
             "what is there was kept. If they are corrections, delete those rows of bucket_parts first."
         )
     notes += [f"{one[:1].upper()}{one[1:]}. {WHAT_COUNTS}. {WHAT_TO_DO}." for one in report.overlapping]
+    notes += [f"{one[:1].upper()}{one[1:]}. {WHAT_TO_KEEP}." for one in report.shared]
     if report.unmapped:
         notes.append(f"{report.unmapped:,} rows name no account; they count as UNMAPPED.")
     if report.unknown_accounts:
@@ -132,6 +133,7 @@ def _as_json(report: LoadReport) -> dict[str, Any]:
         "outdated": report.outdated,
         "beside": report.beside,
         "overlapping": report.overlapping,
+        "shared": report.shared,
         "removed": report.removed,
         "already_there": report.already_there,
         "ignored": report.ignored,

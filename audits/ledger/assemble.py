@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,7 +12,13 @@ from sqlalchemy import Connection
 from audits import quality
 from audits.ledger.causes import BELOW_ZERO, NOT_LOADED, REJECTED
 from audits.ledger.dossiers import make_dossiers
-from audits.ledger.figures import accounts_by_tier, audited_customers, missing_accounts, tier_figures
+from audits.ledger.figures import (
+    accounts_by_tier,
+    audited_customers,
+    missing_accounts,
+    tier_figures,
+    unaudited_accounts,
+)
 from audits.ledger.findings import distinct, make_findings, tally
 from audits.ledger.record import Audit
 from audits.periods import Period
@@ -27,6 +33,8 @@ from audits.rules.engine.evaluate import Evaluation, evaluate
 from audits.rules.engine.links import explanations
 from audits.warehouse import Warehouse
 from audits.warehouse.raw_text import shown
+
+A_DAY = timedelta(days=1)
 
 
 def assemble(
@@ -74,6 +82,7 @@ def assemble(
         status="partial" if made_from.get("rejected") or _is_partial(evaluations, verdicts, statuses) else "complete",
         notes=_stopped(evaluations, statuses)
         + _notes(evaluations, asking, accounts, order, missing_accounts(connection))
+        + _unaudited(connection, period)
         + _rejected(connection, period),
         figures=tier_figures(connection, period, reported),
         customers=audited_customers(connection, named),
@@ -132,6 +141,16 @@ def _is_partial(evaluations: Sequence[Evaluation], verdicts: Sequence[DayVerdict
     )
 
 
+def _unaudited(connection: Connection, period: Period) -> tuple[str, ...]:
+    """Whom no count of the report has, in a sentence."""
+    n, customers = unaudited_accounts(connection, period)
+    if not n:
+        return ()
+    are, it = ("1 account is", "it is") if n == 1 else (f"{n:,} accounts are", "they are")
+    of = "1 customer" if customers == 1 else f"{customers:,} customers"
+    return (f"{are} open without a tier and without usage in the period (of {of}): {it} in no count of the reports",)
+
+
 def _source(name: str) -> str:
     return shown(name, "source_system")
 
@@ -150,6 +169,31 @@ def _rejected(connection: Connection, period: Period) -> tuple[str, ...]:
     )
 
 
+def _blocked(verdicts: Sequence[DayVerdict]) -> list[str]:
+    """A sentence for each run of days on which a source is blocked by the same checks."""
+    runs: list[list[DayVerdict]] = []
+    for v in sorted((v for v in verdicts if v.verdict == "blocked"), key=lambda v: (v.source_system, v.day)):
+        last = runs[-1][-1] if runs else None
+        if last and (last.source_system, last.day, _checks(last)) == (v.source_system, v.day - A_DAY, _checks(v)):
+            runs[-1].append(v)
+        else:
+            runs.append([v])
+    return [_blocked_days(run) for run in sorted(runs, key=lambda run: (run[0].day, run[0].source_system))]
+
+
+def _blocked_days(run: Sequence[DayVerdict]) -> str:
+    first, last, source = run[0], run[-1], _source(run[0].source_system)
+    said = ["; ".join(reason.what for reason in v.reasons) for v in run]
+    if len(run) == 1:
+        return f"{first.day}, {source}: blocked, its rows were not audited: {said[0]}"
+    what = said[0] if len(set(said)) == 1 else f"on the first day {said[0]}"
+    return f"{first.day} to {last.day}, {source}: {len(run)} days blocked, their rows were not audited: {what}"
+
+
+def _checks(verdict: DayVerdict) -> set[str]:
+    return {reason.check for reason in verdict.reasons}
+
+
 def _notes(
     evaluations: Sequence[Evaluation],
     asking: Asking,
@@ -158,12 +202,7 @@ def _notes(
     missing: int,
 ) -> tuple[str, ...]:
     notes = [f"{e.rule.id} {e.rule.spec.title}: {e.error}" for e in evaluations if e.error]
-    notes += [
-        f"{v.day}, {_source(v.source_system)}: blocked, its rows were not audited: "
-        f"{'; '.join(reason.what for reason in v.reasons)}"
-        for v in asking.verdicts
-        if v.verdict == "blocked"
-    ]
+    notes += _blocked(asking.verdicts)
     for tier, count in accounts.items():
         if tier == people.UNASSIGNED:
             used = "1 account was" if count == 1 else f"{count:,} accounts were"

@@ -7,12 +7,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from audits.periods import Period
 from audits.rollups.account_day import account_day
 from audits.rules.engine.facts import account_facts
 from audits.rules.engine.population import UNASSIGNED, audited_accounts
+from audits.warehouse.tables import accounts
 
 _SUMS = {"requests": "n_requests", "input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 
@@ -51,6 +52,19 @@ def missing_accounts(connection: Connection) -> int:
     f = account_facts.c
     missing = (f.audited, f.tier == UNASSIGNED, f.account_id != "UNMAPPED", ~f.on_record)
     return connection.scalar(select(func.count(f.account_id.distinct())).where(*missing)) or 0
+
+
+def unaudited_accounts(connection: Connection, period: Period) -> tuple[int, int]:
+    """How many accounts that were open in the period have neither a tier nor usage in it, and of how many customers.
+
+    Nothing can be asked of them, and they have no cell.
+    """
+    a, f = accounts.c, account_facts.c
+    open_then = (a.opened_at < period.end, or_(a.closed_at.is_(None), a.closed_at > period.start))
+    audited = exists(select(f.account_id).where(f.account_id == a.account_id))
+    counts = func.count(a.account_id.distinct()), func.count(a.customer_id.distinct())
+    n, customers = connection.execute(select(*counts).where(*open_then, ~audited)).one()
+    return int(n), int(customers)
 
 
 def tier_figures(connection: Connection, period: Period, tiers: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ FORMATS = ("html", "pdf", "csv", "xlsx", "json", "ocsf")
 
 QUALITY_CHECKS: Mapping[str, str] = MappingProxyType(
     {
-        "duplicate_share": "share of a day's rows whose event id was seen before, that day or in 31 days",
+        "duplicate_share": "share of a day's rows that conflict with a row of their event id, that day or in 31 days",
         "duplicate_share_block": "the same share, from which the day cannot be judged at all",
         "impossible_token_share": "share of rows with cached > input, reasoning > output or negative tokens or costs",
         "over_context_factor": "input plus output over the model's context window, from which a row is impossible",

@@ -8,9 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    FromClause,
     Select,
     String,
     Subquery,
@@ -27,9 +25,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import BigInteger
 
-from audits.quality.quarantine import copy_number, duplicate_events, is_impossible, kept_events
+from audits.quality.quarantine import is_impossible, kept_events, marked_copies
 from audits.quality.row_checks import Checked, Known, Parameters, checked_events
 from audits.quality.tables import COUNTS, quality_accounts
+from audits.warehouse.bucket_overlaps import is_same_bucket
 from audits.warehouse.collation import by_bytes
 from audits.warehouse.days import days_between, within
 from audits.warehouse.dialects import midnight, row_digest, seconds_between, utc_day, utc_hour
@@ -48,8 +47,8 @@ def hours_of_events(
 ) -> Select[Any]:
     """The rows of ``quality_hours`` for events: one aggregate over the days, with a row an hour and source.
 
-    A copy of a request counts among the rows, the copies and what raw text is found in; whatever else is wrong with it
-    is wrong with the one that is kept.
+    A row that was delivered again counts as such and among what raw text is found in, and one that conflicts with the
+    row that is kept also among the rows; whatever else is wrong with them is wrong with the kept row.
     """
     e: Any = usage_events.c
     checked = checked_events(parameters, known, raw)
@@ -74,11 +73,13 @@ def hours_of_events(
         surplus = _surplus(first, last, checked)
         same = [surplus.c[name] == counted.c[name] for name in ("day", "hour", "source_system")]
         rows = counted.outerjoin(surplus, and_(*same))
-        given["n_duplicates"] = func.coalesce(surplus.c.n_duplicates, 0)
+        for name in ("n_repeated", "n_conflicting"):
+            given[name] = func.coalesce(surplus.c[name], 0)
+        given["n_rows"] = counted.c.n_rows - given["n_repeated"]
         for name in checked.conditions.keys() - {"n_raw"}:
             given[name] = counted.c[name] - func.coalesce(surplus.c[name], 0)
     else:
-        given["n_duplicates"] = _zero()
+        given |= {"n_repeated": _zero(), "n_conflicting": _zero()}
     return _as_hours(given, "event").select_from(rows)
 
 
@@ -116,7 +117,8 @@ def hours_of_buckets(first: date, last: date, *, raw: Collection[str]) -> Select
             func.count().filter(is_impossible(bucket) | (b.cached_input_tokens > b.input_tokens)).label("n_impossible"),
             func.count().filter(b.account_id.in_(("UNMAPPED", ""))).label("n_unmapped"),
             func.count().filter(or_(false(), *(is_raw(b[name], form_of(name)) for name in raw))).label("n_raw"),
-            _zero().label("n_duplicates"),
+            _zero().label("n_repeated"),
+            _zero().label("n_elsewhere"),
             _zero().label("n_overlapping"),
         )
         .where(held)
@@ -124,14 +126,21 @@ def hours_of_buckets(first: date, last: date, *, raw: Collection[str]) -> Select
     )
     names = [column.name for column in each.selected_columns if column.name.startswith("n_")]
     # Conditions and not filters of a count: PostgreSQL answers the former by a join, the latter bucket by bucket.
-    conditions = {"n_overlapping": also_counted, "n_duplicates": _told_elsewhere(bucket, other)}
+    conditions = {"n_overlapping": also_counted, "n_elsewhere": exists().where(is_same_bucket(bucket, other))}
     others = [
         select(*of_hour, *(func.count() if name == counted else _zero() for name in names))
         .where(held, condition)
         .group_by(*of_hour)
         for counted, condition in conditions.items()
     ]
-    r = union_all(each, *others).subquery("counts").c
+    again = _repeated_buckets(first, last).c
+    repeated = select(
+        again.day,
+        again.hour,
+        again.source_system,
+        *(func.sum(again.n_repeated) if name == "n_repeated" else _zero() for name in names),
+    ).group_by(again.day, again.hour, again.source_system)
+    r = union_all(each, *others, repeated).subquery("counts").c
     counted = (
         select(r.day, r.hour, r.source_system, *(func.sum(r[name]).label(name) for name in names))
         .group_by(r.day, r.hour, r.source_system)
@@ -158,20 +167,19 @@ def reaching_buckets(connection: Connection, first: date, last: date) -> dict[da
     return {reached: hashlib.sha256(" ".join(of).encode()).hexdigest() for reached, of in found.items()}
 
 
-def clients(first: date, last: date) -> Select[Any]:
+def clients(first: date, last: date, *, duplicates: bool) -> Select[Any]:
     """The rows of ``quality_clients``: the busiest address of each day and source that records addresses."""
-    e: Any = usage_events.c
-    day = utc_day(e.event_ts).label("day")
+    k: Any = kept_events(first, last, deduplicate=duplicates).c
     addresses = (
         select(
-            day,
-            e.source_system,
-            e.client_ip_hash,
+            k.day,
+            k.source_system,
+            k.client_ip_hash,
             func.count().label("n_rows"),
-            func.count(e.account_id.distinct()).label("n_accounts"),
+            func.count(k.account_id.distinct()).label("n_accounts"),
         )
-        .where(within(e.event_ts, first, last), e.client_ip_hash != "")
-        .group_by(day, e.source_system, e.client_ip_hash)
+        .where(k.client_ip_hash != "")
+        .group_by(k.day, k.source_system, k.client_ip_hash)
         .subquery("addresses")
     ).c
     group = (addresses.day, addresses.source_system)
@@ -187,16 +195,12 @@ def clients(first: date, last: date) -> Select[Any]:
     return select(*(column for column in ranked.c if column.name != "place")).where(ranked.c.place == 1)
 
 
-def delays(first: date, last: date) -> Select[Any]:
-    """The rows of ``quality_delays``: how long after their requests the rows of each day and source arrived."""
-    e: Any = usage_events.c
-    quarters = func.floor(seconds_between(e.event_ts, e.ingested_ts) / QUARTER)
-    kept = cast(func.greatest(func.least(quarters, LONGEST_DELAY), -LONGEST_DELAY), BigInteger)
-    rows = (
-        select(utc_day(e.event_ts).label("day"), e.source_system, kept.label("quarters"))
-        .where(within(e.event_ts, first, last))
-        .subquery("delays")
-    ).c
+def delays(first: date, last: date, *, duplicates: bool) -> Select[Any]:
+    """The rows of ``quality_delays``: how long after their requests the rows of each day and source first arrived."""
+    k: Any = kept_events(first, last, deduplicate=duplicates).c
+    quarters = func.floor(seconds_between(k.event_ts, k.ingested_ts) / QUARTER)
+    bounded = cast(func.greatest(func.least(quarters, LONGEST_DELAY), -LONGEST_DELAY), BigInteger)
+    rows = select(k.day, k.source_system, bounded.label("quarters")).subquery("delays").c
     group = (rows.day, rows.source_system, rows.quarters)
     return select(*group, func.count().label("n_rows")).group_by(*group)
 
@@ -233,56 +237,33 @@ def sums_of_buckets(first: date, last: date) -> Select[Any]:
             func.sum(b.input_tokens + b.output_tokens).label("tokens"),
             func.sum(b.cost_usd).label("cost_usd"),
         )
-        .where(within(b.bucket_start, first, last), ~is_impossible(bucket), ~_told_elsewhere(bucket, other))
+        .where(
+            within(b.bucket_start, first, last), ~is_impossible(bucket), ~exists().where(is_same_bucket(bucket, other))
+        )
         .where(~exists().where(a.day == utc_day(b.bucket_start), a.account_id == b.account_id))
         .group_by(day, b.source_system, b.account_id)
     )
 
 
-def _told_elsewhere(bucket: FromClause, other: FromClause) -> ColumnElement[bool]:
-    """Whether another source, earlier by name, has the very same bucket: that one is counted."""
-    b, o = bucket.c, other.c
-    same = ("bucket_start", "bucket_end", "account_id", "input_tokens", "output_tokens")
-    return exists().where(
-        o.source_system < b.source_system,
-        *(o[name] == b[name] for name in same),
-        *(func.coalesce(o[name], "") == func.coalesce(b[name], "") for name in ("api_key_hash", "model")),
-    )
-
-
 def _surplus(first: date, last: date, checked: Checked) -> Subquery:
-    """(day, hour, source_system, n_duplicates): copies of an event id beyond the one that is kept, on whatever day.
+    """(day, hour, source_system, n_repeated, n_conflicting): rows of an event id beyond the one that is kept.
 
-    Of these copies it also tells how many meet each condition.
+    Of these rows it also tells how many meet each condition.
     """
     e: Any = usage_events.c
     day, hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
-    repeated = select(duplicate_events.c.event_id).where(duplicate_events.c.day.between(first, last))
-    d = duplicate_events.c
-    copies = (
-        select(
-            day,
-            hour,
-            e.source_system,
-            copy_number().label("copy"),
-            d.elsewhere,
-            *(condition.label(name) for name, condition in checked.conditions.items()),
-        )
-        .select_from(
-            checked.rows.outerjoin(duplicate_events, and_(d.event_id == e.event_id, d.day == utc_day(e.event_ts)))
-        )
-        .where(within(e.event_ts, first, last), e.event_id.in_(repeated))
-        .subquery("copies")
-    ).c
+    conditions = [condition.label(name) for name, condition in checked.conditions.items()]
+    copies: Any = marked_copies(first, last, day, hour, e.source_system, *conditions, rows=checked.rows).c
     return (
         select(
             copies.day,
             copies.hour,
             copies.source_system,
-            func.count().label("n_duplicates"),
+            func.count().filter(copies.repeated).label("n_repeated"),
+            func.count().filter(copies.conflicting).label("n_conflicting"),
             *(func.count().filter(copies[name]).label(name) for name in checked.conditions),
         )
-        .where(or_(copies.copy > 1, func.coalesce(copies.elsewhere, False)))
+        .where(or_(copies.repeated, copies.conflicting))
         .group_by(copies.day, copies.hour, copies.source_system)
         .subquery("surplus")
     )
@@ -296,6 +277,23 @@ def _distinct_buckets(first: date, last: date) -> Subquery:
         .where(within(b.bucket_start, first, last))
         .distinct()
         .subquery("bucket")
+    )
+
+
+def _repeated_buckets(first: date, last: date) -> Subquery:
+    """(day, hour, source_system, n_repeated): rows of each bucket beyond the first."""
+    b = usage_buckets.c
+    return (
+        select(
+            utc_day(b.bucket_start).label("day"),
+            utc_hour(b.bucket_start).label("hour"),
+            b.source_system,
+            (func.count() - 1).label("n_repeated"),
+        )
+        .where(within(b.bucket_start, first, last))
+        .group_by(*(column for column in b if column is not b.ingested_ts))
+        .having(func.count() > 1)
+        .subquery("again")
     )
 
 

@@ -17,7 +17,15 @@ from audits.quality.lost_hours import Lost, confirmed, suspects
 from audits.quality.raw_text import RawRows
 from audits.quality.row_checks import ROWS_OF, Limits
 from audits.quality.stored import FAILURE_DAYS, Counts, Profile, accounts_until
-from audits.quality.usual import Against, Day, against_usual, hours_of_those_who_stayed
+from audits.quality.usual import (
+    LEAST_WEEKS,
+    Against,
+    Day,
+    Hours,
+    against_usual,
+    hours_of_those_who_stayed,
+    without_newcomers,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,9 @@ class Figure:
 
 
 NONE = Figure(None)
+
+REPEATED = "repeated_rows"
+"""Rows that were delivered again. They change nothing, so that no limit is held against them: a note names them."""
 
 
 def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
@@ -66,9 +77,21 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
     windows, late, early = (
         f"{limits[name].limit:g}" for name in ("over_context_factor", "late_hours", "future_minutes")
     )
+    conflict = " and ".join(
+        what
+        for name, what in (
+            ("n_conflicting", "say something else under the event id of another row"),
+            ("n_elsewhere", "are usage buckets that another source has too"),
+        )
+        if total[name]
+    )
+    repeated = total["n_repeated"]
+    verb = "was" if repeated == 1 else "were"
+    again = f"{_counted(repeated, 'row')} {verb} delivered again and set aside; {rows:,} count"
     return {
-        "duplicate_share": share("duplicate_share", "repeat an event id"),
-        "duplicate_share_block": share("duplicate_share_block", "repeat an event id"),
+        REPEATED: Figure(repeated, again, repeated, of.hours_with("n_repeated")),
+        "duplicate_share": share("duplicate_share", conflict),
+        "duplicate_share_block": share("duplicate_share_block", conflict),
         "impossible_token_share": share("impossible_token_share", token_counts),
         "over_context_share": share("over_context_share", f"have more than {windows} context windows of tokens"),
         # A source that never records a key is said to do so elsewhere; here keys are missing among others.
@@ -97,7 +120,10 @@ def _raw(rows: RawRows | None, of: Counts) -> Figure:
 
 def _usual(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
     least, odds = limits["hour_rows_min"].limit, limits["loss_odds"].limit
-    now, past = profile.counts.get(one, Counts()).hours, profile.before(one)
+    now: Hours = profile.counts.get(one, Counts()).hours
+    past = profile.before(one)
+    if now and len(past) >= LEAST_WEEKS:
+        now = without_newcomers(connection, one, now)
     against = against_usual(now, past, least)
     if against is None:
         return {"missing_hours": NONE, "hour_drop_share": NONE, "lost_hours": NONE}
@@ -106,12 +132,12 @@ def _usual(connection: Connection, profile: Profile, one: Day, limits: Limits) -
         lost = confirmed(connection, one, lost, odds)
     if now and against.is_striking:
         against = against_usual(now, hours_of_those_who_stayed(connection, one), least) or Against({}, {})
-    silent = {hour: found.usual for hour, found in lost.items() if not found.rows}
+    silent = {hour: found.usual for hour, found in lost.items() if hour not in now}
     against = Against({**silent, **against.missing}, against.falls)
     return {
         "missing_hours": _missing(against),
         "hour_drop_share": _fallen(against, limits["hour_drop_share"].limit),
-        "lost_hours": _lost({hour: found for hour, found in lost.items() if found.rows}),
+        "lost_hours": _lost({hour: found for hour, found in lost.items() if hour in now}),
     }
 
 

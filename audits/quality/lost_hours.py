@@ -3,8 +3,8 @@
 Two things must be far more likely under a loss than without one. The hour's rows: against the rows that are usual in
 the hour, at the level of this day's other hours, with the spread that the source's hours show from week to week (a
 negative binomial). And the accounts one by one: each against its own four weeks, at the level of the day without the
-accounts that grew most, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide. A
-customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
+accounts that grew most or are new, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide.
+A customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
 hours: with a sum, one launch in one hour would make every other hour look short of rows.
 
 An hour without any row is told by presence as well. Accounts that work like clockwork make few requests an hour, whose
@@ -21,7 +21,7 @@ from itertools import accumulate
 from math import log, sqrt
 from statistics import median
 
-from sqlalchemy import Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
 
 from audits.quality.usual import LEAST_WEEKS, Day, Hours, days_before
 from audits.warehouse.collation import by_bytes
@@ -80,7 +80,7 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     days = (day, *days_before(day))
     of_day, of_hour = utc_day(e.event_ts), utc_hour(e.event_ts)
     counts = (
-        select(of_hour.label("hour"), e.account_id, of_day.label("day"), func.count().label("n"))
+        select(of_hour.label("hour"), e.account_id, of_day.label("day"), _requests().label("n"))
         .where(e.source_system == source, or_(*(within(e.event_ts, held, held) for held in days)))
         .where(of_hour.in_(sorted(hours)))
         .group_by(of_hour, e.account_id, of_day)
@@ -171,9 +171,10 @@ def _absence(one: Day, hours: Mapping[int, Lost], weeks: int) -> Subquery:
 
 
 def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int]) -> float:
-    """The level of the day's other hours, without the accounts that grew most: fewer than ``AGREEING`` raise no level.
+    """The level of the day's other hours for accounts with rows in the weeks before, without those that grew most.
 
-    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones.
+    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones. Fewer
+    than ``AGREEING`` raise no level, nor do newcomers, however many.
     """
     day, source = one
     e = usage_events.c
@@ -181,17 +182,20 @@ def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int])
     held = and_(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in (day, *days))))
     is_now = within(e.event_ts, day, day)
     weeks = _weeks(connection, source, days)
-    growth = func.count().filter(is_now) - cast(func.count().filter(~is_now), Float(53)) / max(1, weeks)
+    growth = _requests().filter(is_now) - cast(_requests().filter(~is_now), Float(53)) / max(1, weeks)
+    known = e.account_id.in_(
+        select(e.account_id).where(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in days)))
+    )
     grown = (
         select(e.account_id)
-        .where(held)
+        .where(held, known)
         .group_by(e.account_id)
         .order_by(growth.desc(), by_bytes(e.account_id))
         .limit(AGREEING - 1)
     )
     apart = connection.scalars(grown).all()
     of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
-    counted = select(of_day, of_hour, func.count().label("n")).where(held, e.account_id.not_in(apart))
+    counted = select(of_day, of_hour, _requests().label("n")).where(held, known, e.account_id.not_in(apart))
     rows: dict[date, list[float]] = {}
     for row in connection.execute(counted.group_by(of_day, of_hour)):
         rows.setdefault(row.day, [0.0] * 24)[row.hour] = row.n
@@ -250,3 +254,8 @@ def _weeks(connection: Connection, source: str, days: Sequence[date]) -> int:
     e = usage_events.c
     held = and_(e.source_system == source, or_(*(within(e.event_ts, day, day) for day in days)))
     return int(connection.scalar(select(func.count(utc_day(e.event_ts).distinct())).where(held)) or 0)
+
+
+def _requests() -> ColumnElement[int]:
+    """The number of requests: rows that were delivered again change nothing."""
+    return func.count(usage_events.c.event_id.distinct())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
 
-from audits.quality.quarantine import duplicate_events
+from audits.quality.quarantine import marked_copies
 from audits.quality.raw_text import RawRows
 from audits.quality.row_checks import ROWS_OF, Checked, Known, Limits, Parameters, checked_events
 from audits.quality.usual import Day
@@ -22,6 +23,9 @@ KEYS_KEPT = 10
 
 DAYS_AT_ONCE = 7
 """Days in one statement, as in the profile and for the same reasons."""
+
+COPIES = {"repeated_rows": "repeated", "duplicate_share": "conflicting", "duplicate_share_block": "conflicting"}
+"""Checks about ids that several rows have -> the mark of the rows that are counted."""
 
 Keys = tuple[str, ...]
 
@@ -46,20 +50,21 @@ def offending_keys(
     for check, days in by_check.items():
         columns = {held.column for one in days for held in (raw[one].found if one in raw else ())}
         checked = checked_events(Parameters.of(limits), known, columns & set(usage_events.c.keys()))
-        if not (conditions := _conditions(check, checked)):
-            continue
         for some in _weeks(days):
+            if not (conditions := _conditions(check, checked, [day for day, _ in some])):
+                continue
             for row in connection.execute(_first_ids(checked, conditions, some)):
                 key = ((row.day, row.source_system), check)
                 found[key] = (*found.get(key, ()), shown(row.event_id, "event_id"))
     return found
 
 
-def _conditions(check: str, checked: Checked) -> list[ColumnElement[bool]]:
+def _conditions(check: str, checked: Checked, days: Sequence[date]) -> list[ColumnElement[bool]]:
     """Any of these holds for an event that the check counts; empty where it counts no events."""
-    if "n_duplicates" in ROWS_OF[check]:
-        d, e = duplicate_events.c, usage_events.c
-        return [exists().where(d.event_id == e.event_id, d.day == utc_day(e.event_ts))]
+    if check in COPIES:
+        e = usage_events.c
+        copies: Any = marked_copies(days[0], days[-1], utc_day(e.event_ts).label("day"), e.event_id).c
+        return [exists().where(copies.event_id == e.event_id, copies.day == utc_day(e.event_ts), copies[COPIES[check]])]
     return [checked.conditions[name] for name in ROWS_OF[check] if name in checked.conditions]
 
 

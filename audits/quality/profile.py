@@ -41,7 +41,7 @@ from audits.warehouse.raw_text import form_of
 from audits.warehouse.raw_text_sql import hidden
 from audits.warehouse.tables import usage_buckets, usage_events
 
-VERSION = "4"
+VERSION = "5"
 """Raised by hand whenever the profile's columns or meaning change: every day is profiled again."""
 
 DAYS_AT_ONCE = 7
@@ -101,8 +101,8 @@ def _profile(
     raw = count_raw_text(connection, days)
     hours = hours_of_events(first, last, parameters, known, raw=raw[usage_events.name], duplicates=duplicates)
     _replace(connection, quality_hours, days, hours, hours_of_buckets(first, last, raw=raw[usage_buckets.name]))
-    _replace(connection, quality_clients, days, clients(first, last))
-    _replace(connection, quality_delays, days, delays(first, last))
+    _replace(connection, quality_clients, days, clients(first, last, duplicates=duplicates))
+    _replace(connection, quality_delays, days, delays(first, last, duplicates=duplicates))
     _replace(
         connection,
         quality_accounts,

@@ -170,14 +170,47 @@ def kept_events(first: date, last: date, *, deduplicate: bool, without: Sequence
     return union_all(once, first_copies).subquery("kept")
 
 
-def copy_number() -> ColumnElement[int]:
-    """Numbers the copies of one event id on one day from 1: the earliest request is kept, whichever arrived first.
+def marked_copies(first: date, last: date, *columns: ColumnElement[Any], rows: FromClause | None = None) -> FromClause:
+    """``columns`` of every row of first..last whose id is repeated, and whether it is ``repeated`` or ``conflicting``.
 
-    The order is total, so that every run keeps the same one, in whatever order rows were loaded and whatever collation
-    the database has.
+    A repeated row says what another row with its id says, in every column but the time of arrival: it was delivered
+    again. A conflicting one is the first to say something else than the row that is kept. The kept row is neither.
+    ``rows`` is ``usage_events``, joined to whatever else the columns are taken from.
+    """
+    e, d = usage_events.c, duplicate_events.c
+    day = utc_day(e.event_ts)
+    ids = select(d.event_id).where(d.day.between(first, last))
+    content = [column for column in e if column is not e.ingested_ts]
+    # Ranks, so that rows alike in every column share theirs: the first of the kept row's content has rank 1 for sure.
+    rank = func.rank().over(partition_by=(day, e.event_id), order_by=_order())
+    telling = func.row_number().over(partition_by=content, order_by=e.ingested_ts)
+    source: FromClause = usage_events if rows is None else rows
+    copies = (
+        select(*columns, rank.label("rank"), telling.label("telling"), d.elsewhere)
+        .select_from(source.outerjoin(duplicate_events, and_(d.event_id == e.event_id, d.day == day)))
+        .where(within(e.event_ts, first, last), e.event_id.in_(ids))
+        .subquery("copies")
+    )
+    c = copies.c
+    again = c.telling > 1
+    other = and_(c.telling == 1, or_(c.rank > 1, func.coalesce(c.elsewhere, False)))
+    kept = [column for column in c if column.name not in {"rank", "telling", "elsewhere"}]
+    return select(*kept, again.label("repeated"), other.label("conflicting")).subquery("marked")
+
+
+def copy_number() -> ColumnElement[int]:
+    """Numbers the copies of one event id on one day from 1: the earliest request is kept, whichever arrived first."""
+    e = usage_events.c
+    return func.row_number().over(partition_by=(utc_day(e.event_ts), e.event_id), order_by=_order())
+
+
+def _order() -> list[ColumnElement[Any]]:
+    """The order of the copies of an event id.
+
+    It is total, so that every run keeps the same one, in whatever order rows were loaded and whatever collation the
+    database has.
     """
     e = usage_events.c
     first = (e.event_ts, e.account_id, e.source_system, e.input_tokens, e.output_tokens, e.ingested_ts)
     others = (column for column in e if column not in {*first, e.event_id})
-    order = [by_bytes(column) if isinstance(column.type, String) else column for column in (*first, *others)]
-    return func.row_number().over(partition_by=(utc_day(e.event_ts), e.event_id), order_by=order)
+    return [by_bytes(column) if isinstance(column.type, String) else column for column in (*first, *others)]

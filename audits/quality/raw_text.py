@@ -13,7 +13,7 @@ from audits.errors import AuditsError
 from audits.quality.tables import quality_raw_text
 from audits.warehouse.days import within
 from audits.warehouse.dialects import utc_day
-from audits.warehouse.raw_text import Kind, form_of
+from audits.warehouse.raw_text import OPAQUE, Kind, form_of
 from audits.warehouse.raw_text_sql import RawText, find_raw_text, is_raw, kind_in
 from audits.warehouse.tables import auth_events, source_metadata, usage_buckets, usage_events
 
@@ -46,20 +46,22 @@ def count_raw_text(connection: Connection, days: Sequence[date]) -> dict[str, tu
     for table, at in FACTS:
         instant: Any = table.c[at]
         where = within(instant, days[0], days[-1])
-        columns = tuple(dict.fromkeys(one.column for one in find_raw_text(connection, table, where=where)))
+        found = find_raw_text(connection, table, where=where)
+        columns = tuple(dict.fromkeys(one.column for one in found))
+        of_cards = {one.column for one in found if one.kind is Kind.card and form_of(one.column) in OPAQUE}
         held[table.name] = columns
         source: Any = table.c.source_system if "source_system" in table.c else literal(SIGN_INS)
         for name in columns:
-            value = table.c[name]
+            value, cards = table.c[name], name in of_cards
             kinds = (
                 select(
                     utc_day(instant).label("day"),
                     source.label("source_system"),
                     literal(table.name).label("table_name"),
                     literal(name).label("column_name"),
-                    kind_in(value, form_of(name)).label("kind"),
+                    kind_in(value, form_of(name), cards=cards).label("kind"),
                 )
-                .where(where, is_raw(value, form_of(name)))
+                .where(where, is_raw(value, form_of(name), cards=cards))
                 .subquery("kinds")
             )
             rows = select(*kinds.c, func.count().label("n_rows")).group_by(*kinds.c)

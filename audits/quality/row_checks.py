@@ -32,8 +32,9 @@ Limits = Mapping[str, QualityLimit]
 """The policy book's limits of the quality gate on one day, by name."""
 
 ROWS_OF: Mapping[str, tuple[str, ...]] = {
-    "duplicate_share": ("n_duplicates",),
-    "duplicate_share_block": ("n_duplicates",),
+    "repeated_rows": ("n_repeated",),
+    "duplicate_share": ("n_conflicting", "n_elsewhere"),
+    "duplicate_share_block": ("n_conflicting", "n_elsewhere"),
     "impossible_token_share": ("n_impossible",),
     "over_context_share": ("n_over_context",),
     "empty_key_share": ("n_keyless",),
@@ -46,7 +47,7 @@ ROWS_OF: Mapping[str, tuple[str, ...]] = {
     "bucket_overlap_rows": ("n_overlapping",),
     "unknown_model_share": ("n_unknown_model",),
 }
-"""Limit of the policy book -> the counts of rows that it is about."""
+"""Limit of the policy book, or note -> the counts of rows that it is about."""
 
 HOUR = 3600.0
 

@@ -10,7 +10,9 @@ COUNTS = (
     "n_failed",  # HTTP status 400 or above
     "n_keyed",  # a key is recorded
     "n_keyless",
-    "n_duplicates",  # copies of an event id, or of another source's bucket, beyond the one that counts
+    "n_repeated",  # rows delivered again, that say what another says: set aside, and not among the rows
+    "n_conflicting",  # rows that say something else under the id of the row that counts
+    "n_elsewhere",  # buckets that another source has as well
     "n_negative",  # input, output or cost below zero
     "n_cached_above_input",
     "n_reasoning_above_output",

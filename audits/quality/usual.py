@@ -2,7 +2,8 @@
 
 A source that lost rows lost everybody's. So an hour counts as fallen only if fewer accounts than usual were active in
 it; and where a day looks low, it is compared once more without the accounts that have left altogether: when a large
-customer goes, or a campaign ends, nothing was lost.
+customer goes, or a campaign ends, nothing was lost. Accounts that had no row in the weeks before say nothing about
+what is usual: they neither make up for rows that were lost, nor raise what the day's other hours lead to expect.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
+from audits.quality.tables import quality_accounts
 from audits.warehouse.days import within
 from audits.warehouse.dialects import utc_day, utc_hour
 from audits.warehouse.tables import usage_events
@@ -74,11 +76,40 @@ def against_usual(now: Hours, past: Sequence[Hours], least_rows: float) -> Again
         if accounts < LEAST_ACCOUNTS or rows < SILENT_SHARE * least_rows:
             continue
         is_now = now.get(hour, NOTHING)
-        if not is_now.n_rows:
+        if hour not in now:
             missing[hour] = rows
         elif rows >= least_rows and is_now.n_accounts < ACCOUNTS_STAY * accounts:
             falls[hour] = max(0.0, 1 - is_now.n_rows / rows)
     return Against(missing, falls)
+
+
+def without_newcomers(connection: Connection, one: Day, now: Hours) -> Hours:
+    """The hours of a day as they were without the accounts of which the source had no row in the weeks before.
+
+    Each hour with rows stays, be it that all of them are theirs.
+    """
+    day, source = one
+    e, a, before = usage_events.c, quality_accounts.c, quality_accounts.alias("before").c
+    seen = exists().where(
+        before.account_id == a.account_id, before.source_system == source, before.day.in_(days_before(day))
+    )
+    newcomers = select(a.account_id).where(a.day == day, a.source_system == source, ~seen)
+    hour = utc_hour(e.event_ts).label("hour")
+    rows = connection.execute(
+        select(
+            hour,
+            func.count(e.event_id.distinct()).label("n_rows"),
+            func.count(e.account_id.distinct()).label("n_accounts"),
+        )
+        .where(e.source_system == source, within(e.event_ts, day, day), e.account_id.in_(newcomers))
+        .group_by(hour)
+    )
+    theirs = {row.hour: Hour(row.n_rows, row.n_accounts) for row in rows}
+    return {
+        hour: Hour(all_of.n_rows - of.n_rows, all_of.n_accounts - of.n_accounts)
+        for hour, all_of in now.items()
+        for of in (theirs.get(hour, NOTHING),)
+    }
 
 
 def hours_of_those_who_stayed(connection: Connection, one: Day) -> list[Hours]:
@@ -92,7 +123,12 @@ def hours_of_those_who_stayed(connection: Connection, one: Day) -> list[Hours]:
     )
     of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
     rows = connection.execute(
-        select(of_day, of_hour, func.count().label("n_rows"), func.count(e.account_id.distinct()).label("n_accounts"))
+        select(
+            of_day,
+            of_hour,
+            func.count(e.event_id.distinct()).label("n_rows"),
+            func.count(e.account_id.distinct()).label("n_accounts"),
+        )
         .where(e.source_system == source, or_(*(within(e.event_ts, before, before) for before in days_before(day))))
         .where(e.account_id.in_(stayed))
         .group_by(of_day, of_hour)

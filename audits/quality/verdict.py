@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -11,11 +11,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, select
 
 from audits.policy import QualityLimit
-from audits.quality.figures import Figure, figures_of
+from audits.quality.figures import REPEATED, Figure, figures_of
 from audits.quality.offending import Keys, offending_keys
 from audits.quality.profile import Progress, profile_days
 from audits.quality.raw_text import require_no_raw_text
-from audits.quality.row_checks import Limits
+from audits.quality.row_checks import ROWS_OF, Limits
 from audits.quality.stored import read_profile
 from audits.quality.suite import by_limits, failing
 from audits.quality.tables import quality_days
@@ -144,6 +144,7 @@ def _judge(connection: Connection, first: date, last: date, limits_on: Callable[
     for limits, days in by_limits(stale, limits_on):
         figures = {one: figures_of(connection, profile, one, limits) for one in days}
         failed = failing({one: _values(of) for one, of in figures.items()}, limits)
+        failed = {one: [*_said(checks, limits), *_noted(figures[one])] for one, checks in failed.items()}
         keys = offending_keys(connection, failed, limits, profile.raw)
         verdicts = [_verdict(one, figures[one], failed[one], limits, keys) for one in days]
         connection.execute(
@@ -162,6 +163,16 @@ def _judge(connection: Connection, first: date, last: date, limits_on: Callable[
         )
 
 
+def _said(failed: Sequence[str], limits: Limits) -> list[str]:
+    """The failed checks, without those about the same rows as one that blocks the day."""
+    blocking = {ROWS_OF[check] for check in failed if check in ROWS_OF and limits[check].severity == "block"}
+    return [check for check in failed if limits[check].severity == "block" or ROWS_OF.get(check) not in blocking]
+
+
+def _noted(figures: Mapping[str, Figure]) -> list[str]:
+    return [REPEATED] if REPEATED in figures and figures[REPEATED].value else []
+
+
 def _values(figures: Mapping[str, Figure]) -> dict[str, float]:
     """The figures that can be formed, by the name of their limit."""
     return {check: float(figure.value) for check, figure in figures.items() if figure.value is not None}
@@ -170,14 +181,16 @@ def _values(figures: Mapping[str, Figure]) -> dict[str, float]:
 def _verdict(
     one: Day, figures: Mapping[str, Figure], failed: Iterable[str], limits: Limits, keys: Mapping[tuple[Day, str], Keys]
 ) -> DayVerdict:
-    reasons = tuple(_reason(check, figures[check], limits[check], keys.get((one, check), ())) for check in failed)
+    reasons = tuple(_reason(check, figures[check], limits.get(check), keys.get((one, check), ())) for check in failed)
     severities = {reason.severity for reason in reasons}
     verdict: Verdict = "blocked" if "block" in severities else "degraded" if "degrade" in severities else "good"
     return DayVerdict(*one, verdict, reasons, _values(figures))
 
 
-def _reason(check: str, figure: Figure, limit: QualityLimit, keys: Keys) -> Reason:
-    rules = () if limit.severity == "warn" else limit.not_evaluated
+def _reason(check: str, figure: Figure, limit: QualityLimit | None, keys: Keys) -> Reason:
+    """What to say of a check that failed; without a limit it is a note."""
+    severity = limit.severity if limit else "warn"
+    rules = limit.not_evaluated if limit and severity != "warn" else ()
     rows = int(figure.rows)  # PostgreSQL sums whole numbers as decimals
-    aside = bool(rules) and limit.set_aside
-    return Reason(check, limit.severity, figure.what, rows, rules, figure.hours, figure.accounts, aside, keys)
+    aside = bool(rules) and bool(limit and limit.set_aside)
+    return Reason(check, severity, figure.what, rows, rules, figure.hours, figure.accounts, aside, keys)

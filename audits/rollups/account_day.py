@@ -71,7 +71,10 @@ account_day = Table(
     Column("max_output_of_one", BigInteger),
     Column("used_from", Instant, nullable=False),  # the first request, or the begin of the first bucket
     Column("used_until", Instant, nullable=False),  # the last request, or the end of the last bucket
-    Column("shared_n_requests", BigInteger),  # how much more buckets may count at most, if no single request is in them
+    Column(
+        "shared_n_requests", BigInteger
+    ),  # how much more buckets may count at most, if no single request is in them;
+    # of a bucket of several days all that it counts, and NULL where it tells no number
     Column("shared_input_tokens", BigInteger),
     Column("shared_output_tokens", BigInteger),
     Column("shared_cost_usd", Numeric(18, 8)),

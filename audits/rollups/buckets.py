@@ -51,8 +51,9 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
     sources may tell of the same: the source that comes first by name stands for it. Buckets that end in another slice
     or on another day are rows of their own, from ``slice_start`` to ``used_until``: whoever asks what was used in some
     time takes the rows that lie in it. On what days the requests of one that lasts beyond the day were made nobody
-    knows, so their number is NULL; known and unknown numbers are rows of their own, too. ``deduplicate`` says whether
-    any of the days has duplicate ids; ``without`` names sources whose rows are not to be read at all.
+    knows: their number is NULL, and as many as it counts are shared, which is the most on each of its days. Known and
+    unknown numbers are rows of their own, too. ``deduplicate`` says whether any of the days has duplicate ids;
+    ``without`` names sources whose rows are not to be read at all.
     """
     requests = kept_events(first, last, deduplicate=deduplicate, without=without)
     b = usage_buckets.c
@@ -71,7 +72,8 @@ def from_buckets(first: date, last: date, *, deduplicate: bool, without: Sequenc
         func.max(u.bucket_end).label("used_until"),
         *(func.sum(u[f"shared_{name}"]).label(f"shared_{name}") for name in SHARED),
     ).group_by(
-        u.day, u.slice_start, u.account_id, u.source_system, u.reaches_to, u.n_requests.is_(None)
+        u.day, u.slice_start, u.account_id, u.source_system, u.reaches_to,
+        u.n_requests.is_(None), u.shared_n_requests.is_(None),
     )  # fmt: skip
 
 
@@ -187,7 +189,10 @@ def beyond_requests(buckets: CTE, requests: FromClause, kept: Sequence[str], *, 
         func.sum(b.number) == func.sum(b.first_n_requests), counted == 0,
         *(and_(func.sum(b[name]) == func.sum(b[f"first_{name}"]), sums[name] == 0) for name in TOKENS),
     )  # fmt: skip
-    shared = {name: case((copied, 0), else_=func.sum(b[name]) - told[name]).label(f"shared_{name}") for name in SHARED}
+    least = told | {"n_requests": func.coalesce(told["n_requests"], 0)}
+    every: dict[str, ColumnElement[Any]] = {name: func.sum(b[name]) for name in SHARED}
+    every["n_requests"] = case((func.count(b.n_requests) == func.count(), every["n_requests"]))
+    shared = {name: case((copied, 0), else_=every[name] - least[name]).label(f"shared_{name}") for name in SHARED}
     key, model = (case((~b.beside, b[name])).label(name) for name in ("api_key_hash", "model"))
     return (
         select(
@@ -257,7 +262,7 @@ def _as_shared(buckets: CTE, kept: Sequence[str]) -> Select[Any]:
         case((b.number.is_not(None), 0)).label("n_requests"),
         *(none.label(name) for name, none in nothing.items()),
         literal(0).label("n_unpriced"),
-        *(b[{"n_requests": "number"}.get(name, name)].label(f"shared_{name}") for name in SHARED),
+        *(b[name].label(f"shared_{name}") for name in SHARED),
     )
 
 

@@ -20,7 +20,7 @@ from audits.sources.identity import begin_replacing, count_beside, keep, remove_
 from audits.sources.privacy import unquoted
 from audits.sources.rejects import Rejects, set_aside
 from audits.warehouse import Warehouse
-from audits.warehouse.bucket_overlaps import bucket_overlaps
+from audits.warehouse.bucket_overlaps import bucket_overlaps, shared_buckets
 from audits.warehouse.failures import PartFailedError, failure
 from audits.warehouse.fit import ESSENTIAL
 from audits.warehouse.loading import remove, replace_changed, target
@@ -61,6 +61,7 @@ class LoadReport:
     not_recorded: tuple[str, ...] = ()
     empty: list[str] = field(default_factory=list)  # files without any row
     overlapping: list[str] = field(default_factory=list)  # what buckets of the read days overlap, in words
+    shared: list[str] = field(default_factory=list)  # what buckets of the read days other sources have too, in words
     first: datetime | None = None
     last: datetime | None = None
 
@@ -143,6 +144,7 @@ def load(
             with warehouse.begin() as connection:
                 of_source = usage_buckets.c.source_system == source.system
                 report.overlapping = [str(one) for one in bucket_overlaps(connection, of_source, begun)]
+                report.shared = [str(one) for one in shared_buckets(connection, begun) if source.system in one.pair]
     _conclude(report, seen, source)
     return report
 

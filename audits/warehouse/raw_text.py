@@ -6,7 +6,9 @@ ask :func:`kind_of` about single values; `audits doctor` and the quality gate as
 (:mod:`audits.warehouse.raw_text_sql`).
 
 A digest is known by its form: hexadecimal, or base64 of a digest's length, with or without a prefix. What an opaque
-identifier stands for nobody can see, so an identifier passes unless it shows that it is something else.
+identifier stands for nobody can see, so an identifier passes unless it shows that it is something else. The digits of a
+payment card on end are what a digest or a plain number may have as well: where digests belong they are told by the
+column as a whole, and in SQL alone (:func:`audits.warehouse.raw_text_cards.card_columns`).
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ from audits.warehouse.raw_text_patterns import (
     CARD,
     EMAIL,
     EMAIL_HINT,
+    HOST,
+    IBAN,
+    IBAN_DIGITS,
     IN_WORDS,
     JOINED_COMMAND,
     JOINED_NOTICE,
@@ -75,6 +80,7 @@ class Kind(StrEnum):
     text = "free text"
     phone = "a telephone number"
     card = "a payment card number"
+    bank = "a bank account number"
 
 
 class Form(StrEnum):
@@ -114,6 +120,7 @@ _EMAIL = Rule(Kind.email, (EMAIL,), hint=EMAIL_HINT)
 _LOCAL_EMAIL = Rule(Kind.email, (LOCAL_EMAIL,), but=TAGGED, hint="@")
 _ADDRESS = Rule(Kind.address, (ADDRESS,), hint=ADDRESS_HINT)
 _PHONE, _CARD = Rule(Kind.phone, (PHONE,), hint=PHONE_HINT), Rule(Kind.card, (CARD,))
+_IBAN = Rule(Kind.bank, (IBAN, IBAN_DIGITS))
 _IN_ID = Rule(Kind.address, (ADDRESS_IN_ID,))
 _ANYWHERE = (_KEY, _EMAIL, _LOCAL_EMAIL, _ADDRESS, _PHONE, _CARD)
 _OPAQUE = (
@@ -125,6 +132,7 @@ _OPAQUE = (
     _IN_ID,
     _PHONE,
     _CARD,
+    _IBAN,
     Rule(Kind.text, (IN_WORDS,)),
 )
 _UNMARKED = (Rule(Kind.key, UNMARKED), Rule(Kind.key, UNMARKED_FEW_DIGITS), Rule(Kind.key, UNMARKED_ONE_CASE))
@@ -151,7 +159,7 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
         Rule(Kind.key, (LONG_TOKEN, "[A-Z]", "[a-z]", "[0-9]"), but=f"{DIGEST}|{NO_TOKEN}"),
         *_OPAQUE,
     ),
-    Form.address: (Rule(Kind.address, (NETWORK,)), *_OPAQUE),
+    Form.address: (Rule(Kind.address, (NETWORK,)), Rule(Kind.address, (HOST,)), *_OPAQUE),
     Form.digest: _OPAQUE,
     Form.phone: (Rule(Kind.phone, (BARE_PHONE,), but=NO_PHONE), *_OPAQUE),
     Form.instrument: _OPAQUE,
@@ -172,7 +180,7 @@ RULES: Mapping[Form, tuple[Rule, ...]] = {
         _BARE_CARD,
         *_UNMARKED,
     ),
-    Form.identity: (*_ANYWHERE, _IN_ID, Rule(Kind.text, (PROSE,))),
+    Form.identity: (*_ANYWHERE, _IBAN, _IN_ID, Rule(Kind.text, (PROSE,))),
     Form.label: (*_ANYWHERE, _BARE_CARD, Rule(Kind.text, (has_words(5),)), *_UNMARKED),
     Form.prose: _ANYWHERE,
     Form.contact: (_KEY, _ADDRESS),
@@ -205,10 +213,13 @@ def form_of(column: str) -> Form:
     return _FORMS.get(column, Form.name)
 
 
+OPAQUE = frozenset({Form.key, Form.address, Form.digest, Form.phone, Form.instrument})
+"""Forms of columns in which digests belong."""
+
+
 def longest(form: Form) -> int:
     """Characters that a text of the form may have."""
-    opaque = {Form.key, Form.address, Form.digest, Form.phone, Form.instrument}
-    return LONGEST_DIGEST if form in opaque else LONGEST_TEXT
+    return LONGEST_DIGEST if form in OPAQUE else LONGEST_TEXT
 
 
 @cache

@@ -80,7 +80,8 @@ BARE_PHONE = r"^([+]|00)?[0-9][0-9 ()./-]{6,}$|^[(][0-9]{2,5}[)] ?[0-9][0-9 ./-]
 NO_PHONE = "^[0-9]{14,}$|^[0-9a-f]{1,8}$"
 """Digits alone may be a digest of eight bytes, which is longer, or one of four in hexadecimal."""
 
-CARD = "(^|[^0-9A-Za-z-])([3-6][0-9]{3}([ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})($|[^0-9A-Za-z-])"
+_IN_FOURS = "(2[2-7]|[3-6][0-9])[0-9]{2}([ -][0-9]{4}){3}"
+CARD = f"(^|[^0-9A-Za-z-])({_IN_FOURS}|3[47][0-9]{{2}}[ -][0-9]{{6}}[ -][0-9]{{5}})($|[^0-9A-Za-z-])"
 """As it is written in groups: sixteen digits on end may be a digest of eight bytes."""
 
 _IIN = (
@@ -89,6 +90,27 @@ _IIN = (
 )
 BARE_CARD = f"(^|[^0-9A-Za-z.-])(({_IIN})[0-9]{{12}}|3[47][0-9]{{13}})($|[^0-9A-Za-z.-])"
 """The digits on end, where names belong: sixteen or fifteen, as the issuers' first digits say."""
+
+WHOLE_CARD = f"^(({_IIN})[0-9]{{12}}|3[47][0-9]{{13}})$"
+"""The same and nothing else, where digests belong: what one digest or number has by chance, but most do not."""
+
+AS_LONG_AS_CARD = "^[0-9A-Fa-f]{15,16}$"
+"""Among such values cards are told from digests of eight bytes and from plain numbers."""
+
+_BANK = (
+    "(BE|NO|SI|BI|DJ|EE|LT|AT|BA|XK|MN|ST|DK|FI|FO|GL|HR|CR|DE|ME|RS|VA|IL|TL|AE|SO|CZ|ES|SE|SK|TN|PT|LY|IS|HU|PL|EG|"
+    "MR|SD|YE)[0-9]{13,27}"
+    "|(GB|IE|GE|NL|BG|RO|LV|GI|AZ|PK|BH|QA|KW|JO|MU|SC|IQ|BY|NI|SV|DO|GT|VG|FK)[0-9]{2}[A-Z]{2,4}[0-9A-Z]{6,24}"
+    "|(FR|MC|IT|SM|CH|LI|LU|GR|CY|TR|SA|KZ|MT|PS|UA|AL|AD|MD|MK|LB|LC|BR|OM|RU|HN)[0-9]{2}[A-Z]{0,4}[0-9A-Z]{9,27}"
+)
+IBAN = f"^({_BANK})$"
+"""The number of a bank account by its country (ISO 13616), whole."""
+
+IBAN_DIGITS = "[0-9]{7}"
+"""Digits on end as every such number has, and a token in base32 seldom."""
+
+HOST = r"(^|//)([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?[.])+[A-Za-z]{2,18}[.]?(:[0-9]+)?(/|$)"
+"""The name of a host, where only digests belong: parts between dots, the last of letters alone."""
 
 _SPACE = r"([ \t\r\n\u00a0\u3000]|%20)"
 _WIDE = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"

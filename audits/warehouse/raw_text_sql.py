@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from audits.warehouse.dialects import matches
 from audits.warehouse.raw_text import RULES, Form, Kind, Rule, form_of, longest, text_columns
+from audits.warehouse.raw_text_cards import card_columns, is_card
 
 UNIQUE = frozenset({"event_id", "auth_event_id"})
 """Those that differ from row to row: to look for distinct values takes longer than to look at each."""
@@ -61,15 +62,18 @@ def find_raw_text(
 ) -> tuple[RawText, ...]:
     """What the text columns of a table (``columns``: some of them) hold that they must not, in the contract's order."""
     held = true() if where is None else where
-    suspects = _suspects(connection, table, _in_use(connection, table, columns or text_columns(table), held), held)
+    in_use = _in_use(connection, table, columns or text_columns(table), held)
+    suspects, cards = _suspects(connection, table, in_use, held), card_columns(connection, table, in_use, held)
     order = {name: place for place, name in enumerate(text_columns(table))}
     return tuple(
-        found for name in sorted(suspects, key=order.__getitem__) for found in _count(connection, table, name, held)
+        found
+        for name in sorted(suspects | cards, key=order.__getitem__)
+        for found in _count(connection, table, name, held, cards=name in cards)
     )
 
 
-def is_raw(value: ColumnElement[Any], form: Form) -> ColumnElement[bool]:
-    """Whether a value has no place in a column of this form; never NULL."""
+def is_raw(value: ColumnElement[Any], form: Form, *, cards: bool = False) -> ColumnElement[bool]:
+    """Whether a value has no place in a column of this form; never NULL. ``cards``: the column holds those of cards."""
     plain = [rule for rule in RULES[form] if _is_plain(rule)]
     hinted = [(rule.signs[0], rule.hint) for rule in plain if rule.hint]
     joined = "|".join(f"({rule.signs[0]})" for rule in plain if not rule.hint)
@@ -78,6 +82,7 @@ def is_raw(value: ColumnElement[Any], form: Form) -> ColumnElement[bool]:
             *_too_long(value, form),
             _found(value, *hinted, *([(joined, "")] if joined else ())),
             *_any_holds([rule for rule in RULES[form] if not _is_plain(rule)], value),
+            *([is_card(value)] if cards else ()),
         ),
         False,
     )
@@ -93,11 +98,12 @@ def short_digest(value: ColumnElement[Any]) -> ColumnElement[str]:
     return func.substr(func.md5(value), 1, 12)
 
 
-def kind_in(value: ColumnElement[Any], form: Form) -> ColumnElement[str | None]:
-    """The kind of what a value is, or NULL."""
+def kind_in(value: ColumnElement[Any], form: Form, *, cards: bool = False) -> ColumnElement[str | None]:
+    """The kind of what a value is, or NULL; ``cards`` as in :func:`is_raw`."""
     rules = RULES[form]
+    of_cards = [(is_card(value), literal(Kind.card.value))] if cards else []
     long = [(condition, literal(Kind.text.value)) for condition in _too_long(value, form)]
-    return case(*long, *((_holds(rule, value), literal(rule.kind.value)) for rule in rules), else_=None)
+    return case(*of_cards, *long, *((_holds(rule, value), literal(rule.kind.value)) for rule in rules), else_=None)
 
 
 def raw_in_duckdb(expression: str, form: Form) -> tuple[str, list[tuple[Kind, str]]]:
@@ -166,15 +172,15 @@ def _suspects(connection: Connection, table: Table, columns: Sequence[str], held
     return set(connection.scalars(union_all(*found))) if found else set()
 
 
-def _count(connection: Connection, table: Table, name: str, held: ColumnElement[bool]) -> list[RawText]:
+def _count(connection: Connection, table: Table, name: str, held: ColumnElement[bool], *, cards: bool) -> list[RawText]:
     values = (
         select(table.c[name].label("value"), func.count().label("n"))
         .where(held)
         .group_by(table.c[name])
         .subquery("held")
     )
-    kind = kind_in(values.c.value, form_of(name)).label("kind")
-    kinds = select(kind, values.c.n).where(is_raw(values.c.value, form_of(name))).subquery("kinds")
+    kind = kind_in(values.c.value, form_of(name), cards=cards).label("kind")
+    kinds = select(kind, values.c.n).where(is_raw(values.c.value, form_of(name), cards=cards)).subquery("kinds")
     rows = connection.execute(select(kinds.c.kind, func.sum(kinds.c.n).label("n")).group_by(kinds.c.kind))
     counts = {row.kind: int(row.n) for row in rows}
     return [RawText(table.name, name, kind, counts[kind.value]) for kind in Kind if kind.value in counts]

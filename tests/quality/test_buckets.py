@@ -20,7 +20,11 @@ def overlaps(url, **cases):
     """Source -> overlapping buckets, of a warehouse in which each case is a source."""
     buckets = [one | {"source_system": name} for name, many in cases.items() for one in many]
     put(url, world([], accounts="a") | {"usage_buckets": buckets})
-    return {one.source_system: checks(one)["bucket_overlap_rows"].rows if one.reasons else 0 for one in judged(url)}
+    return {one.source_system: _overlapping(checks(one)) for one in judged(url)}
+
+
+def _overlapping(found):
+    return found["bucket_overlap_rows"].rows if "bucket_overlap_rows" in found else 0
 
 
 def test_sound_buckets_are_left_alone(url):
@@ -29,6 +33,16 @@ def test_sound_buckets_are_left_alone(url):
         "delivered_again": [bucket(), bucket(ingested_ts=START + timedelta(hours=9))],
     }
     assert overlaps(url, **sound) == dict.fromkeys(sound, 0)
+
+
+def test_buckets_that_were_delivered_again_are_named_and_change_nothing(url):
+    again = [bucket(ingested_ts=START + timedelta(hours=n)) for n in range(3, 6)]
+    put(url, world([], accounts="a") | {"usage_buckets": [bucket(), *again]})
+    (one,) = judged(url)
+    assert (one.verdict, {check: reason.rows for check, reason in checks(one).items()}) == (
+        "good",
+        {"repeated_rows": 3},
+    )
 
 
 def test_buckets_that_another_one_counts_too_are_found(url):

@@ -139,6 +139,15 @@ def test_digests_and_families_are_no_secrets(url):
     assert {column for column, one in verdicts.items() if one.verdict != "good"} == set()
 
 
+def test_card_numbers_as_sessions_block_their_day(url):
+    cards = [row | {"session_id": ("4111111111111111", "5500005555555559")[n % 2]} for n, row in enumerate(ROWS)]
+    one = verdict(url, cards)
+    assert one.verdict == "blocked"
+    assert checks(one)["raw_secret_rows"].what == (
+        "72 rows hold what looks like a payment card number in usage_events.session_id"
+    )
+
+
 def test_a_day_that_was_mended_in_place_is_not_blocked_any_more(url):
     assert verdict(url, change(ROWS, 1, session_id="two words")).verdict == "blocked"
     run_sql(url, "UPDATE usage_events SET session_id = 'digest' WHERE session_id = 'two words'")
@@ -146,18 +155,59 @@ def test_a_day_that_was_mended_in_place_is_not_blocked_any_more(url):
     assert one.verdict == "good"
 
 
-def test_repeated_ids_are_counted_beyond_the_first_and_many_of_them_block(url):
-    one = verdict(url, ROWS, ROWS[-3:], ROWS[-3:])
+def say_otherwise(rows, tokens):
+    """The rows once more under the same ids, with other token counts."""
+    return [row | {"output_tokens": row["output_tokens"] + tokens} for row in rows]
+
+
+def test_conflicting_rows_are_counted_beyond_the_first_and_many_of_them_block(url):
+    one = verdict(url, ROWS, say_otherwise(ROWS[-3:], 1), say_otherwise(ROWS[-3:], 2))
     assert checks(one)["duplicate_share"].rows == 6
     assert one.verdict == "degraded"
-    put(url, {"usage_events": ROWS[:20]})
+    put(url, {"usage_events": say_otherwise(ROWS[:20], 1)})
     (one,) = judged(url)
-    assert set(checks(one)) == {"duplicate_share", "duplicate_share_block"}
+    assert set(checks(one)) == {"duplicate_share_block"}  # which says the same rows, and blocks
     assert one.verdict == "blocked"
     in_order = sorted(ROWS[:20], key=lambda row: (row["event_ts"], row["event_id"]))
     earliest = tuple(row["event_id"] for row in in_order[:KEYS_KEPT])
     assert one.reasons[0].rows > KEYS_KEPT
     assert one.reasons[0].keys == earliest
+
+
+def again(rows, hours=1):
+    """The same rows, delivered once more."""
+    return [row | {"ingested_ts": row["ingested_ts"] + timedelta(hours=hours)} for row in rows]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_rows_that_were_delivered_again_are_named_and_change_nothing(url, times):
+    loads = [row for n in range(1, times + 1) for row in again(ROWS, n)]
+    one = verdict(url, ROWS, loads)
+    assert (one.verdict, set(checks(one))) == ("good", {"repeated_rows"})
+    note = checks(one)["repeated_rows"]
+    assert (note.severity, note.rows, note.rules) == ("warn", 72 * times, ())
+    assert note.what == f"{72 * times} rows were delivered again and set aside; 72 count"
+    assert len(note.keys) == KEYS_KEPT
+
+
+def test_a_day_with_faults_has_the_same_verdict_when_its_rows_are_delivered_again(url):
+    today = [
+        *change(requests(hours=(9, 20)), 2, output_tokens=-1),
+        *say_otherwise(ROWS[:1], 5),
+        *requests(hours=(13,))[::2],
+    ]
+    put(url, world(weeks(), today))
+    (before,) = judged(url)
+    put(url, {"usage_events": [*again(weeks(), 26), *again(today), *today, *again(today, 30)]})
+    (after,) = judged(url)
+    assert {check: reason for check, reason in checks(after).items() if check != "repeated_rows"} == checks(before)
+    assert before.figures | {"repeated_rows": 0} == after.figures | {"repeated_rows": 0}
+
+
+def test_copies_of_a_row_that_conflicts_count_as_one(url):
+    other = say_otherwise(ROWS[:2], 1)
+    one = verdict(url, ROWS, other, again(other), other)
+    assert {check: reason.rows for check, reason in checks(one).items()} == {"duplicate_share": 2, "repeated_rows": 4}
 
 
 def test_an_id_that_looks_like_a_secret_is_kept_as_its_digest(url):

@@ -142,6 +142,46 @@ def test_an_hour_down_by_half_is_lost_on_the_day_of_a_launch_too(url):
     assert (checks(one)["lost_hours"].hours, checks(one)["lost_hours"].rows) == ((13,), 120)
 
 
+def crowd_of(n: int) -> list[str]:
+    """Accounts that nobody has seen before."""
+    return [f"new{number}" for number in range(n)]
+
+
+def test_newcomers_that_stop_before_an_hour_lose_none(url):
+    crowd = crowd_of(90)
+    put(
+        url,
+        world(weeks(each=40), requests(each=40), requests(DAY, crowd, (9, 13), each=20), accounts=(*ACCOUNTS, *crowd)),
+    )
+    (one,) = judged(url)
+    assert one.reasons == ()
+
+
+def test_newcomers_hide_no_lost_hour(url):
+    crowd = crowd_of(30)
+    rows = weeks(each=40), requests(hours=(9, 20), each=40), requests(hours=(13,), each=16)
+    put(url, world(*rows, requests(DAY, crowd, (13,), each=10), accounts=(*ACCOUNTS, *crowd)))
+    (one,) = judged(url)
+    assert (checks(one)["lost_hours"].hours, checks(one)["lost_hours"].rows) == ((13,), 144)
+
+
+def test_newcomers_make_up_for_no_fallen_hour(url):
+    crowd = crowd_of(30)
+    rows = weeks(), requests(hours=(9, 20)), requests(hours=(13,), each=2, accounts=ACCOUNTS[:5])
+    put(url, world(*rows, requests(DAY, crowd, (13,)), accounts=(*ACCOUNTS, *crowd)))
+    (one,) = judged(url)
+    assert checks(one)["hour_drop_share"].hours == (13,)
+
+
+def test_an_hour_in_which_newcomers_alone_came_is_lost(url):
+    crowd = crowd_of(30)
+    rows = weeks(each=40), requests(hours=(9, 20), each=40), requests(DAY, crowd, (13,), each=10)
+    put(url, world(*rows, accounts=(*ACCOUNTS, *crowd)))
+    (one,) = judged(url)
+    assert checks(one)["lost_hours"].what.startswith("1 hour (13:00-14:00 UTC) lost up to 100% of the usual rows")
+    assert "missing_hours" not in checks(one)
+
+
 def test_one_week_is_no_habit(url):
     one = verdict(url, requests(DAY - timedelta(weeks=1)), requests(hours=(9, 20)))
     assert one.reasons == ()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import combinations
 
 from tests.reference.facts import Facts, day_of, may_be_in, midnight
@@ -75,7 +76,8 @@ def between(
     known = sum(count(event) or 0 for event in events)
     own, every = facts.events_by_account[account], facts.distinct_buckets[account]
     beyond = _beyond([one for one in whole if not lasts(one)], own, count) + _of_days(whole, own, every, count)
-    return Use(known + beyond, known + max(_at_most(within, count), beyond))
+    most = partial(_requests_at_most, facts) if count is requests else count
+    return Use(known + beyond, known + max(_at_most(within, most), beyond))
 
 
 def touching(facts: Facts, account: str, tiers: Collection[str], start: datetime, end: datetime) -> list[Row]:
@@ -94,8 +96,21 @@ def touching(facts: Facts, account: str, tiers: Collection[str], start: datetime
 
 
 def is_uncounted(facts: Facts, account: str, tiers: Collection[str]) -> bool:
-    """Whether the account has a bucket in the period of which nobody knows how many requests a day it counts."""
-    return any(requests(bucket) is None for bucket in touching(facts, account, tiers, facts.start, facts.end))
+    """Whether the account has a bucket in the period of which nobody knows how many requests it counts."""
+    return any(
+        _requests_at_most(facts, bucket) is None for bucket in touching(facts, account, tiers, facts.start, facts.end)
+    )
+
+
+def _requests_at_most(facts: Facts, bucket: Row) -> int | None:
+    """The requests of a bucket on a day: all that it counts may have been made on any one of its days.
+
+    None where it does not say, and where one of several days reaches beyond the period or a tier.
+    """
+    start, end = bucket["from"], bucket["bucket_end"]
+    beyond = start < facts.start or end > facts.end or len(facts.tiers_during(bucket["account_id"], start, end)) > 1
+    n: int | None = bucket["n_requests"]
+    return None if lasts(bucket) and beyond else n
 
 
 UNCOUNTED = "number of requests not known"

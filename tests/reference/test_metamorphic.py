@@ -90,7 +90,7 @@ def test_it_changes_nothing(plain: Audit, tmp_path: Path, change: str):
     day = WEEK.first_day + timedelta(days=2)
     changed = {
         "an unrelated request": lambda: changes.an_unrelated_request(plain.rows, day),
-        "rows twice": lambda: changes.one_row_twice(plain.rows),
+        "rows twice": lambda: changes.rows_twice(plain.rows),
         "another order": lambda: changes.in_another_order(plain.rows),
         "buckets split": lambda: changes.buckets_split(plain.rows),
         "intervals split": lambda: changes.intervals_split(plain.rows, changes.noon_of(day)),

@@ -11,6 +11,7 @@ import pytest
 
 from audits.sources.buckets import Buckets, anthropic_row, openai_row
 from audits.sources.load import load
+from audits.warehouse.check import check
 from tests.sources.reading import query
 
 NOW = datetime(2026, 12, 1, 6, tzinfo=UTC)
@@ -216,6 +217,18 @@ def test_a_bucket_at_an_impossible_time_is_set_aside(tmp_path: Path, duckdb_ware
     path = write(tmp_path / "a.json", openai_page(completions(), start=start), openai_page(completions()))
     report = load(Buckets([path], openai_row, "openai"), duckdb_warehouse, now=NOW)
     assert (report.loaded, report.n_rejected) == (1, 1)
+
+
+def test_a_load_and_the_doctor_say_what_buckets_another_source_has_too(tmp_path: Path, warehouse_url: str) -> None:
+    path = write(tmp_path / "a.json", openai_page(completions()))
+    report = load(Buckets([path], openai_row, "openai"), warehouse_url, now=NOW)
+    assert report.shared == []
+    report = load(Buckets([path], openai_row, "finance"), warehouse_url, now=NOW)
+    assert report.shared == [
+        "1 bucket is told by source finance too, on 1 day (2026-10-05): each counts once, under finance, and on a day "
+        "with many of them openai is not evaluated"
+    ]
+    assert any(report.shared[0] in problem.what for problem in check(warehouse_url, now=NOW))
 
 
 def test_a_load_says_on_what_days_exports_overlap_and_how_they_are_grouped(tmp_path: Path, warehouse_url: str) -> None:

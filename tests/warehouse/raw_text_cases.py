@@ -134,6 +134,45 @@ CASES = [
     ("instrument_hash", "4111 1111 1111 1111", Kind.card),
     ("instrument_hash", "4111-1111-1111-1111", Kind.card),
     ("instrument_hash", "4111111111111111", None),  # a digest of eight bytes may have digits only
+    ("instrument_hash", "2223 0000 4840 0011", Kind.card),
+    *(
+        (column, value, Kind.bank)
+        for column in ("end_user_hash", "instrument_hash", "session_id", "account_id")
+        for value in (
+            "DE89370400440532013000",
+            "GB29NWBK60161331926819",
+            "FR1420041010050500013M02606",
+            "NL91ABNA0417164300",
+            "BE68539007547034",
+            "CH9300762011623852957",
+            "ES9121000418450200051332",
+        )
+    ),
+    *(
+        (column, value, None)
+        for column in ("end_user_hash", "instrument_hash", "session_id")
+        for value in (
+            "DE4F6A1B2C3D4E5F60718293",
+            "BE01A2B3C4D5E6F7",
+            "GB7QK3MZ2XW5RT8YP4NV6JHA",
+            "de89370400440532",
+            "FR12ABCDEFGHIJKLMNOP",
+        )
+    ),
+    *(
+        (column, value, Kind.address)
+        for column in ("client_net_hash", "client_ip_hash", "signup_net_hash")
+        for value in (
+            "gw01.example.com",
+            "proxy.corp.local",
+            "https://gw.example.net/",
+            "vpn-3.example.co.uk:443",
+            "fritz.box.",
+        )
+    ),
+    ("client_net_hash", "sha256:v1:2f8a5c", None),
+    ("client_net_hash", "v1.2f8a5c9d0e1b", None),
+    ("client_net_hash", "hmac.K7dR2mQx9vTzB4nYpL8sWcE1uJ5hG3aF6oI0kXyZtNM", None),
     ("prompt_template_hash", "x" * 201, Kind.text),
     ("model_requested", "x" * 513, Kind.text),
     *(

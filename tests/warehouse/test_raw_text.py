@@ -1,5 +1,7 @@
 """One detector for keys, addresses and prompts: in Python and in SQL of both engines."""
 
+import hashlib
+
 from sqlalchemy import String, literal, select, union_all
 
 from audits.warehouse import warehouse
@@ -57,3 +59,34 @@ def test_rows_are_counted_by_column_and_kind_and_no_value_is_named(url):
         "1 row holds what looks like an API key in auth_events.api_key_hash",
         "1 row holds what looks like a network address in auth_events.client_net_hash",
     ]
+
+
+CARDS = [f"4{number:014}" for number in range(123456789, 123456789 + 400)]
+"""Without their check digits."""
+
+
+def luhn(digits: str) -> str:
+    """The digits with their check digit."""
+    doubled = [int(d) * (2 - place % 2) for place, d in enumerate(reversed(digits))]
+    return f"{digits}{-sum(d - 9 * (d > 9) for d in doubled) % 10}"
+
+
+def kinds_found(url, column, values):
+    """How many rows of a column of usage events hold what."""
+    rows = [event(number, "a", "2026-10-14T10:00", **{column: value}) for number, value in enumerate(values)]
+    put(url, {"usage_events": rows})
+    with warehouse(url) as opened, opened.begin() as connection:
+        return {one.kind: one.rows for one in find_raw_text(connection, usage_events) if one.column == column}
+
+
+def test_cards_are_found_where_digests_belong(url):
+    cards = [luhn(card) for card in CARDS[:40]]
+    digests = [f"{number:064x}" for number in range(40)]
+    assert kinds_found(url, "session_id", [*cards, luhn("37828224631000"), *digests]) == {Kind.card: 41}
+
+
+def test_plain_numbers_and_short_digests_are_no_cards(url):
+    counted = [str(4_000_000_000_000_000 + number) for number in range(400)]
+    assert kinds_found(url, "session_id", counted) == {}
+    short = [hashlib.sha256(str(number).encode()).hexdigest()[:16] for number in range(50)]
+    assert kinds_found(url, "end_user_hash", [*short, luhn(CARDS[0])]) == {}  # one digest in some thousands is alike

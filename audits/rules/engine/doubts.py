@@ -17,7 +17,7 @@ from audits.rules.engine.population import audited_groups
 
 OF_A_LINKED_ACCOUNT = " (of a linked account)"
 
-UNCOUNTED = "the number of requests in a day is not known: a usage bucket has none, or covers several days"
+UNCOUNTED = "the number of requests in a day is not known: a usage bucket has none"
 
 Doubt = tuple[ColumnElement[bool], Any]
 """When it holds of a row of ``account_facts``, and the reason in words."""
@@ -54,7 +54,7 @@ def incomplete_usage(rule: Rule) -> list[Doubt]:
     if needs.usage and needs.columns and not needs.bounded:
         doubts.append(_lacking(rule))
     if needs.usage and needs.counts:
-        doubts.append((f.n_uncounted > 0, UNCOUNTED))
+        doubts.append((f.n_unbounded > 0, UNCOUNTED))
     if rule.spec.units == ("group",):
         in_group = f.account_id.in_(select(audited_groups.c.account_id))
         return [(and_(when, in_group), reason) for when, reason in doubts]

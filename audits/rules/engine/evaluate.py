@@ -21,7 +21,7 @@ from audits.rules.engine.intermediate import Intermediates
 from audits.rules.engine.population import audited_groups
 from audits.rules.engine.scope import Scope
 from audits.rules.engine.verdicts import VERDICTS, Cells, Verdict, all_cells, cells_of
-from audits.rules.engine.volume import any_buckets
+from audits.rules.engine.volume import any_buckets, any_lasting
 from audits.warehouse.dialects import contained
 from audits.warehouse.failures import PartFailedError
 from audits.warehouse.own import make_temporary_tables
@@ -85,7 +85,8 @@ def evaluate(connection: Connection, rule: Rule, scope: Scope, facts: Facts, *, 
     try:
         with contained(connection):
             needs, buckets = rule.spec.needs, any_buckets(connection, scope)
-            scope = replace(scope, bucketed=needs.bounded and buckets)
+            lasting = buckets and needs.counts and any_lasting(connection, scope)
+            scope = replace(scope, bucketed=needs.bounded and buckets, lasting=lasting)
             missing = any(name in scope.unrecorded for name in needs.tables)
             found = [] if missing else _found(connection, rule, scope)
             most = replace(scope, at_most=True, intermediates=None)

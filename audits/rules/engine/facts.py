@@ -51,7 +51,8 @@ account_facts = Table(
     Column("n_requests", BigInteger, nullable=False),
     Column("n_events", BigInteger, nullable=False),  # requests known one by one
     Column("n_bucketed", BigInteger, nullable=False),  # days with usage that is known as buckets only
-    Column("n_uncounted", BigInteger, nullable=False),  # days with usage of which no number of requests is recorded
+    Column("n_uncounted", BigInteger, nullable=False),  # days with usage of which no number of requests is known
+    Column("n_unbounded", BigInteger, nullable=False),  # those of them of which not even the most is known
     Column("n_reaching", BigInteger, nullable=False),  # buckets that reach out of the period or the tier
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
@@ -158,6 +159,7 @@ def _usage(period: Period) -> Select[Any]:
             func.sum(d.n_requests).filter(d.grain == "event").label("n_events"),
             func.count().filter(d.grain != "event", some).label("n_bucketed"),
             func.count().filter(d.n_requests.is_(None), some).label("n_uncounted"),
+            func.count().filter(d.n_requests.is_(None), d.shared_n_requests.is_(None), some).label("n_unbounded"),
             func.sum(d.input_tokens).label("input_tokens"),
             func.sum(d.output_tokens).label("output_tokens"),
             *(func.sum(d[f"known_{name}"]).label(f"known_{name}") for name in RECORDED),

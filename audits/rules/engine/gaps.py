@@ -23,10 +23,10 @@ AROUND = timedelta(days=1)
 def record_gaps(
     connection: Connection, period: Period, verdicts: Sequence[DayVerdict], rules: Mapping[str, Rule]
 ) -> tuple[Gap, ...]:
-    """The gaps in the order of their days, with their accounts in ``account_gaps``.
+    """The gaps of the period and then those of its baseline, by day, with their accounts in ``account_gaps``.
 
-    Of the days before the period, which rules read as their baseline, blocked ones are gaps, and degraded ones where
-    they are judged with the period.
+    The first gap of an account is the reason that is told. Of the days before the period, which rules read as their
+    baseline, blocked ones are gaps, and degraded ones where they are judged with the period.
     """
     gaps: list[Gap] = []
     of_keys = frozenset(rule_id for rule_id, rule in rules.items() if "key" in rule.spec.units)
@@ -53,16 +53,21 @@ def record_gaps(
     if held and all(one.verdict == "blocked" for one in held):
         f = account_facts.c
         add("the data of every day of the period is blocked", None, select(f.account_id).distinct())
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=lambda one: (one.day < period.first_day, one.day, one.source_system)):
+        on_day = _on_day(period, verdict.day)
         if verdict.verdict == "blocked":
             what = "; ".join(reason.what for reason in verdict.reasons)
-            add(f"data quality on {verdict.day}: blocked: {what}", _reading(rules, period, verdict), _served(verdict))
+            add(f"{on_day}: blocked: {what}", _reading(rules, period, verdict), _served(verdict))
         else:
             for reason in verdict.reasons:
                 if concerned := frozenset(reason.rules) & _judging(rules, period, verdict.day):
-                    text = f"data quality on {verdict.day}: {reason.what}"
-                    add(text, concerned, reason.accounts or _served(verdict))
+                    add(f"{on_day}: {reason.what}", concerned, reason.accounts or _served(verdict))
     return tuple(gaps)
+
+
+def _on_day(period: Period, day: date) -> str:
+    """Where a gap lies, in words; of several reasons the first in the alphabet is told, which one of the period is."""
+    return f"data quality on {day}" if day >= period.first_day else f"data quality outside the period, on {day}"
 
 
 def _reading(rules: Mapping[str, Rule], period: Period, verdict: DayVerdict) -> frozenset[str]:

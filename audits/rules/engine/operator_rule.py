@@ -31,7 +31,7 @@ from audits.rules.engine.base import Found, RuleSpec
 from audits.rules.engine.operator_sql import RuleSql, check_sql, portable
 from audits.rules.engine.population import audited_accounts, audited_groups
 from audits.rules.engine.scope import Scope
-from audits.rules.engine.volume import as_counted
+from audits.rules.engine.volume import as_counted, by_each_day
 from audits.warehouse.tables import accounts, source_metadata
 
 _ROLLUPS = {table.name: table for table, _ in ROLLUPS}
@@ -109,7 +109,8 @@ def _violations(sql: RuleSql, scope: Scope) -> Select[Any]:
 def _relation(scope: Scope, name: str) -> FromClause:
     if name in _ROLLUPS:
         table = _ROLLUPS[name]
-        rows = scope.usage(table, baseline=True) if "account_id" in table.c else table
+        told = by_each_day(scope) if table is account_day and scope.at_most else table
+        rows = scope.usage(told, baseline=True) if "account_id" in table.c else table
         return as_counted(scope, rows) if table is account_day else rows
     match name:
         case "accounts_in_scope":

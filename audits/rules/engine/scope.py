@@ -67,6 +67,7 @@ class Scope:
     set_aside: tuple[Day, ...] = ()  # whose rows this rule must not read
     incomplete: tuple[Day, ...] = ()  # of which rows that this rule reads may be missing
     bucketed: bool = False  # rollups have what buckets tell of: see :mod:`audits.rules.engine.unread`
+    lasting: bool = False  # some buckets are of several days, with a number of requests
     at_most: bool = False  # of what may be counted twice: see :mod:`audits.rules.engine.volume`
     intermediates: Intermediates | None = None  # while the rule is evaluated; statements stand by themselves without
 

@@ -59,12 +59,14 @@ def usage_of(
     known = select(*(e[name] for name in (*read, *SUMS))).where(*counts).distinct().subquery("known")
     b = beyond_requests(_buckets(accounts, start, end, sound), known, ("at",), days=True).c
     number = cast(b.n_requests, BigInteger)
-    more = or_(*(b[name] > 0 for name in ("n_requests", *TOKENS)))
-    alone = and_(*(func.coalesce(b[f"shared_{name}"], 0) == 0 for name in SHARED))
+    some = or_(*(b[name] > 0 for name in ("n_requests", *TOKENS)))
+    shared: dict[str, ColumnElement[Any]] = {name: b[f"shared_{name}"] for name in SHARED}
+    shared["n_requests"] = case((b.n_requests.is_not(None), shared["n_requests"]))
+    alone = and_(*(func.coalesce(more, 0) == 0 for more in shared.values()))
     buckets = select(
         b.source_system, b.at, b.bucket_end, cast(null(), String), b.account_id, b.api_key_hash, b.model,
         number, number, *(b[name] for name in _SHOWN),
-    ).where(or_(more, alone))  # fmt: skip
+    ).where(or_(some, alone))  # fmt: skip
     rows = union_all(requests, buckets).subquery("usage")
     return select(*rows.c).order_by(rows.c.at, rows.c.event_id, rows.c.api_key_hash, rows.c.model)
 

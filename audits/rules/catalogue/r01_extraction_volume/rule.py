@@ -12,7 +12,7 @@ from audits.rollups.account_day import by_last_day
 from audits.rules.engine.base import Found
 from audits.rules.engine.listed import listed, on_listed_days
 from audits.rules.engine.scope import Scope
-from audits.rules.engine.volume import counted
+from audits.rules.engine.volume import by_each_day, counted
 from audits.rules.engine.worst import of_worst, worst_first
 from audits.warehouse.dialects import day_number
 
@@ -27,7 +27,7 @@ def violations(scope: Scope) -> Select[Any]:
     Each day is held against the limits of that day. Of what is over, the largest is reported; a limit that was kept is
     not spoken of.
     """
-    u = scope.usage(by_last_day(), baseline=True).c
+    u = scope.usage(by_each_day(scope, by_last_day()), baseline=True).c
     limits = (u.limit_requests_a_day, u.limit_output_tokens_a_week)
     lasted, output = day_number(u.day) - day_number(u.first_day), counted(scope, u, "output_tokens")
     days = (

@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select
 
-from audits.rollups.account_day import account_day
 from audits.rules.engine.base import Found
 from audits.rules.engine.first_use import is_first_use
 from audits.rules.engine.levels import group_levels, of_level
 from audits.rules.engine.listed import listed, on_listed_days
 from audits.rules.engine.scope import Scope
-from audits.rules.engine.volume import counted, other_bound
+from audits.rules.engine.volume import by_each_day, counted, other_bound
 from audits.rules.engine.worst import worst
 from audits.warehouse.dialects import ratio
 from audits.warehouse.tables import usage_events
@@ -81,11 +80,11 @@ def _member_days(scope: Scope) -> Subquery:
 
     ``own`` are those that are held against the latter: the more it used, the less it is one that stays under it.
     """
-    u, single = group_levels(scope, account_day), scope.limit_of("R01", "requests_a_day")
+    u, single = group_levels(scope, by_each_day(scope)), scope.limit_of("R01", "requests_a_day")
     in_force = and_(single.c.tier == u.c.member_tier, u.c.day >= single.c.from_day, u.c.day < single.c.to_day)
     limits = [u.c[f"limit_{name}"] for name in LIMITS]
     day = (u.c.group_id, u.c.tier, u.c.level, u.c.level_rank, u.c.day, u.c.account_id)
-    n, own = func.sum(counted(scope, u.c)), func.sum(other_bound(scope, u.c))
+    n, own = func.sum(counted(scope, u.c)), func.coalesce(func.sum(other_bound(scope, u.c)), 0)
     return (
         select(*day, *limits, n.label("n"), own.label("own"), func.max(single.c.value).label("single"))
         .select_from(u.outerjoin(single, in_force))

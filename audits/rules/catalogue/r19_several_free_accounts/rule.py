@@ -32,13 +32,12 @@ from sqlalchemy import (
 
 from audits.linkage.tables import group_members
 from audits.periods import utc_midnight
-from audits.rollups.account_day import account_day
 from audits.rules.engine.base import Found
 from audits.rules.engine.first_use import is_first_use
 from audits.rules.engine.levels import group_levels
 from audits.rules.engine.listed import listed, listed_accounts, on_listed_days
 from audits.rules.engine.scope import Scope
-from audits.rules.engine.volume import counted
+from audits.rules.engine.volume import by_each_day, counted
 from audits.rules.engine.worst import worst
 from audits.warehouse.dialects import seconds_between
 from audits.warehouse.tables import accounts, usage_events
@@ -110,7 +109,7 @@ def evidence(scope: Scope, found: Found) -> Select[Any]:
 
 def _days(scope: Scope) -> Subquery:
     """Successful requests by day of the group's free accounts on a strong link, while they were free."""
-    u, m = group_levels(scope, account_day).c, group_members.c
+    u, m = group_levels(scope, by_each_day(scope)).c, group_members.c
     day = (u.group_id, m.strong_set, u.tier, u.account_id, u.day, *(u[f"limit_{name}"] for name in LIMITS))
     n = func.sum(counted(scope, u))
     return (

@@ -35,7 +35,7 @@ from audits.rules.engine.listed import listed, on_listed_days
 from audits.rules.engine.literal_table import table_of
 from audits.rules.engine.population import blocked_uses
 from audits.rules.engine.scope import Scope
-from audits.rules.engine.volume import counted, other_bound
+from audits.rules.engine.volume import by_each_day, counted, other_bound
 from audits.rules.engine.worst import worst
 from audits.warehouse.dialects import day_number, median, utc_day
 from audits.warehouse.tables import accounts, usage_buckets, usage_events
@@ -113,7 +113,7 @@ def _days(scope: Scope) -> Select[Any]:
 
     ``other`` are those that others are compared with.
     """
-    u = scope.usage(account_day).c
+    u = scope.usage(by_each_day(scope)).c
     limits = [u[name] for name in u.keys() if name.startswith("limit_")]  # noqa: SIM118 - a column collection, no dict
     n, other = func.sum(counted(scope, u)), func.sum(other_bound(scope, u))
     return (
