@@ -206,7 +206,8 @@ def _burst(
     used = _days_used(facts, account, bound)
     first = min((day for day in used if day >= facts.period.first_day), default=min(days))
     since = first - timedelta(days=limits["idle_days"])
-    if day_of(row["opened_at"]) > since or any(since <= day < first for day in used):
+    begun = min(day_of(row["opened_at"]), *used)  # who was used is there, whatever is on record
+    if begun > since or any(since <= day < first for day in used):
         return None
     return violating(
         "medium", peak_requests_a_day=max(days.values()), days=len(days), on_days=shown(days),
