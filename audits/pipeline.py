@@ -21,6 +21,7 @@ from audits.ledger import Run
 from audits.ledger.assemble import assemble
 from audits.ledger.causes import BEFORE
 from audits.ledger.inputs import made_from, named_groups
+from audits.ledger.manifests import record_manifests
 from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Period
@@ -163,9 +164,17 @@ def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
 
 @few_searches()
 def publish(settings: Settings, run_id: int) -> Path:
-    """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods."""
-    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-        return reports.publish(session, run_id, settings.out)
+    """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods.
+
+    The ledger records the digest of what was sealed, afterwards: to render takes long, and others write meanwhile.
+    """
+    with ledger.open_ledger(settings.ledger_url) as books:
+        with books.session() as session:
+            published = reports.publish(session, run_id, settings.out)
+        if published.sealed:
+            with books.recording() as session:
+                record_manifests(session, published.sealed)
+    return published.manifest
 
 
 def missing_usage(settings: Settings, periods: Sequence[Period]) -> tuple[list[Period], tuple[date, date] | None]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
+from audits.ledger.manifests import manifests_of, published_runs
 from audits.ledger.models import Run
 from audits.ledger.read import revisions
+from audits.periods import Period
 from reports import files, manifest
 from reports.manifest import Problem
 
@@ -70,10 +73,69 @@ def seal_problems(session: Session, folder: Path) -> list[Problem]:
         return [Problem(files.MANIFEST, f"the ledger has no {name}")]
     if not is_seal_of(content, run):
         return [Problem(files.MANIFEST, f"was sealed from other content than the ledger has for {name}")]
-    return []
+    return _altered(session, folder, content, run)
 
 
-def is_seal_of(content: dict[str, object], run: Run) -> bool:
+def _altered(session: Session, folder: Path, content: dict[str, Any], run: Run) -> list[Problem]:
+    """How a run's manifest differs from the run, field by field, and whether it was altered with pages of its own."""
+    found = [
+        Problem(files.MANIFEST, f"{name} is {content[name]!r}, the ledger has {value!r}")
+        for name, value in run_facts(run).items()
+        if name in content and content[name] != value
+    ]
+    known = manifests_of(session, run.id)
+    if not known:
+        again = f"audits report --period {run.period} --revision {run.revision}"
+        return [*found, Problem(files.MANIFEST, f"the ledger has not recorded its digest yet; `{again}` does")]
+    if manifest.sha256(folder / files.MANIFEST) not in known:
+        found.append(Problem(files.MANIFEST, "altered: it is not the manifest that the ledger recorded when sealing"))
+    return found
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """What a manifest says of its run, as JSON has it."""
+    period = Period.parse(run.period)
+    return {
+        "period": run.period,
+        "period_start": period.start.isoformat(),
+        "period_end": period.end.isoformat(),
+        "revision": run.revision,
+        "status": run.status,
+        "audited_at": run.audited_at.isoformat(),
+        "tiers": list(run.tiers),
+        "policy_version": run.policy_version,
+        "rules": dict(run.rules),
+        "inputs": dict(run.inputs),
+        "watermark": run.watermark.isoformat() if run.watermark else None,
+        "results_digest": run.results_digest,
+        "recorded": run.recorded_digest,
+        "causes": list(run.causes),
+    }
+
+
+def missing_reports(session: Session, out: Path, below: Path) -> list[Problem]:
+    """The runs whose reports were published in ``out`` and are gone, of those that lie in or below a folder."""
+    return [
+        Problem(
+            f"{run.period}/r{run.revision}",
+            "missing: the ledger has recorded that it was published; `audits report --period "
+            f"{run.period} --revision {run.revision}` renders it again",
+        )
+        for run in published_runs(session)
+        if files.run_folder(out, run).resolve().is_relative_to(below.resolve())
+        and not _is_sealed(files.run_folder(out, run), run)
+    ]
+
+
+def _is_sealed(folder: Path, run: Run) -> bool:
+    content = manifest.read(folder)
+    # A manifest that cannot be read is there all the same, and told of as such.
+    return (folder / files.MANIFEST).is_file() and (
+        content is None or (content.get("period"), content.get("revision")) == (run.period, run.revision)
+    )
+
+
+def is_seal_of(content: dict[str, Any], run: Run) -> bool:
     """Whether a manifest seals this very run; one that was written before runs had seals is known by its results."""
     if "recorded" in content:
         return content["recorded"] == run.recorded_digest

@@ -57,7 +57,7 @@ def verify(
 
     Every revision in the folder is compared with its manifest, file by file; the ledger with the digests of every run,
     row by row. With both, the folder must have been sealed from what the ledger holds; with the ledger alone, every
-    folder of AUDITS_OUT.
+    folder of AUDITS_OUT is checked, and none that was published may be missing.
     """
     if directory is None and not ledger:
         raise AuditsError(
@@ -65,10 +65,11 @@ def verify(
             where="audits verify",
             fix="Name a folder such as audits-out/2026-10/r1, or give --ledger, or both.",
         )
-    folders = _revisions(directory) if directory is not None else []
+    settings = Settings.from_env()
+    folders = _revisions(directory) if directory is not None else _sealed(settings.out)
     found = {str(folder): _problems(folder) for folder in folders}
     if ledger:
-        found["The ledger"] = _ledger_problems(Settings.from_env(), folders if directory is not None else None)
+        found["The ledger"] = _ledger_problems(settings, folders, directory or settings.out)
     for name, problems in found.items():
         for problem in problems:
             err.print(f"[red]✗[/] {escape(f'{name}: {problem}')}", soft_wrap=True)
@@ -77,6 +78,8 @@ def verify(
             out.print(f"[green]✓[/] {escape(name)}: {what}.", soft_wrap=True)
     if any(found.values()):
         raise typer.Exit(1)
+    if not ledger:
+        out.print("[dim]A manifest that was altered with its pages is found with --ledger.[/]")
 
 
 def _revisions(directory: Path) -> list[Path]:
@@ -98,13 +101,19 @@ def _problems(folder: Path) -> list[str]:
     return [str(problem) for problem in verify_folder(folder)]
 
 
-def _ledger_problems(settings: Settings, folders: list[Path] | None) -> list[str]:
-    """What differs in the ledger, and between it and these folders, or all that are sealed in AUDITS_OUT."""
+def _sealed(directory: Path) -> list[Path]:
+    from reports import sealed_folders  # noqa: PLC0415
+
+    return sealed_folders(directory)
+
+
+def _ledger_problems(settings: Settings, folders: list[Path], directory: Path) -> list[str]:
+    """What differs in the ledger, and between it and these folders, and which reports are gone from the directory."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.seal import ledger_differences  # noqa: PLC0415
-    from reports import seal_problems, sealed_folders  # noqa: PLC0415
+    from reports import missing_reports, seal_problems  # noqa: PLC0415
 
     with read_ledger(settings.ledger_url) as books, books.session() as session:
         found = [str(one) for one in ledger_differences(session.connection())]
-        sealed = sealed_folders(settings.out) if folders is None else folders
-        return found + [f"{folder}: {one}" for folder in sealed for one in seal_problems(session, folder)]
+        found += [f"{folder}: {one}" for folder in folders for one in seal_problems(session, folder)]
+        return found + [str(one) for one in missing_reports(session, settings.out, directory)]
