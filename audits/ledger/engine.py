@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
 from audits.ledger.failures import BUSY_SECONDS, failure
-from audits.ledger.migrate import migrate, stamped
+from audits.ledger.migrate import migrate, require_room, stamped
 from audits.warehouse.compiled import compiled_once
 
 _WRITES = "ledger_writes"  # execution option: the transaction will write, so it waits for other writers at its start
@@ -51,14 +51,17 @@ class Ledger:
 
 
 def is_there(url: str) -> bool:
-    """Whether an audit has made a ledger here; nothing is made."""
+    """Whether an audit has made a ledger here; nothing is made, and a database of something else is refused."""
     engine = _engine(url)
     file = engine.url.database if engine.dialect.name == "sqlite" else None
     try:
         if file is not None and not Path(file).is_file():
             return False  # to connect would make it
         with _failures_named(engine.url), engine.connect() as connection:
-            return stamped(connection) is not None
+            if stamped(connection) is not None:
+                return True
+            require_room(connection)
+            return False
     finally:
         engine.dispose()
 
