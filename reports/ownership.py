@@ -1,4 +1,4 @@
-"""Whose a report folder is: sealed reports are never replaced by those of another ledger, or of other content."""
+"""Whose a report folder is: it holds the reports of one ledger, and sealed ones are never replaced by others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
@@ -26,22 +27,42 @@ def require_own(session: Session, period: str, out: Path) -> None:
         found = _REVISION.fullmatch(folder.name)
         if found is None or not (folder / files.MANIFEST).is_file():
             continue  # never sealed: an audit that was killed may finish it
+        if what := _foreign(manifest.read(folder), recorded.get(int(found[1]))):
+            raise _refused(folder, what, _shown(session))
+
+
+def require_own_folder(session: Session | None, out: Path) -> None:
+    """Refuse an output folder with reports of another ledger, of whichever period; without a session, of any."""
+    recorded = {(run.period, run.revision): run for run in session.scalars(select(Run))} if session else {}
+    for folder in sealed_folders(out):
         content = manifest.read(folder)
-        run = recorded.get(int(found[1]))
         if content is None:
-            what = "has a seal that cannot be read"
-        elif run is None:
-            what = "was sealed by an audit that this ledger does not know"
-        elif not is_seal_of(content, run):
-            what = "was sealed from other content than this ledger has recorded for it"
-        else:
-            continue
-        url = session.get_bind().engine.url.render_as_string(hide_password=True)
-        raise AuditsError(
-            f"Revision {found[1]} of {period} {what}; sealed reports are never replaced.",
-            where=f"{folder}, ledger {url}",
-            fix="Set AUDITS_LEDGER_URL to the ledger that it was sealed from, or AUDITS_OUT to another folder.",
-        )
+            continue  # altered, whoever sealed it: `audits verify` tells
+        name = content.get("period"), content.get("revision")
+        if what := _foreign(content, recorded.get(name)):  # type: ignore[arg-type]
+            raise _refused(folder, what, _shown(session) if session else "which has not been begun")
+
+
+def _foreign(content: dict[str, Any] | None, run: Run | None) -> str:
+    """Why a sealed revision is not this run's; empty where it is."""
+    if content is None:
+        return "has a seal that cannot be read"
+    if run is None:
+        return "was sealed by an audit that this ledger does not know"
+    return "" if is_seal_of(content, run) else "was sealed from other content than this ledger has recorded for it"
+
+
+def _refused(folder: Path, what: str, ledger: str) -> AuditsError:
+    return AuditsError(
+        f"Revision {folder.name[1:]} of {folder.parent.name} {what}; sealed reports are never replaced, and one "
+        "folder holds the reports of one ledger.",
+        where=f"{folder}, ledger {ledger}",
+        fix="Set AUDITS_LEDGER_URL to the ledger that it was sealed from, or AUDITS_OUT to another folder.",
+    )
+
+
+def _shown(session: Session) -> str:
+    return session.get_bind().engine.url.render_as_string(hide_password=True)
 
 
 def revision_folders(folder: Path) -> list[Path]:

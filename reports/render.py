@@ -30,7 +30,7 @@ from reports.changes import PERIODS_BACK
 from reports.dossier import build_dossiers
 from reports.formats import coverage, csv, html, jsonl
 from reports.index import build_index, build_run_page
-from reports.ownership import require_own, run_facts
+from reports.ownership import require_own, require_own_folder, run_facts
 from reports.quality import quality_pages
 
 COMPARED = ("findings", "audited_customers")
@@ -69,6 +69,7 @@ def publish(session: Session, run_id: int, out: Path) -> Published:
     revision that was sealed after other content of this one is sealed again.
     """
     with files.publishing(out):
+        require_own_folder(session, out)
         files.remove_leftovers(out, below=False)  # of the index; a revision's own are removed when it is sealed
         run, sealed = _run(session, run_id, out), {}
         for other in revisions(session, run.period):

@@ -23,6 +23,8 @@ from audits.ledger.manifests import record_manifests
 from audits.ledger.record import latest_run, record
 from audits.ledger.seal import ledger_differences
 from audits.periods import Period
+from audits.pipeline import audit, evaluate
+from audits.settings import Settings
 from audits.standing import standing_of
 from reports import publish, render_tier, verify
 from tests.reports.world import LAST, Month, audit_of
@@ -295,6 +297,30 @@ def test_a_sealed_folder_is_not_replaced_by_another_ledger_s_report(folder):
         assert "AUDITS_LEDGER_URL" in caught.value.fix
     assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
     assert verify(folder / "out/2026-10/r1") == []
+
+
+def test_another_ledger_adds_no_period_to_the_folder(folder):
+    before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    url = f"sqlite:///{folder / 'other.sqlite'}"
+    with open_ledger(url) as ledger, ledger.recording() as session:
+        record(session, audit_of(Month(EARLIER, datetime(2026, 10, 5, tzinfo=UTC))))
+    with (
+        open_ledger(url) as ledger,
+        ledger.session() as session,
+        pytest.raises(AuditsError, match="Revision 1 of 2026-10 was sealed by an audit that this ledger does not"),
+    ):
+        publish(session, 1, folder / "out")
+    assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
+
+
+def test_an_audit_that_is_refused_begins_no_ledger(folder, duckdb_warehouse):
+    settings = Settings(duckdb_warehouse, f"sqlite:///{folder / 'new.sqlite'}", folder / "out")
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    with pytest.raises(AuditsError, match="was sealed by an audit that this ledger does not know"):
+        audit(settings, EARLIER, now=now)
+    with pytest.raises(AuditsError, match="has not been prepared"):
+        evaluate(replace(settings, out=folder / "elsewhere"), EARLIER, now=now)
+    assert not (folder / "new.sqlite").exists()
 
 
 def test_a_revision_that_the_ledger_does_not_know_is_not_replaced(folder, ledger):
