@@ -258,6 +258,8 @@ def _require_own_reports(settings: Settings, period: Period) -> None:
         require_own_folder(session, settings.out)
         if session:
             require_own(session, period.id, settings.out)
+        else:
+            ledger.require_place(settings.ledger_url, settings.out)
 
 
 @contextmanager

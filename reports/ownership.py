@@ -150,16 +150,15 @@ def missing_reports(session: Session, out: Path, below: Path) -> list[Problem]:
 
 def _is_sealed(folder: Path, run: Run) -> bool:
     content = manifest.read(folder)
-    # A manifest that cannot be read is there all the same, and told of as such.
-    return (folder / files.MANIFEST).is_file() and (
-        content is None or (content.get("period"), content.get("revision")) == (run.period, run.revision)
-    )
+    if content is None:
+        return (folder / files.MANIFEST).is_file()  # altered beyond reading, which is told of by itself
+    return (content.get("period"), content.get("revision")) == (run.period, run.revision)
 
 
 def is_seal_of(content: dict[str, Any], run: Run) -> bool:
     """Whether a manifest seals this very run; one that was written before runs had seals is known by its results."""
     if "recorded" in content:
-        return content["recorded"] == run.recorded_digest
+        return bool(content["recorded"] == run.recorded_digest)
     return (content.get("results_digest"), content.get("audited_at")) == (
         run.results_digest,
         run.audited_at.isoformat(),

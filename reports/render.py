@@ -71,7 +71,8 @@ def publish(session: Session, run_id: int, out: Path) -> Published:
     with files.publishing(out):
         require_own_folder(session, out)
         files.remove_leftovers(out, below=False)  # of the index; a revision's own are removed when it is sealed
-        run, sealed = _run(session, run_id, out), {}
+        run = _run(session, run_id, out)
+        sealed: dict[int, Path] = {}
         for other in revisions(session, run.period):
             folder = files.run_folder(out, other)
             due = other.id == run_id or (other.revision > run.revision and (folder / files.MANIFEST).is_file())

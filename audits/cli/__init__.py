@@ -27,6 +27,7 @@ from audits.cli.run import backfill, run
 from audits.cli.sources import app as sources
 from audits.cli.standing import standing
 from audits.errors import AuditsError
+from audits.settings import require_known
 
 app = typer.Typer(
     name="audits",
@@ -65,6 +66,7 @@ def _audits(
     ] = False,
 ) -> None:
     """Audits the use of an AI-model API against its terms, period by period."""
+    require_known()
 
 
 def main() -> None:

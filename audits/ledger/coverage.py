@@ -201,8 +201,9 @@ def _judging_usage(session: Session, run_id: int) -> set[str]:
     found = set()
     for rule_id, version in run.rules.items():
         stored = session.get(RuleVersion, (rule_id, version))
-        content = stored.content if stored is not None else {"marks_standing": False}
-        if content.get("marks_standing", True) and content.get("needs", {}).get("usage", True):
+        if stored is None or not stored.content.get("marks_standing", True):
+            continue
+        if stored.content.get("needs", {}).get("usage", True):
             found.add(rule_id)
     return found
 

@@ -130,7 +130,7 @@ def _tables() -> dict[str, Table]:
     return {
         table.name: table
         for table in Base.metadata.sorted_tables
-        if "run_id" in table.c and table.name not in _NOT_RECORDED  # type: ignore[attr-defined]
+        if "run_id" in table.c and table.name not in _NOT_RECORDED
     }
 
 

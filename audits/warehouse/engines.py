@@ -17,8 +17,8 @@ from typing import Any
 
 import duckdb
 from sqlalchemy import Column, Connection, Engine, Select, cast, create_engine, event, null, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.visitors import replacement_traverse
 
@@ -35,12 +35,14 @@ from audits.warehouse.rollups_file import (
     RollupsSetAsideError,
     holder_of,
     is_damaged,
+    require_place,
     rollups_part,
     rollups_path,
     set_aside,
 )
 from audits.warehouse.standins import SCHEMAS, stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
+from audits.warehouse.urls import ESCAPES, database_url
 
 STORAGE_VERSION = "v1.5.0"
 """Of the rollups' file: the oldest DuckDB that the product runs on. What DuckDB writes by default is for far older
@@ -218,16 +220,12 @@ def parse_url(url: str) -> URL:
             fix="export AUDITS_WAREHOUSE_URL=duckdb:////path/to/usage.duckdb (or postgresql://...); "
             "`audits demo` makes a sample to try.",
         )
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # what they say may quote the password
-        parsed = None
-    if parsed is None or "@" in (parsed.host or ""):
+    parsed = database_url(url)
+    if parsed is None:
         raise AuditsError(
             "The warehouse's URL is not a database URL.",
             where="setting AUDITS_WAREHOUSE_URL",
-            fix="Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database; in a password %40 stands "
-            "for @, %3A for : and %2F for /.",
+            fix=f"Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database; {ESCAPES}.",
         )
     return parsed
 
@@ -257,7 +255,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
     source = Path(url.database or "")
     if not source.is_file():
         raise AuditsError(
-            f"There is no DuckDB file {source}.",
+            f"There is no DuckDB file {source}." if url.database else "The URL names no DuckDB file.",
             where="setting AUDITS_WAREHOUSE_URL",
             fix="Check the path (an absolute path has four slashes: duckdb:////srv/usage.duckdb).",
         )
@@ -274,6 +272,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         )
     require_duckdb(source, url)
     rollups = rollups_path(source, rollups_url)
+    require_place(rollups, source)
     engine = create_engine("duckdb:///:memory:", poolclass=StaticPool)
 
     @event.listens_for(engine, "connect")
@@ -283,6 +282,8 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         connection.execute(f"SET temp_directory = {_quoted(f'{rollups.absolute()}.tmp')}")
         _tune(connection, url)
         _attach(connection, source, "src", read_only=True, tell=tell)
+        if write and not rollups.is_file():
+            tell(f"Beginning a rollups file: {rollups}")
         if write or rollups.is_file():
             _attach(connection, rollups, "rollups", read_only=not write, tell=tell)
 
@@ -349,7 +350,7 @@ def _attach(connection: Any, file: Path, name: str, *, read_only: bool, tell: Te
 
 
 def _postgresql(url: URL) -> Engine:
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

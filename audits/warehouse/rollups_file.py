@@ -9,11 +9,10 @@ import re
 from pathlib import Path
 
 import duckdb
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from audits.errors import AuditsError, PartialError
 from audits.warehouse.failures import Part, first_line, kind_of
+from audits.warehouse.urls import database_url
 
 
 class RollupsSetAsideError(PartialError):
@@ -33,10 +32,7 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
     """Where the rollups of a DuckDB source lie: ``<stem>.rollups.duckdb`` beside it, or where the setting says."""
     if not rollups_url:
         return source.with_name(f"{source.stem}.rollups.duckdb")
-    try:
-        parsed = make_url(rollups_url)
-    except (ArgumentError, ValueError):  # what they say may quote a password
-        parsed = None
+    parsed = database_url(rollups_url)
     if parsed is None or parsed.get_backend_name() != "duckdb" or parsed.database in (None, "", ":memory:"):
         raise AuditsError(
             "The rollups of a DuckDB warehouse are a DuckDB file.",
@@ -44,6 +40,22 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
             fix="Write duckdb:////path/to/usage.rollups.duckdb, or unset it: the file is then beside the warehouse.",
         )
     return Path(str(parsed.database))
+
+
+def require_place(file: Path, source: Path) -> None:
+    """Refuse a path at which no rollups file is or can be made."""
+    if file.is_dir():
+        what, fix = f"The rollups file {file} is a folder.", "Name a file in it"
+    elif not file.parent.is_dir():
+        what, fix = f"There is no folder {file.parent} for the rollups file.", "Correct the path, or make the folder"
+    elif file.exists() and file.samefile(source):
+        what, fix = f"The rollups file {file} is the warehouse itself.", "Name another file"
+    else:
+        return
+    raise AuditsError(
+        what, where="setting AUDITS_ROLLUPS_URL",
+        fix=f"{fix} (duckdb:////path/to/usage.rollups.duckdb), or unset it: the file is then beside the warehouse.",
+    )  # fmt: skip
 
 
 def rollups_part(file: Path) -> Part:
