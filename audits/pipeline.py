@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from audits.warehouse import warehouse
 from audits.warehouse.days import usage_span
 from audits.warehouse.own import has_own_tables
 from audits.warehouse.rollups_file import RollupsSetAsideError
-from reports import require_own, require_own_folder
+from reports import Published, require_own, require_own_folder
 
 Tell = Callable[[str], None]
 
@@ -56,6 +56,7 @@ class Outcome:
     changed: bool
     notes: tuple[str, ...]
     folder: Path
+    found: tuple[str, ...] = ()  # what was altered, missing or extra in sealed reports, and what was done about it
 
 
 def audit(
@@ -82,8 +83,7 @@ def audit(
         prepare(settings, period, now=now, tell=tell)
         outcome = evaluate(settings, period, now=now, tiers=tiers, recheck=recheck, tell=tell)
     tell("Rendering reports")
-    publish(settings, outcome.run_id)
-    return outcome
+    return replace(outcome, found=publish(settings, outcome.run_id).found)
 
 
 def compared_with(settings: Settings, period: Period) -> Period | None:
@@ -159,7 +159,7 @@ def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
 
 
 @few_searches()
-def publish(settings: Settings, run_id: int) -> Path:
+def publish(settings: Settings, run_id: int) -> Published:
     """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods.
 
     The ledger records the digest of what was sealed, afterwards: to render takes long, and others write meanwhile.
@@ -170,7 +170,7 @@ def publish(settings: Settings, run_id: int) -> Path:
         if published.sealed:
             with books.recording() as session:
                 record_manifests(session, published.sealed)
-    return published.manifest
+    return published
 
 
 def missing_usage(settings: Settings, periods: Sequence[Period]) -> tuple[list[Period], tuple[date, date] | None]:

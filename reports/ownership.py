@@ -113,6 +113,19 @@ def _altered(session: Session, folder: Path, content: dict[str, Any], run: Run) 
     return found
 
 
+def alterations(session: Session, run: Run, folder: Path) -> list[str]:
+    """What was altered, missing or extra in a run's folder since it was sealed, with what rendering does about it."""
+    known = manifests_of(session, run.id)
+    if not known:
+        return []  # never sealed: what is missing is still to be written
+    problems = manifest.verify(folder)
+    if (folder / files.MANIFEST).is_file() and manifest.sha256(folder / files.MANIFEST) not in known:
+        problems.append(Problem(files.MANIFEST, "altered: it is not the manifest that the ledger recorded"))
+    kept = "it was left as it is and is not part of the report; delete or move it"
+    done = {True: kept, False: "rendered again from the ledger"}
+    return [f"{folder.name}/{one}; {done[one.what.startswith('extra')]}" for one in problems]
+
+
 def run_facts(run: Run) -> dict[str, Any]:
     """What a manifest says of its run, as JSON has it."""
     period = Period.parse(run.period)

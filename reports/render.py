@@ -30,7 +30,7 @@ from reports.changes import PERIODS_BACK
 from reports.dossier import build_dossiers
 from reports.formats import coverage, csv, html, jsonl
 from reports.index import build_index, build_run_page
-from reports.ownership import require_own, require_own_folder, run_facts
+from reports.ownership import alterations, require_own, require_own_folder, run_facts
 from reports.quality import quality_pages
 
 COMPARED = ("findings", "audited_customers")
@@ -56,10 +56,14 @@ def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Pa
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A run's manifest, and the SHA-256 of each manifest that was written, by run: the ledger records them."""
+    """A run's manifest, and the SHA-256 of each manifest that was written, by run: the ledger records them.
+
+    ``found`` names what was altered, missing or extra in sealed folders before, and what was done about it.
+    """
 
     manifest: Path
     sealed: Mapping[int, str]
+    found: tuple[str, ...]
 
 
 def publish(session: Session, run_id: int, out: Path) -> Published:
@@ -72,15 +76,18 @@ def publish(session: Session, run_id: int, out: Path) -> Published:
         require_own_folder(session, out)
         files.remove_leftovers(out, below=False)  # of the index; a revision's own are removed when it is sealed
         run = _run(session, run_id, out)
+        period = revisions(session, run.period)
         sealed: dict[int, Path] = {}
-        for other in revisions(session, run.period):
+        found = {other.id: alterations(session, other, files.run_folder(out, other)) for other in period}
+        for other in period:
             folder = files.run_folder(out, other)
             due = other.id == run_id or (other.revision > run.revision and (folder / files.MANIFEST).is_file())
             if due and not _is_current(session, other, folder):
                 sealed |= _render_and_seal(session, other, out)
         render_index(session, out)  # after the seal: it links to what is there
         digests = {sealed_id: manifest.sha256(file) for sealed_id, file in sealed.items()}
-    return Published(files.run_folder(out, run) / files.MANIFEST, digests)
+    told = tuple(f"{out / run.period}/{one}" for run_id in sealed for one in found[run_id])
+    return Published(files.run_folder(out, run) / files.MANIFEST, digests, told)
 
 
 def render_index(session: Session, out: Path) -> Path:

@@ -182,3 +182,10 @@ def print_outcomes(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         for note in outcome.notes:
             err.print(f"[yellow]note[/] {escape(f'{outcome.period}: {note}')}")
+        print_found(outcome.found)
+
+
+def print_found(found: Iterable[str]) -> None:
+    """Say what was altered, missing or extra in sealed reports, and what was done about it."""
+    for one in found:
+        err.print(f"[yellow]note[/] {escape(one)}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from audits.cli.console import err, out, whole_number
+from audits.cli.console import err, out, print_found, whole_number
 from audits.errors import AuditsError
 from audits.periods import Period
 from audits.settings import Settings
@@ -26,7 +26,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Render a period's reports again, from the ledger alone."""
+    """Render a period's reports again, from the ledger alone; name what was altered, missing or extra before."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.record import revision_of  # noqa: PLC0415
     from audits.pipeline import publish  # noqa: PLC0415
@@ -41,7 +41,9 @@ def report(
                 fix=f"Run: audits run --period {wanted}",
             )
         run_id = run.id
-    manifest = publish(settings, run_id)
+    published = publish(settings, run_id)
+    print_found(published.found)
+    manifest = published.manifest
     out.print(f"Open   {manifest.parent / 'index.html'}", markup=False, soft_wrap=True)
     out.print(f"Next   audits verify {manifest.parent}", markup=False, soft_wrap=True)
 

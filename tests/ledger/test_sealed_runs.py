@@ -238,6 +238,26 @@ def test_a_page_that_was_rewritten_with_its_digest_is_found_and_restored(folder,
     assert verified(folder, "--ledger")[0] == 0
 
 
+def test_a_report_says_what_it_found_and_what_it_did(folder, monkeypatch):
+    sealed = folder / "out/2026-10/r1"
+    whole = (sealed / "build/report.html").read_bytes()
+    (sealed / "build/report.html").write_text("")
+    (sealed / "build/findings.csv").unlink()
+    (sealed / "build/notes.txt").write_text("mine")
+    monkeypatch.setenv("AUDITS_LEDGER_URL", f"sqlite:///{folder / 'ledger.sqlite'}")
+    monkeypatch.setenv("AUDITS_OUT", str(folder / "out"))
+    said = CliRunner().invoke(app, ["report", "--period", "2026-10"]).output
+    assert (
+        f"{sealed}/build/report.html: changed: 0 bytes instead of {len(whole)}; rendered again from the ledger" in said
+    )
+    assert f"{sealed}/build/findings.csv: missing; rendered again from the ledger" in said
+    assert f"{sealed}/build/notes.txt: extra: not in the manifest; it was left as it is" in said
+    assert (sealed / "build/report.html").read_bytes() == whole
+    assert (sealed / "build/notes.txt").read_text() == "mine"
+    (sealed / "build/notes.txt").unlink()
+    assert "note" not in CliRunner().invoke(app, ["report", "--period", "2026-10"]).output
+
+
 def test_a_page_that_was_rewritten_alone_is_found_by_the_ledger_s_check(folder):
     (folder / "out/2026-10/r1/build/report.html").write_text("")
     code, said = verified(folder, "--ledger")
