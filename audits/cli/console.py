@@ -143,6 +143,15 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+def when_to_audit(settings: Settings, period: Period) -> str:
+    """The command that audits a period, or the day from which it can be audited."""
+    from audits.pipeline import auditable_from  # noqa: PLC0415
+
+    closes = auditable_from(settings, period)
+    command = f"audits run --period {period}"
+    return f"Run: {command}" if clock() >= closes else f"From {closes:%Y-%m-%d} on, run: {command}"
+
+
 def nothing_evaluated(period: Period, tier: str) -> str:
     """What is said of a tier in which no rule judged anybody, and how to learn why."""
     return f"Nothing was evaluated for tier {tier} in {period}. Why: audits coverage --period {period}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from audits.cli.console import err, out, print_found, whole_number
+from audits.cli.console import err, out, print_found, when_to_audit, whole_number
 from audits.errors import AuditsError
 from audits.periods import Period
 from audits.settings import Settings
@@ -38,7 +38,7 @@ def report(
             raise AuditsError(
                 f"There is no revision {revision} of {wanted}." if revision else f"{wanted} has not been audited.",
                 where=f"ledger {settings.ledger_url}",
-                fix=f"Run: audits run --period {wanted}",
+                fix=when_to_audit(settings, wanted),
             )
         run_id = run.id
     published = publish(settings, run_id)

@@ -29,7 +29,7 @@ from audits.warehouse.compiled import compiled_once
 from audits.warehouse.dialects import for_literals
 from audits.warehouse.failures import Part, PartFailedError, failure, first_line, kind_of, watched
 from audits.warehouse.fit import absent, misfits, require_fit
-from audits.warehouse.new_file import is_unfinished
+from audits.warehouse.new_file import is_duckdb, is_unfinished
 from audits.warehouse.own import make_own_tables
 from audits.warehouse.rollups_file import (
     RollupsSetAsideError,
@@ -50,9 +50,6 @@ ones and takes half as long again."""
 
 OPTIONS = ("memory_limit", "threads")
 """What a DuckDB URL may ask of the engine, as ``?memory_limit=4GB&threads=2``; else it takes most of the machine."""
-
-_MAGIC, _MAGIC_AT = b"DUCK", 8
-"""What every DuckDB file has near its beginning, and at which byte."""
 
 _OPTIONS_FIX = "Write duckdb:////path/usage.duckdb?memory_limit=4GB&threads=2, either one, or neither."
 
@@ -272,7 +269,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         )
     require_duckdb(source, url)
     rollups = rollups_path(source, rollups_url)
-    require_place(rollups, source)
+    require_place(rollups, source, named=bool(rollups_url))
     engine = create_engine("duckdb:///:memory:", poolclass=StaticPool)
 
     @event.listens_for(engine, "connect")
@@ -302,8 +299,8 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
 
 def require_duckdb(file: Path, url: URL) -> None:
     """Refuse a file of another kind as a warehouse: DuckDB would read a CSV file as a database in memory."""
-    with suppress(OSError), file.open("rb") as opened:  # DuckDB itself says why a file cannot be opened
-        if opened.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
+    with suppress(OSError):  # DuckDB itself says why a file cannot be opened
+        if not is_duckdb(file):
             raise AuditsError(
                 f"{file.name} is not a DuckDB database.",
                 where=f"setting AUDITS_WAREHOUSE_URL: {url.render_as_string(hide_password=True)}",

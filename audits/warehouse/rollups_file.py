@@ -12,6 +12,7 @@ import duckdb
 
 from audits.errors import AuditsError, PartialError
 from audits.warehouse.failures import Part, first_line, kind_of
+from audits.warehouse.new_file import is_duckdb
 from audits.warehouse.urls import database_url
 
 
@@ -42,14 +43,16 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
     return Path(str(parsed.database))
 
 
-def require_place(file: Path, source: Path) -> None:
-    """Refuse a path at which no rollups file is or can be made."""
+def require_place(file: Path, source: Path, *, named: bool) -> None:
+    """Refuse a path at which no rollups file is or can be made; one that a setting named may be of another kind."""
     if file.is_dir():
         what, fix = f"The rollups file {file} is a folder.", "Name a file in it"
     elif not file.parent.is_dir():
         what, fix = f"There is no folder {file.parent} for the rollups file.", "Correct the path, or make the folder"
     elif file.exists() and file.samefile(source):
         what, fix = f"The rollups file {file} is the warehouse itself.", "Name another file"
+    elif named and file.is_file() and not is_duckdb(file):
+        what, fix = f"The file {file} is not a DuckDB database.", "Name another file, or restore this one from a backup"
     else:
         return
     raise AuditsError(
@@ -81,14 +84,14 @@ def is_damaged(file: Path) -> bool:
 
 
 def set_aside(file: Path) -> Path:
-    """Rename the file, and its log with it, to a name that no other has; returns the new name."""
-    number = 1
-    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
-        number += 1
-    file.rename(aside)
-    log = file.with_name(f"{file.name}.wal")
+    """Rename the file, and its log with it; returns the new name. Only the last damaged file is kept."""
+    aside = file.with_name(f"{file.name}.damaged-1")
+    file.replace(aside)
+    log, log_aside = (one.with_name(f"{one.name}.wal") for one in (file, aside))
     if log.exists():
-        log.rename(aside.with_name(f"{aside.name}.wal"))
+        log.replace(log_aside)
+    else:
+        log_aside.unlink(missing_ok=True)
     return aside
 
 

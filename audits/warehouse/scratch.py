@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from audits.errors import PartialError
 from audits.warehouse.failures import PartFailedError
 
-_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG}
+_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _FIX = "Free space there or set TMPDIR to another folder, then run the same command again. What was finished is kept."
 
 
