@@ -71,7 +71,7 @@ def verify(
     folders = _revisions(directory) if directory is not None else _sealed(settings.out)
     found = {str(folder): _problems(folder) for folder in folders}
     if ledger:
-        found["The ledger"] = _ledger_problems(settings, folders, directory or settings.out)
+        _compare_with_ledger(settings, folders, directory or settings.out, found)
     for name, problems in found.items():
         for problem in problems:
             err.print(f"[red]✗[/] {escape(f'{name}: {problem}')}", soft_wrap=True)
@@ -109,13 +109,14 @@ def _sealed(directory: Path) -> list[Path]:
     return sealed_folders(directory)
 
 
-def _ledger_problems(settings: Settings, folders: list[Path], directory: Path) -> list[str]:
-    """What differs in the ledger, and between it and these folders, and which reports are gone from the directory."""
+def _compare_with_ledger(settings: Settings, folders: list[Path], directory: Path, found: dict[str, list[str]]) -> None:
+    """Add what differs in the ledger, between it and each folder, and the reports that are gone from the directory."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.seal import ledger_differences  # noqa: PLC0415
     from reports import missing_reports, seal_problems  # noqa: PLC0415
 
     with read_ledger(settings.ledger_url) as books, books.session() as session:
-        found = [str(one) for one in ledger_differences(session.connection())]
-        found += [f"{folder}: {one}" for folder in folders for one in seal_problems(session, folder)]
-        return found + [str(one) for one in missing_reports(session, settings.out, directory)]
+        for folder in folders:
+            found[str(folder)] += [str(one) for one in seal_problems(session, folder)]
+        found |= {f"{settings.out}/{one.path}": [one.what] for one in missing_reports(session, settings.out, directory)}
+        found["The ledger"] = [str(one) for one in ledger_differences(session.connection())]

@@ -16,11 +16,10 @@ from sqlalchemy.engine import ExceptionContext
 
 from audits.errors import PartialError
 
-Kind = Literal["full", "too large", "read-only", "damaged", "busy", "gone"]
+Kind = Literal["full", "read-only", "damaged", "busy", "gone"]
 
 _SAID: dict[Kind, str] = {
     "full": "There is no space left for the {part}",
-    "too large": "A file of the {part} would be larger than this process may write",
     "read-only": "The {part} cannot be written",
     "damaged": "The {part} is damaged or no database",
     "busy": "Another process is using the {part}",
@@ -28,16 +27,18 @@ _SAID: dict[Kind, str] = {
 }
 _FIX: dict[Kind, str] = {
     "full": "Free disk space, then run the same command again",
-    "too large": "Raise the limit on the size of files (`ulimit -f unlimited`), then run the same command again",
     "read-only": "Give this user the right to write there, then run the same command again",
     "damaged": "If another file was meant, name that; else restore it from a backup. Then run the same command again",
     "busy": "Wait for the other process to end, then run the same command again",
     "gone": "Check that it is running and that host, port, database and user are right, then run the same command "
     "again",
 }
+_TOO_LARGE = "file too large"
+FIX_TOO_LARGE = "Raise the limit on the size of files (`ulimit -f unlimited`), then run the same command again"
+"""What helps where not the disk but this process may write no more."""
+
 _PHRASES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("too large", ("file too large",)),
-    ("full", ("no space left", "disk is full", "quota exceeded", "max_temp_directory_size")),
+    ("full", ("no space left", "disk is full", _TOO_LARGE, "quota exceeded", "max_temp_directory_size")),
     ("read-only", ("read-only file system", "permission denied", "readonly database", "read-only transaction")),
     ("damaged", ("corrupt", "malformed", "not a database", "not a valid duckdb", "could not read enough bytes",
                  "serialization error", "previous fatal error", "trying to read a database file with version")),
@@ -73,7 +74,8 @@ class PartFailedError(PartialError):
         self.part, self.kind, self.said = part, kind, said
         self.exit_code = 2 if opening else 1
         kept = "" if opening else f" {part.kept}"
-        super().__init__(f"{_SAID[kind].format(part=part.name)}: {said}.", where=part.where, fix=f"{_FIX[kind]}.{kept}")
+        fix = FIX_TOO_LARGE if _TOO_LARGE in said.lower() else _FIX[kind]
+        super().__init__(f"{_SAID[kind].format(part=part.name)}: {said}.", where=part.where, fix=f"{fix}.{kept}")
 
 
 def kind_of(error: BaseException, *, disconnected: bool = False) -> Kind | None:
@@ -95,7 +97,7 @@ def failure(part: Part, error: BaseException, *, opening: bool = False, disconne
 ):  # fmt: skip
     """The error of a part that failed, or None where only the statement is wrong. ``opening``: nothing was begun."""
     kind = kind_of(error, disconnected=disconnected)
-    if kind in ("full", "too large", "read-only"):
+    if kind in ("full", "read-only"):
         part = part.written or part
     return PartFailedError(part, kind, first_line(error), opening=opening) if kind else None
 
@@ -105,11 +107,9 @@ def unnamed(error: BaseException) -> PartialError | None:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, OSError):
         where = str(cause.filename or "a file that this command reads or writes")
-        if cause.errno == errno.EFBIG:
-            return PartialError(
-                f"{_SAID['too large'].format(part='service')}.", where=where, fix=f"{_FIX['too large']}."
-            )
         fix = "Check that the disk has space and that this user may use the file, then run the same command again."
+        if cause.errno == errno.EFBIG:
+            fix = f"{FIX_TOO_LARGE}."
         return PartialError(f"A file cannot be read or written: {cause.strerror or cause}.", where=where, fix=fix)
     module = type(cause).__module__.partition(".")[0]
     kind = kind_of(cause) if module in ("_duckdb", "duckdb", "psycopg", "sqlite3") else None
