@@ -24,6 +24,7 @@ _DIGEST = re.compile(
     r"(?:[a-z0-9_.-]+:)*(?:[0-9a-f]{16,}|[0-9A-F]{16,}|[A-Za-z0-9+/_-]{43}=?|[A-Za-z0-9+/_-]{27}=?)"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[358][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )
+_NAMED = 60  # characters: half a line of a report's notes
 SHORT_DIGEST = 12  # characters: enough to tell the digests of one report apart
 SECRET_SUBJECTS = ("key", "network")
 """Kinds of subject whose identifier is shown as a digest only."""
@@ -53,6 +54,11 @@ def json_text(data: Any, **how: Any) -> str:
 def plain(text: object) -> str:
     """Foreign text that may hold a URL, as :func:`visible` and without passwords, ready to be laid out in lines."""
     return visible(without_passwords(str(text)))
+
+
+def shortened(text: str) -> str:
+    """Foreign text as it is named within a sentence: its beginning, where it is long."""
+    return text if len(text) <= _NAMED else f"{text[: _NAMED - 1]}…"
 
 
 def without_passwords(text: str) -> str:

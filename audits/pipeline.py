@@ -7,11 +7,13 @@ Every stage is told the time; none reads a clock. ``prepare`` writes only the au
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 import reports
 from audits import ledger, linkage, quality, rollups, rules
@@ -21,9 +23,10 @@ from audits.ledger import Run
 from audits.ledger.assemble import assemble
 from audits.ledger.causes import BEFORE
 from audits.ledger.inputs import made_from, named_groups
+from audits.ledger.manifests import record_manifests
 from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
-from audits.periods import Period
+from audits.periods import Kind, Period
 from audits.policy import Book
 from audits.rules.engine.base import Rule
 from audits.rules.engine.loading import load_law
@@ -32,7 +35,7 @@ from audits.warehouse import warehouse
 from audits.warehouse.days import usage_span
 from audits.warehouse.own import has_own_tables
 from audits.warehouse.rollups_file import RollupsSetAsideError
-from reports import require_own
+from reports import Published, require_own, require_own_folder
 
 Tell = Callable[[str], None]
 
@@ -53,6 +56,7 @@ class Outcome:
     changed: bool
     notes: tuple[str, ...]
     folder: Path
+    found: tuple[str, ...] = ()  # what was altered, missing or extra in sealed reports, and what was done about it
 
 
 def audit(
@@ -79,16 +83,13 @@ def audit(
         prepare(settings, period, now=now, tell=tell)
         outcome = evaluate(settings, period, now=now, tiers=tiers, recheck=recheck, tell=tell)
     tell("Rendering reports")
-    publish(settings, outcome.run_id)
-    return outcome
+    return replace(outcome, found=publish(settings, outcome.run_id).found)
 
 
 def compared_with(settings: Settings, period: Period) -> Period | None:
     """The period after this one if it was audited already: its report says what changed since this one."""
-    if not ledger.is_there(settings.ledger_url):
-        return None
-    with ledger.read_ledger(settings.ledger_url) as books, books.session() as session:
-        return period.next if latest_run(session, period.next) else None
+    with _recorded(settings) as session:
+        return period.next if session and latest_run(session, period.next) else None
 
 
 @few_searches()
@@ -107,8 +108,8 @@ def prepare(settings: Settings, period: Period, *, now: datetime, recheck: bool 
         tell("Rolling up usage")
         rollups.refresh(source, first, period.last_day, blocked=quality.blocked(verdicts))
         tell("Linking accounts")
-        with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-            named = named_groups(session, period)
+        with _recorded(settings) as session:
+            named = named_groups(session, period) if session else {}
         linkage.link(source, period, since=first, behind_gateway=quality.behind_gateway(verdicts), named=named)
 
 
@@ -127,28 +128,24 @@ def evaluate(
     _require_closed(period, book, now)
     wanted = _tiers(book, tiers)
     asked = {rule_id: rule for rule_id, rule in catalogue.items() if rules.is_asked(rule, book, period)}
-    with (
-        warehouse(settings.warehouse_url, settings.rollups_url, tell=tell) as source,
-        ledger.open_ledger(settings.ledger_url) as books,
-        source.begin() as connection,
-    ):
+    _require_own_reports(settings, period)
+    with warehouse(settings.warehouse_url, settings.rollups_url, tell=tell) as source, source.begin() as connection:
         _require_prepared(connection, period)
         first = baseline_from(period, book, catalogue)
-        with books.session() as session:
-            require_own(session, period.id, settings.out)  # before anything is recorded
         parts = made_from(connection, period, first, book, asked, sorted(wanted))
-        with books.session() as session:
-            parts[BEFORE] = results_before(session, period)
-        with books.session() as session:
-            if not recheck and (run := unchanged_run(session, period, wanted, parts)):
-                return _outcome(settings, run, changed=False)
-        tell(f"Evaluating {len(asked)} rules")
-        audited = assemble(source, connection, period, book, asked, made_from=parts, tiers=wanted, now=now)
-        tell("Recording the outcome")
-        with books.recording() as session:
-            before = latest_run(session, period)
-            run = record(session, audited)
-            return _outcome(settings, run, changed=run is not before)
+        with ledger.open_ledger(settings.ledger_url) as books:
+            with books.session() as session:
+                parts[BEFORE] = results_before(session, period)
+            with books.session() as session:
+                if not recheck and (run := unchanged_run(session, period, wanted, parts)):
+                    return _outcome(settings, run, changed=False)
+            tell(f"Evaluating {len(asked)} rules")
+            audited = assemble(source, connection, period, book, asked, made_from=parts, tiers=wanted, now=now)
+            tell("Recording the outcome")
+            with books.recording() as session:
+                before = latest_run(session, period)
+                run = record(session, audited)
+                return _outcome(settings, run, changed=run is not before)
 
 
 def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
@@ -162,10 +159,18 @@ def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
 
 
 @few_searches()
-def publish(settings: Settings, run_id: int) -> Path:
-    """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods."""
-    with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
-        return reports.publish(session, run_id, settings.out)
+def publish(settings: Settings, run_id: int) -> Published:
+    """Render what is missing or overtaken of a run's reports, seal them, and write the index over all periods.
+
+    The ledger records the digest of what was sealed, afterwards: to render takes long, and others write meanwhile.
+    """
+    with ledger.open_ledger(settings.ledger_url) as books:
+        with books.session() as session:
+            published = reports.publish(session, run_id, settings.out)
+        if published.sealed:
+            with books.recording() as session:
+                record_manifests(session, published.sealed)
+    return published
 
 
 def missing_usage(settings: Settings, periods: Sequence[Period]) -> tuple[list[Period], tuple[date, date] | None]:
@@ -209,10 +214,9 @@ def planned_work(settings: Settings, periods: Sequence[Period], *, now: datetime
 
 
 def _newest_revisions(settings: Settings, periods: Sequence[Period]) -> dict[Period, int]:
-    if not ledger.is_there(settings.ledger_url):
-        return {}
-    with ledger.read_ledger(settings.ledger_url) as books, books.session() as session:
-        return {period: run.revision for period in periods if (run := latest_run(session, period))}
+    with _recorded(settings) as session:
+        found = {period: latest_run(session, period) for period in periods} if session else {}
+        return {period: run.revision for period, run in found.items() if run}
 
 
 def baseline_from(period: Period, book: Book, catalogue: Mapping[str, Rule]) -> date:
@@ -230,13 +234,21 @@ def auditable_from(settings: Settings, period: Period) -> datetime:
 def _require_closed(period: Period, book: Book, now: datetime) -> None:
     closes = _closes(period, book)
     if now < closes:
+        earlier = _newest_closed(period.kind, book, now)
         state = "lies in the future" if now < period.start else "is not closed yet"
         raise AuditsError(
             f"The period {period} {state}: it ends at {period.end:%Y-%m-%d %H:%M} UTC and may be audited "
             f"{(closes - period.end).days} days later, when late rows have arrived.",
             where=f"--period {period}",
-            fix=f"Audit it from {closes:%Y-%m-%d} on, or an earlier one such as {period.previous}.",
+            fix=f"Audit it from {closes:%Y-%m-%d} on, or an earlier one such as {earlier}.",
         )
+
+
+def _newest_closed(kind: Kind, book: Book, now: datetime) -> Period:
+    period = Period.of(now.date(), kind).previous
+    while now < _closes(period, book):
+        period = period.previous
+    return period
 
 
 def _require_prepared(connection: Connection, period: Period) -> None:
@@ -249,10 +261,23 @@ def _require_prepared(connection: Connection, period: Period) -> None:
 
 
 def _require_own_reports(settings: Settings, period: Period) -> None:
-    """Before any work: reports that another ledger's audit sealed are not to be replaced."""
-    if (settings.out / period.id).is_dir():
-        with ledger.open_ledger(settings.ledger_url) as books, books.session() as session:
+    """Before any work: reports that another ledger's audit sealed are not to be replaced, or shown beside its own."""
+    with _recorded(settings) as session:
+        require_own_folder(session, settings.out)
+        if session:
             require_own(session, period.id, settings.out)
+        else:
+            ledger.require_place(settings.ledger_url, settings.out)
+
+
+@contextmanager
+def _recorded(settings: Settings) -> Iterator[Session | None]:
+    """A session on the ledger as it is; None where it was not begun yet. An audit that is refused begins none."""
+    if not ledger.is_there(settings.ledger_url):
+        yield None
+        return
+    with ledger.read_ledger(settings.ledger_url) as books, books.session() as session:
+        yield session
 
 
 def _closes(period: Period, book: Book) -> datetime:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from audits.errors import unknown
+
 DEFAULT_OUT = "audits-out"
 
 
@@ -31,6 +33,20 @@ def geo_folder(env: Mapping[str, str] | None = None) -> str | None:
     return (os.environ if env is None else env).get("AUDITS_GEO") or None
 
 
+SETTINGS = (
+    "AUDITS_WAREHOUSE_URL", "AUDITS_LEDGER_URL", "AUDITS_ROLLUPS_URL", "AUDITS_OUT", "AUDITS_POLICY", "AUDITS_SALT",
+    "AUDITS_TOPICS", "AUDITS_GEO",
+)  # fmt: skip
+"""Every variable that the service reads."""
+
+
+def require_known(env: Mapping[str, str] | None = None) -> None:
+    """Refuse a variable that begins with AUDITS_ and is not a setting: a mistyped one would be ignored."""
+    for name in sorted(os.environ if env is None else env):
+        if name.startswith("AUDITS_") and name not in SETTINGS:
+            raise unknown("setting", name, SETTINGS, where="environment")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the service finds its warehouse, ledger and policy book, and where reports go."""
@@ -49,6 +65,7 @@ class Settings:
         warehouse that is not named is asked for where one is opened: what reads the ledger alone needs none.
         """
         env = os.environ if env is None else env
+        require_known(env)
         out = Path(env.get("AUDITS_OUT") or DEFAULT_OUT)
         policy = env.get("AUDITS_POLICY")
         return cls(

@@ -126,7 +126,8 @@ def audits_of(kind: Kind) -> None:
             """Seal the reports' folder and renew the index over all periods."""
             from audits import pipeline
 
-            print(pipeline.publish(Settings.from_env(), audit_run))
+            published = pipeline.publish(Settings.from_env(), audit_run)
+            print(published.manifest, *published.found, sep="\n")
 
         @task(retries=0)
         def judge_outcome(status: str) -> None:

@@ -8,10 +8,17 @@ bytes; a replaced revision stays as it was when its successor was recorded.
 from reports.backtest import write_backtest
 from reports.files import publishing
 from reports.manifest import Problem, verify
-from reports.ownership import require_own, revision_folders, seal_problems, sealed_folders
-from reports.render import publish, render_index, render_tier, seal
+from reports.ownership import (
+    missing_reports,
+    require_own,
+    require_own_folder,
+    revision_folders,
+    seal_problems,
+    sealed_folders,
+)
+from reports.render import Published, publish, render_index, render_tier, seal
 
 __all__ = [
-    "Problem", "publish", "publishing", "render_index", "render_tier", "require_own", "revision_folders",
-    "seal", "seal_problems", "sealed_folders", "verify", "write_backtest",
+    "Problem", "Published", "missing_reports", "publish", "publishing", "render_index", "render_tier", "require_own",
+    "require_own_folder", "revision_folders", "seal", "seal_problems", "sealed_folders", "verify", "write_backtest",
 ]  # fmt: skip

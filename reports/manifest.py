@@ -56,7 +56,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 def verify(folder: Path) -> list[Problem]:
     """Everything that is not as it was sealed: files missing, changed or extra, and a broken chain of revisions.
 
-    The revision before is compared where it lies beside this one; it has its own manifest to verify.
+    The revisions before and after are compared where they lie beside this one; each has its own manifest to verify.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -75,7 +75,7 @@ def verify(folder: Path) -> list[Problem]:
         named.add(path)
         problems += _compared(folder, path, entry)
     problems += [Problem(path, "extra: not in the manifest") for path in sorted(set(_files(folder)) - named)]
-    return problems + _chain(folder, content)
+    return problems + _chain(folder, content) + _successor(folder, content)
 
 
 def _compared(folder: Path, path: str, entry: Mapping[str, Any]) -> list[Problem]:
@@ -101,6 +101,16 @@ def _chain(folder: Path, content: Mapping[str, Any]) -> list[Problem]:
     if beside.is_file() and sha256(beside) != before.get("manifest_sha256"):
         where = f"../r{before['revision']}/{MANIFEST}"
         return [Problem(where, "the chain is broken: it is not the manifest that this revision was sealed after")]
+    return []
+
+
+def _successor(folder: Path, content: Mapping[str, Any]) -> list[Problem]:
+    """Whether the revision after was sealed after another manifest than this one."""
+    revision = content.get("revision")
+    after = folder.resolve().parent / f"r{revision + 1}" if isinstance(revision, int) else None
+    before = (read(after) or {}).get("previous") if after is not None else None
+    if isinstance(before, dict) and before.get("manifest_sha256") != sha256(folder / MANIFEST):
+        return [Problem(MANIFEST, f"altered: revision {content['revision'] + 1} was sealed after another manifest")]
     return []
 
 

@@ -330,7 +330,7 @@ class TierReport:
     heading: Heading
     figures: Figures
     good_standing: int  # customers of whom something was evaluated and nothing found weighs
-    not_evaluated: int  # customers of whose usage nothing was evaluated, and of whom nothing found weighs
+    not_evaluated: int  # customers whose usage was not evaluated in substance, and of whom nothing found weighs
     elsewhere: int  # customers not in good standing only for findings that other tiers' reports have
     checks: Checks
     since_period: SincePeriod | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
+from audits.ledger.manifests import manifests_of
 from audits.ledger.models import FindingRow, GroupDossier, Run
 from audits.ledger.read import (
     as_line,
@@ -27,7 +30,7 @@ from reports.changes import PERIODS_BACK
 from reports.dossier import build_dossiers
 from reports.formats import coverage, csv, html, jsonl
 from reports.index import build_index, build_run_page
-from reports.ownership import require_own
+from reports.ownership import alterations, require_own, require_own_folder, run_facts
 from reports.quality import quality_pages
 
 COMPARED = ("findings", "audited_customers")
@@ -51,21 +54,40 @@ def render_tier(session: Session, run_id: int, tier: str, out: Path) -> tuple[Pa
     )
 
 
-def publish(session: Session, run_id: int, out: Path) -> Path:
-    """Bring a revision's reports, its seal and the index up to date and return the manifest.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A run's manifest, and the SHA-256 of each manifest that was written, by run: the ledger records them.
 
-    What is whole and current is left as it is, so that the same call completes what a killed one began.
+    ``found`` names what was altered, missing or extra in sealed folders before, and what was done about it.
+    """
+
+    manifest: Path
+    sealed: Mapping[int, str]
+    found: tuple[str, ...]
+
+
+def publish(session: Session, run_id: int, out: Path) -> Published:
+    """Bring a revision's reports, its seal and the index up to date.
+
+    What is whole and current is left as it is, so that the same call completes what a killed one began. A later
+    revision that was sealed after other content of this one is sealed again.
     """
     with files.publishing(out):
+        require_own_folder(session, out)
         files.remove_leftovers(out, below=False)  # of the index; a revision's own are removed when it is sealed
         run = _run(session, run_id, out)
-        manifest_file = files.run_folder(out, run) / files.MANIFEST
-        if not _is_current(session, run, files.run_folder(out, run)):
-            for tier in run.tiers:
-                render_tier(session, run_id, tier, out)
-            manifest_file = seal(session, run_id, out)
+        period = revisions(session, run.period)
+        sealed: dict[int, Path] = {}
+        found = {other.id: alterations(session, other, files.run_folder(out, other)) for other in period}
+        for other in period:
+            folder = files.run_folder(out, other)
+            due = other.id == run_id or (other.revision > run.revision and (folder / files.MANIFEST).is_file())
+            if due and not _is_current(session, other, folder):
+                sealed |= _render_and_seal(session, other, out)
         render_index(session, out)  # after the seal: it links to what is there
-    return manifest_file
+        digests = {sealed_id: manifest.sha256(file) for sealed_id, file in sealed.items()}
+    told = tuple(f"{out / run.period}/{one}" for run_id in sealed for one in found[run_id])
+    return Published(files.run_folder(out, run) / files.MANIFEST, digests, told)
 
 
 def render_index(session: Session, out: Path) -> Path:
@@ -73,8 +95,14 @@ def render_index(session: Session, out: Path) -> Path:
     return files.write(out / files.INDEX, html.index_page(build_index(session, out)))
 
 
-def seal(session: Session, run_id: int, out: Path) -> Path:
-    """Write the revision's own index, its pages on data quality and its manifest; return the manifest.
+def _render_and_seal(session: Session, run: Run, out: Path) -> dict[int, Path]:
+    for tier in run.tiers:
+        render_tier(session, run.id, tier, out)
+    return seal(session, run.id, out)
+
+
+def seal(session: Session, run_id: int, out: Path) -> dict[int, Path]:
+    """Write the revision's own index, its pages on data quality and its manifest; return run -> manifest written.
 
     The manifest carries the digest of the manifest before, so that one is made first where it is not there or has
     been overtaken by what became known until its successor was recorded. Tiers that were not rendered yet are rendered
@@ -82,17 +110,12 @@ def seal(session: Session, run_id: int, out: Path) -> Path:
     """
     run = _run(session, run_id, out)
     before = [other for other in revisions(session, run.period) if other.revision < run.revision]
-    previous = None
+    previous, sealed = None, {}
     if before:
-        sealed = files.run_folder(out, before[-1])
-        if not _is_current(session, before[-1], sealed):
-            for tier in before[-1].tiers:
-                render_tier(session, before[-1].id, tier, out)
-            seal(session, before[-1].id, out)
-        previous = {
-            "revision": before[-1].revision,
-            "manifest_sha256": manifest.sha256(sealed / files.MANIFEST),
-        }
+        last = files.run_folder(out, before[-1])
+        if not _is_current(session, before[-1], last):
+            sealed = _render_and_seal(session, before[-1], out)
+        previous = {"revision": before[-1].revision, "manifest_sha256": manifest.sha256(last / files.MANIFEST)}
     folder = files.run_folder(out, run)
     files.remove_leftovers(folder)
     written = {files.INDEX}
@@ -102,8 +125,8 @@ def seal(session: Session, run_id: int, out: Path) -> Path:
         files.write(folder / name, page)
         written.add(name)
     files.write(folder / files.INDEX, html.run_page(build_run_page(session, run, out)))
-    facts = {**_facts(session, run), "previous": previous}
-    return files.write(folder / files.MANIFEST, manifest.text_of(facts, folder, written))
+    facts = {**run_facts(run), "known": _known(session, run), "previous": previous}
+    return sealed | {run_id: files.write(folder / files.MANIFEST, manifest.text_of(facts, folder, written))}
 
 
 def _written(session: Session, run: Run, tier: str, out: Path) -> set[str]:
@@ -126,29 +149,14 @@ def _written(session: Session, run: Run, tier: str, out: Path) -> set[str]:
 
 
 def _is_current(session: Session, run: Run, folder: Path) -> bool:
+    """Whether a folder is sealed as the ledger recorded it, and shows what is known now."""
     content = manifest.read(folder)
-    return content is not None and content.get("known") == _known(session, run) and not manifest.verify(folder)
-
-
-def _facts(session: Session, run: Run) -> dict[str, Any]:
-    period = Period.parse(run.period)
-    return {
-        "period": run.period,
-        "period_start": period.start.isoformat(),
-        "period_end": period.end.isoformat(),
-        "revision": run.revision,
-        "status": run.status,
-        "audited_at": run.audited_at.isoformat(),
-        "tiers": list(run.tiers),
-        "policy_version": run.policy_version,
-        "rules": dict(run.rules),
-        "inputs": dict(run.inputs),
-        "watermark": run.watermark.isoformat() if run.watermark else None,
-        "results_digest": run.results_digest,
-        "recorded": run.recorded_digest,
-        "causes": list(run.causes),
-        "known": _known(session, run),
-    }
+    return (
+        content is not None
+        and content.get("known") == _known(session, run)
+        and manifest.sha256(folder / files.MANIFEST) in manifests_of(session, run.id)
+        and not manifest.verify(folder)
+    )
 
 
 def _known(session: Session, run: Run) -> dict[str, Any]:

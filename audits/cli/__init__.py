@@ -26,7 +26,8 @@ from audits.cli.rules import app as rules
 from audits.cli.run import backfill, run
 from audits.cli.sources import app as sources
 from audits.cli.standing import standing
-from audits.errors import AuditsError
+from audits.errors import AuditsError, closest
+from audits.settings import require_known
 
 app = typer.Typer(
     name="audits",
@@ -65,6 +66,7 @@ def _audits(
     ] = False,
 ) -> None:
     """Audits the use of an AI-model API against its terms, period by period."""
+    require_known()
 
 
 def main() -> None:
@@ -90,11 +92,11 @@ _SAID = (
     (re.compile(r"Got unexpected extra argument\(s\) \((.*)\)"), r"Too many arguments: \1."),
     (re.compile(r"(Option .*) requires an argument\."), r"\1 needs a value."),
     (re.compile(r"Missing (\w+) '([^']*)'.*"), r"Missing \1: \2."),
-    (re.compile(r"No such option: ([^ ]+) \(Possible options: (.*)\)"), r"There is no option \1. Did you mean \2?"),
-    (re.compile(r"No such option: (.*)"), r"There is no option \1."),
+    (re.compile(r"No such option: ([^ ]+)( \(Possible options: .*\))?"), r"There is no option \1."),
     (re.compile(r"No such (\w+) '(.*?)'\."), r"There is no \1 '\2'."),
 )
 """What the library says of arguments, and how we say it."""
+_NO_OPTION = re.compile(r"There is no option (\S+)\.")
 
 
 def _of_usage(error: TyperException) -> AuditsError:
@@ -105,6 +107,9 @@ def _of_usage(error: TyperException) -> AuditsError:
     for said, ours in _SAID:
         what = said.sub(ours, what)
     context = getattr(error, "ctx", None)
+    if (option := _NO_OPTION.fullmatch(what)) and context:
+        known = [name for one in context.command.params for name in one.opts if name.startswith("--")]
+        what += f" Did you mean {meant}?" if (meant := closest(option[1], known)) else ""
     command = " ".join(["audits", *(context.command_path.split()[1:] if context else _command_words())])
     return AuditsError(what, where=command, fix=f"Run `{command} -h` to see its arguments and options.")
 

@@ -143,6 +143,15 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+def when_to_audit(settings: Settings, period: Period) -> str:
+    """The command that audits a period, or the day from which it can be audited."""
+    from audits.pipeline import auditable_from  # noqa: PLC0415
+
+    closes = auditable_from(settings, period)
+    command = f"audits run --period {period}"
+    return f"Run: {command}" if clock() >= closes else f"From {closes:%Y-%m-%d} on, run: {command}"
+
+
 def nothing_evaluated(period: Period, tier: str) -> str:
     """What is said of a tier in which no rule judged anybody, and how to learn why."""
     return f"Nothing was evaluated for tier {tier} in {period}. Why: audits coverage --period {period}"
@@ -182,3 +191,10 @@ def print_outcomes(settings: Settings, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         for note in outcome.notes:
             err.print(f"[yellow]note[/] {escape(f'{outcome.period}: {note}')}")
+        print_found(outcome.found)
+
+
+def print_found(found: Iterable[str]) -> None:
+    """Say what was altered, missing or extra in sealed reports, and what was done about it."""
+    for one in found:
+        err.print(f"[yellow]note[/] {escape(one)}", soft_wrap=True)

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from audits.cli.console import Format, format_option, out
+from audits.cli.console import Format, format_option, out, when_to_audit
 from audits.display import json_text, visible
 from audits.errors import AuditsError, unknown
 from audits.periods import Period
@@ -57,7 +57,7 @@ def coverage(
             raise AuditsError(
                 f"The period {wanted} has not been audited.",
                 where=f"--period {period}",
-                fix=f"Run: audits run --period {wanted}",
+                fix=when_to_audit(settings, wanted),
             )
         everything = coverage_of(session, wanted.id)
         for name in tier or ():

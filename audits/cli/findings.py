@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.padding import Padding
 
-from audits.cli.console import COLOURS, MARKS, Format, err, format_option, nothing_evaluated, one_of, out
+from audits.cli.console import COLOURS, MARKS, Format, err, format_option, nothing_evaluated, one_of, out, when_to_audit
 from audits.display import json_text, short_id, visible
 from audits.errors import AuditsError, unknown
 from audits.periods import Period
@@ -42,7 +42,7 @@ def findings(
             raise AuditsError(
                 f"The period {wanted} has not been audited.",
                 where=f"ledger {settings.ledger_url}",
-                fix=f"Run: audits run --period {wanted}",
+                fix=when_to_audit(settings, wanted),
             )
         _known("tier", tier, sorted({audited for run in runs for audited in run.tiers}), wanted)
         _known("rule", rule, sorted({asked for run in runs for asked in run.rules}), wanted)

@@ -44,7 +44,7 @@ def check(
 
 @app.command()
 def show(
-    tier: Annotated[str, typer.Option(help="A tier of the book.")],
+    tier: Annotated[str | None, typer.Option(help="Only what is in force for this tier.")] = None,
     at: Annotated[str | None, typer.Option(help="The UTC day, such as 2026-10-01; without it, today.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this rule, such as R05.")] = None,
     only: Annotated[
@@ -57,7 +57,9 @@ def show(
     book: _Book = None,
     form: Annotated[Format, format_option(Format.table, Format.json, Format.jsonl)] = Format.table,
 ) -> None:
-    """Print what was in force for a tier on a day: limits, entitlements, clauses, standing, settings.
+    """Print what was in force on a day: limits, entitlements, clauses, standing, settings.
+
+    What holds for every tier comes first, then what each tier has of its own; with --tier, all that holds for it.
 
     In a terminal a table longer than the screen opens in the pager (PAGER, or less).
     """
@@ -65,16 +67,32 @@ def show(
 
     day = clock(at, "--at").date()
     law, rules = load_law(book)
-    rows = policy_show(law, day, tier, rule, only)
+    tiers = [tier] if tier is not None else [one.id for one in law.tiers]
+    rows = {one: policy_show(law, day, one, rule, only) for one in tiers}
+    told = [{"tier": one, **asdict(row)} for one in tiers for row in rows[one]]
     match form:
         case Format.json:
-            typer.echo(json_text([asdict(row) for row in rows], default=str, indent=2))
+            typer.echo(json_text(told, default=str, indent=2))
         case Format.jsonl:
-            for row in rows:
-                typer.echo(json_text(asdict(row), default=str))
+            for line in told:
+                typer.echo(json_text(line, default=str))
         case _:
             titles = {rule_id: f"{rule_id} {one.spec.title}" for rule_id, one in rules.items()}
-            _print_rows(rows, titles, f"In force on {day} for tier {tier}", reasons=why or rule is not None)
+            parts = _by_tier(rows) if tier is None else [(f"for tier {tier}", rows[tier])]
+            tables = [
+                _table(its, titles, f"In force on {day} {whose}", reasons=why or rule is not None)
+                for whose, its in parts
+                if its
+            ]
+            _print_tables(tables, sum(len(its) for _, its in parts))
+
+
+def _by_tier(rows: Mapping[str, list[ShownRow]]) -> list[tuple[str, list[ShownRow]]]:
+    """What holds for every tier, then what each has of its own."""
+    first, *others = rows.values()
+    common = [row for row in first if all(row in its for its in others)]
+    own = [(f"for tier {tier}", [row for row in its if row not in common]) for tier, its in rows.items()]
+    return [("for every tier", common), *own]
 
 
 @app.command()
@@ -102,7 +120,7 @@ def schema() -> None:
     typer.echo(json_text(json_schema(), indent=2))
 
 
-def _print_rows(rows: list[ShownRow], titles: Mapping[str, str], heading: str, *, reasons: bool) -> None:
+def _table(rows: list[ShownRow], titles: Mapping[str, str], heading: str, *, reasons: bool) -> Table:
     table = Table(
         title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold"
     )
@@ -118,12 +136,16 @@ def _print_rows(rows: list[ShownRow], titles: Mapping[str, str], heading: str, *
             subject = row.subject
         held = f"{row.from_day} to {row.to_day}" if row.to_day else f"{row.from_day} on"
         table.add_row(f"  {escape(row.name)}", escape(row.value), held, *((escape(row.why),) if reasons else ()))
-    if out.is_terminal and len(rows) > out.height:
+    return table
+
+
+def _print_tables(tables: list[Table], n_rows: int) -> None:
+    if out.is_terminal and n_rows > out.height:
         os.environ.setdefault("LESS", "-RFX")
         with out.pager(styles=True):
-            out.print(table)
+            out.print(*tables, sep="\n")
     else:
-        out.print(table)
+        out.print(*tables, sep="\n")
 
 
 def _load(folder: Path | None) -> Book:

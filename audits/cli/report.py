@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from audits.cli.console import err, out, whole_number
+from audits.cli.console import err, out, print_found, when_to_audit, whole_number
 from audits.errors import AuditsError
 from audits.periods import Period
 from audits.settings import Settings
@@ -26,7 +26,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Render a period's reports again, from the ledger alone."""
+    """Render a period's reports again, from the ledger alone; name what was altered, missing or extra before."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.record import revision_of  # noqa: PLC0415
     from audits.pipeline import publish  # noqa: PLC0415
@@ -38,10 +38,12 @@ def report(
             raise AuditsError(
                 f"There is no revision {revision} of {wanted}." if revision else f"{wanted} has not been audited.",
                 where=f"ledger {settings.ledger_url}",
-                fix=f"Run: audits run --period {wanted}",
+                fix=when_to_audit(settings, wanted),
             )
         run_id = run.id
-    manifest = publish(settings, run_id)
+    published = publish(settings, run_id)
+    print_found(published.found)
+    manifest = published.manifest
     out.print(f"Open   {manifest.parent / 'index.html'}", markup=False, soft_wrap=True)
     out.print(f"Next   audits verify {manifest.parent}", markup=False, soft_wrap=True)
 
@@ -57,7 +59,7 @@ def verify(
 
     Every revision in the folder is compared with its manifest, file by file; the ledger with the digests of every run,
     row by row. With both, the folder must have been sealed from what the ledger holds; with the ledger alone, every
-    folder of AUDITS_OUT.
+    folder of AUDITS_OUT is checked, and none that was published may be missing.
     """
     if directory is None and not ledger:
         raise AuditsError(
@@ -65,10 +67,11 @@ def verify(
             where="audits verify",
             fix="Name a folder such as audits-out/2026-10/r1, or give --ledger, or both.",
         )
-    folders = _revisions(directory) if directory is not None else []
+    settings = Settings.from_env()
+    folders = _revisions(directory) if directory is not None else _sealed(settings.out)
     found = {str(folder): _problems(folder) for folder in folders}
     if ledger:
-        found["The ledger"] = _ledger_problems(Settings.from_env(), folders if directory is not None else None)
+        _compare_with_ledger(settings, folders, directory or settings.out, found)
     for name, problems in found.items():
         for problem in problems:
             err.print(f"[red]✗[/] {escape(f'{name}: {problem}')}", soft_wrap=True)
@@ -77,6 +80,8 @@ def verify(
             out.print(f"[green]✓[/] {escape(name)}: {what}.", soft_wrap=True)
     if any(found.values()):
         raise typer.Exit(1)
+    if not ledger:
+        out.print("[dim]A manifest that was altered with its pages is found with --ledger.[/]")
 
 
 def _revisions(directory: Path) -> list[Path]:
@@ -98,13 +103,20 @@ def _problems(folder: Path) -> list[str]:
     return [str(problem) for problem in verify_folder(folder)]
 
 
-def _ledger_problems(settings: Settings, folders: list[Path] | None) -> list[str]:
-    """What differs in the ledger, and between it and these folders, or all that are sealed in AUDITS_OUT."""
+def _sealed(directory: Path) -> list[Path]:
+    from reports import sealed_folders  # noqa: PLC0415
+
+    return sealed_folders(directory)
+
+
+def _compare_with_ledger(settings: Settings, folders: list[Path], directory: Path, found: dict[str, list[str]]) -> None:
+    """Add what differs in the ledger, between it and each folder, and the reports that are gone from the directory."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.seal import ledger_differences  # noqa: PLC0415
-    from reports import seal_problems, sealed_folders  # noqa: PLC0415
+    from reports import missing_reports, seal_problems  # noqa: PLC0415
 
     with read_ledger(settings.ledger_url) as books, books.session() as session:
-        found = [str(one) for one in ledger_differences(session.connection())]
-        sealed = sealed_folders(settings.out) if folders is None else folders
-        return found + [f"{folder}: {one}" for folder in sealed for one in seal_problems(session, folder)]
+        for folder in folders:
+            found[str(folder)] += [str(one) for one in seal_problems(session, folder)]
+        found |= {f"{settings.out}/{one.path}": [one.what] for one in missing_reports(session, settings.out, directory)}
+        found["The ledger"] = [str(one) for one in ledger_differences(session.connection())]

@@ -155,7 +155,9 @@ def load(
     print_reports(reports, shape, "Loaded")
     if shape is Format.table:
         last = max((report.last for report in reports if report.last), default=None)
-        out.print(f"\nNext   {f'audits run --period {last:%Y-%m}' if last else 'audits doctor'}", markup=False)
+        later = "" if last is None or f"{last:%Y-%m}" < f"{clock():%Y-%m}" else ", once the month is over"
+        following = f"audits run --period {last:%Y-%m}{later}" if last else "audits doctor"
+        out.print(f"\nNext   {following}", markup=False)
     if any(report.n_rejected for report in reports):
         raise typer.Exit(1)
 

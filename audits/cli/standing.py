@@ -25,7 +25,7 @@ _STATES = {
     "suspended-recommended": "critical",
 }
 
-_REASONS_SHOWN = 3  # why nothing was evaluated; `audits coverage --customer` lists every reason
+_GAPS_SHOWN = 3  # reasons why checks were not evaluated; `audits coverage --customer` lists every one
 
 
 def standing(
@@ -84,14 +84,29 @@ def _print(found: Standing) -> None:
             out.print("\nYou may say")
             for words in sayings:
                 out.print(Padding(f'"{plain(words)}"', (0, 0, 0, 2)))
-    if found.state == "not_evaluated":
-        out.print("Nothing about this customer's usage was evaluated, so it is not known to be in good standing.")
-        if found.not_evaluated:
-            out.print("\nBecause")
-        for why in found.not_evaluated[:_REASONS_SHOWN]:
-            out.print(Padding(plain(why), (0, 0, 0, 2)))
+    _print_evaluated(found)
     if found.would_change:
         out.print("\nWhat would change it")
         out.print(Padding(plain(found.would_change), (0, 0, 0, 2)))
     line = " → ".join(f"{one.state.replace('_', ' ')} [dim]{day(one.since)}[/]" for one in found.history[-8:])
     out.print(f"\nHistory\n  {'… → ' if len(found.history) > 8 else ''}{line}")
+
+
+def _print_evaluated(found: Standing) -> None:
+    """How much of the customer was evaluated, and the reasons for what was not."""
+    checks, periods = found.evaluated, ", ".join(found.evaluated.periods)
+    if found.reasons:
+        out.print()
+    if found.state == "not_evaluated":
+        out.print("Most checks of this customer's usage were not evaluated, so it is not known to be in good standing.")
+    elif found.state == "good" and checks.not_evaluated:
+        out.print("Good on what was evaluated.")
+    out.print(f"{checks.evaluated:,} of the {checks.applicable:,} checks that apply in {periods} were evaluated.")
+    if checks.gaps:
+        out.print("\nNot evaluated")
+    for gap in checks.gaps[:_GAPS_SHOWN]:
+        out.print(Padding(escape(visible(f"{gap.reason} ({', '.join(gap.rules)})")), (0, 0, 0, 2)))
+    if len(checks.gaps) > _GAPS_SHOWN:
+        more = " or ".join(f"audits coverage --period {one} --customer {found.customer_id}" for one in checks.periods)
+        rest = len(checks.gaps) - _GAPS_SHOWN
+        out.print(escape(visible(f"  and {rest} more {'reason' if rest == 1 else 'reasons'}: {more}")), soft_wrap=True)

@@ -5,7 +5,7 @@ PostgreSQL by URL, the same tables on both, made and changed by Alembic. Nothing
 period whose inputs changed gets revision n+1.
 """
 
-from audits.ledger.engine import Ledger, is_there, open_ledger, read_ledger
+from audits.ledger.engine import Ledger, is_there, open_ledger, read_ledger, require_place
 from audits.ledger.models import Run
 
-__all__ = ["Ledger", "Run", "is_there", "open_ledger", "read_ledger"]
+__all__ = ["Ledger", "Run", "is_there", "open_ledger", "read_ledger", "require_place"]

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from audits import quality
+from audits.display import shortened
 from audits.ledger.causes import BELOW_ZERO, NOT_LOADED, REJECTED
 from audits.ledger.dossiers import make_dossiers
 from audits.ledger.figures import (
@@ -210,7 +211,7 @@ def _notes(
             notes.append(f"{used} used without a tier on record{absent}: no rule could be evaluated there")
         elif tier not in order:
             notes.append(
-                f"tier {tier} of {count:,} account{'' if count == 1 else 's'} is not in the policy book: "
+                f"tier {shortened(tier)} of {count:,} account{'' if count == 1 else 's'} is not in the policy book: "
                 "no rule could be evaluated"
             )
     if not asking.facts.linkable:

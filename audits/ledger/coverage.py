@@ -7,7 +7,7 @@ counters prove that nothing is left out, since each rule's add up to the tier's 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -155,8 +155,9 @@ def unevaluated_tiers(session: Session, runs: Mapping[str, int]) -> list[str]:
 
 
 def unevaluated_customers(session: Session, run_id: int, tier: str, customer_id: str | None = None) -> frozenset[str]:
-    """The customers of a tier about whose usage a run has no answer: no rule that judges usage could be evaluated.
+    """The customers of a tier whose usage a run did not evaluate in substance, or at all.
 
+    Of the rules that judge usage and may count against standing, more had no answer about the customer than had one.
     With ``customer_id`` only this one is looked for. A customer without usage has no open question, and rules that
     judge what is on record say nothing about usage. Where no rule was asked, nobody was evaluated.
     """
@@ -166,21 +167,21 @@ def unevaluated_customers(session: Session, run_id: int, tier: str, customer_id:
         everyone = frozenset(session.scalars(select(a.customer_id).where(a.run_id == run_id, a.tier == tier)))
         return everyone if customer_id is None else everyone & {customer_id}
     rules = asked & _judging_usage(session, run_id) or asked
-    rows = select(g.rule_id, g.verdict, g.reason, g.customers).where(
+    rows = select(g.verdict, g.reason, g.customers).where(
         g.run_id == run_id, g.tier == tier, g.rule_id.in_(sorted(rules)), g.verdict.in_((*NO_ANSWER, "not_applicable"))
     )
     if customer_id is not None:
         rows = rows.where(names_customer(customer_id))
-    silent: dict[str, set[str]] = {rule_id: set() for rule_id in rules}
-    unknown: set[str] = set()
+    unanswered: Counter[str] = Counter()
+    silent: Counter[str] = Counter()
     idle: set[str] = set()
-    for rule_id, verdict, reason, customers in session.execute(rows):
-        silent[rule_id].update(customers)
+    for verdict, reason, customers in session.execute(rows):
+        silent.update(customers)
         if verdict in NO_ANSWER:
-            unknown.update(customers)
+            unanswered.update(customers)
         elif reason == NO_USAGE:
             idle.update(customers)
-    found = (unknown - idle).intersection(*silent.values())
+    found = {one for one, count in unanswered.items() if one not in idle and count > len(rules) - silent[one]}
     return frozenset(found if customer_id is None else found & {customer_id})
 
 
@@ -195,11 +196,14 @@ def linkage_of(run: Run) -> LinkReport | None:
 
 
 def _judging_usage(session: Session, run_id: int) -> set[str]:
+    """The rules of a run that judge usage and may count against a customer's standing."""
     run = session.get_one(Run, run_id)
     found = set()
     for rule_id, version in run.rules.items():
         stored = session.get(RuleVersion, (rule_id, version))
-        if stored is not None and stored.content.get("needs", {}).get("usage", True):
+        if stored is None or not stored.content.get("marks_standing", True):
+            continue
+        if stored.content.get("needs", {}).get("usage", True):
             found.add(rule_id)
     return found
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
 from audits.ledger.failures import BUSY_SECONDS, failure
-from audits.ledger.migrate import migrate, stamped
+from audits.ledger.migrate import migrate, require_room, stamped
 from audits.warehouse.compiled import compiled_once
+from audits.warehouse.urls import ESCAPES, database_url
 
 _WRITES = "ledger_writes"  # execution option: the transaction will write, so it waits for other writers at its start
 _RECORDING = 0x1ED6E5  # PostgreSQL advisory lock: one audit is recorded at a time
@@ -51,14 +52,17 @@ class Ledger:
 
 
 def is_there(url: str) -> bool:
-    """Whether an audit has made a ledger here; nothing is made."""
+    """Whether an audit has made a ledger here; nothing is made, and a database of something else is refused."""
     engine = _engine(url)
     file = engine.url.database if engine.dialect.name == "sqlite" else None
     try:
         if file is not None and not Path(file).is_file():
             return False  # to connect would make it
         with _failures_named(engine.url), engine.connect() as connection:
-            return stamped(connection) is not None
+            if stamped(connection) is not None:
+                return True
+            require_room(connection)
+            return False
     finally:
         engine.dispose()
 
@@ -102,19 +106,40 @@ def _make_folder(url: URL) -> None:
         ) from error
 
 
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        sealed = _only_readable(parsed)
-        engine = create_engine(parsed, creator=lambda: _read_only(sealed)) if sealed else create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+def ledger_url(text: str) -> URL:
+    """The parts of the ledger's URL: a SQLite file or a PostgreSQL database."""
+    parsed = database_url(text)
+    if parsed is None:
+        what = "The ledger's URL is not a database URL."
+    elif (backend := parsed.get_backend_name()) not in ("sqlite", "postgresql"):
+        what = f"A ledger cannot be kept in {backend}."
+    elif backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        what = "The ledger's URL names no file."
+    else:
+        return parsed
+    raise AuditsError(
+        what,
+        where="setting AUDITS_LEDGER_URL",
+        fix=f"Write sqlite:////path/to/ledger.sqlite or postgresql://user@host/database; {ESCAPES}.",
+    )
+
+
+def require_place(url: str, out: Path) -> None:
+    """Refuse to begin a SQLite ledger in a folder that does not exist, but for the reports' own, which is made."""
+    parsed = ledger_url(url)
+    folder = Path(parsed.database or "").absolute().parent
+    if parsed.get_backend_name() == "sqlite" and not folder.is_dir() and folder != out.absolute():
         raise AuditsError(
-            "The ledger's URL cannot be read.",
-            where="setting AUDITS_LEDGER_URL",
-            fix="Write sqlite:////path/to/ledger.sqlite or postgresql://user@host/database.",
-        ) from error
+            f"There is no folder {folder} for the ledger.",
+            where=f"setting AUDITS_LEDGER_URL: {parsed.database}",
+            fix="Correct the path, or make the folder.",
+        )
+
+
+def _engine(url: str) -> Engine:
+    parsed = ledger_url(url)
+    sealed = _only_readable(parsed)
+    engine = create_engine(parsed, creator=lambda: _read_only(sealed)) if sealed else create_engine(parsed)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _careful_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -16,12 +16,16 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from audits.errors import AuditsError
 from audits.ledger.models import Base
 from audits.ledger.seal import seal_all
+from audits.warehouse.tables import source_metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _SEALED_FROM = "0004"  # the migration that brought seals; a later one must leave what they were made of as it is
+_VERSION = "alembic_version"  # which many other databases have too
+_FIRST = ("policy_versions", "runs")  # of the first migration's tables
+_NAMED = 3  # tables that a message names
 _MIGRATING = 0x1ED6E4  # PostgreSQL advisory lock: one process migrates at a time
 
 
@@ -51,8 +55,8 @@ def known() -> list[str]:
 
 
 def stamped(connection: Connection) -> str | None:
-    """The migration that the ledger is at, or None where none was finished."""
-    if not inspect(connection).has_table("alembic_version"):
+    """The migration that the ledger is at, or None where none was finished, or the database is another's."""
+    if not {_VERSION, *_FIRST} <= set(inspect(connection).get_table_names()):
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return version
@@ -81,6 +85,8 @@ def _upgrade(connection: Connection, current: str | None) -> None:
             where="setting AUDITS_LEDGER_URL",
             fix="Use the version of usage-audits that last wrote this ledger, or a newer one.",
         )
+    if current is None:
+        require_room(connection)
     if connection.dialect.name == "sqlite":
         _drop_unfinished(connection, current)
     _to(connection, "head")
@@ -102,7 +108,7 @@ def _to(connection: Connection, revision: str) -> None:
 
 def _drop_unfinished(connection: Connection, current: str | None) -> None:
     """Drop the empty tables that a migration left when it was killed under a version that did not migrate at once."""
-    ours = {*Base.metadata.tables} - _tables_at(current)
+    ours = {*Base.metadata.tables} - _tables_at(current).keys()
     for table in inspect(connection).get_table_names():
         if table not in ours and not table.startswith("_alembic_tmp_"):
             continue
@@ -116,14 +122,40 @@ def _drop_unfinished(connection: Connection, current: str | None) -> None:
         connection.exec_driver_sql(f"DROP TABLE {quoted}")
 
 
-def _tables_at(revision: str | None) -> set[str]:
-    """The tables that a ledger has once it is at a migration."""
+def require_room(connection: Connection) -> None:
+    """Refuse to begin a ledger among tables of something else; those of a warehouse may lie beside it.
+
+    Tables of a ledger that are as its first migration made them were left by a version that did not migrate at once.
+    """
+    there = inspect(connection)
+    tables = set(there.get_table_names()) - {table.name for table in source_metadata.tables.values()}
+    if not tables:
+        return
+    first = _tables_at(known()[0])
+    strange = [
+        name
+        for name in sorted(tables)
+        if not name.startswith("_alembic_tmp_") and {one["name"] for one in there.get_columns(name)} != first.get(name)
+    ]
+    if not strange and _VERSION in tables and connection.scalar(text(f"SELECT count(*) FROM {_VERSION}")):  # noqa: S608
+        strange = [_VERSION]
+    if strange:
+        more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
+        raise AuditsError(
+            f"The database is not a ledger: it has {', '.join(strange[:_NAMED])}{more} among its tables.",
+            where=f"setting AUDITS_LEDGER_URL: {connection.engine.url.render_as_string(hide_password=True)}",
+            fix="Nothing was changed. Name the file or database of a ledger, or one without tables, to begin a ledger.",
+        )
+
+
+def _tables_at(revision: str | None) -> dict[str, set[str]]:
+    """The tables that a ledger has once it is at a migration, each with its columns."""
     if revision is None:
-        return set()
-    scratch = create_engine("sqlite://")
-    with scratch.begin() as connection:
+        return {}
+    with create_engine("sqlite://").begin() as connection:
         _to(connection, revision)
-        return set(inspect(connection).get_table_names())
+        made = inspect(connection)
+        return {name: {one["name"] for one in made.get_columns(name)} for name in made.get_table_names()}
 
 
 def _write_ahead(connection: Connection) -> None:

@@ -99,6 +99,14 @@ class RecordedPart(Base):
     items: Mapped[dict[str, Any]]  # of findings: finding -> its digest, so that a difference can be named
 
 
+class RecordedManifest(Base):
+    """A manifest that sealed a run's reports; a run has several where its reports were rendered after a decision."""
+
+    __tablename__ = "manifests"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
 class TierFigures(Base):
     """What a tier looked like in the period, for the first page of its report."""
 

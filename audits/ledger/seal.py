@@ -18,11 +18,12 @@ from sqlalchemy import Connection, Select, Table, and_, insert, or_, select, upd
 from sqlalchemy.orm import Session
 
 from audits.errors import AuditsError
-from audits.ledger.models import Base, FindingRow, PolicyVersion, RecordedPart, RuleVersion, Run
+from audits.ledger.models import Base, FindingRow, PolicyVersion, RecordedManifest, RecordedPart, RuleVersion, Run
 
 _RUNS, _PARTS = (model.__table__ for model in (Run, RecordedPart))
 _FINDINGS: Any = FindingRow.__table__
 _NOT_CONTENT = {"id", "recorded_digest", "chain_digest"}  # where a run stands in the ledger, and its seal
+_NOT_RECORDED = {RecordedPart.__tablename__, RecordedManifest.__tablename__}  # written after the audit
 _NAMED = 3  # findings that a message names
 
 
@@ -129,7 +130,7 @@ def _tables() -> dict[str, Table]:
     return {
         table.name: table
         for table in Base.metadata.sorted_tables
-        if "run_id" in table.c and table.name != _PARTS.name  # type: ignore[attr-defined]
+        if "run_id" in table.c and table.name not in _NOT_RECORDED
     }
 
 

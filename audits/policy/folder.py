@@ -108,11 +108,11 @@ class Folder:
 
 def read_folder(root: FilePath) -> Folder:
     """Read every YAML file of a book's folder; what cannot be read is a problem, and the others are still read."""
-    if not root.is_dir():
+    if not any((root / kind.place).is_file() for kind in FILE_KINDS if kind.required and "{}" not in kind.place):
         raise PolicyError(
             f"There is no policy book at {root}.",
             where="setting AUDITS_POLICY, or the folder that was named",
-            fix=f"`audits policy init {root}` copies the shipped book there.",
+            fix=f"Correct the path; `audits policy init {root}` copies the shipped book into a new or empty folder.",
         )
     folder = Folder(root, [], [])
     for file in sorted(root.rglob("*")):

@@ -26,12 +26,12 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, OperationalError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, OperationalError
 
 from audits.display import plain
 from audits.errors import AuditsError
 from audits.features.seal import KEY
+from audits.warehouse.urls import database_url
 
 TABLE = "LiteLLM_SpendLogs"
 _REQUIRED = ("request_id", "call_type", "api_key", "prompt_tokens", "completion_tokens", "startTime", "model")
@@ -100,14 +100,13 @@ def _content_kept(there: set[str], metadata: ColumnElement[Any]) -> ColumnElemen
 
 def connect(url: str) -> Engine:
     """An engine for the proxy's database; AuditsError where the URL is none of PostgreSQL."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        raise AuditsError(f"{plain(url)} is not a database URL.", where="the source", fix=_WRITE_SO) from error
+    parsed = database_url(url)
+    if parsed is None:
+        raise AuditsError(f"{plain(url)} is not a database URL.", where="the source", fix=_WRITE_SO)
     if parsed.get_backend_name() != "postgresql":
         raise AuditsError(f"LiteLLM keeps its logs in PostgreSQL, not in {parsed.get_backend_name()}.",
                           where="the source", fix=_WRITE_SO)  # fmt: skip
-    return create_engine(parsed.set(drivername="postgresql+psycopg"))
+    return create_engine(parsed)
 
 
 def columns_there(engine: Engine) -> set[str]:

@@ -8,7 +8,6 @@ looked at are not quiet.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,6 +23,7 @@ from audits.ledger.read import SEVERITY_RANK, book_of, decisions_about, exceptio
 from audits.ledger.seal import require_findings, require_intact
 from audits.periods import Period
 from audits.policy import PolicyException
+from audits.standing.evaluated import Evaluated, evaluated_of
 from audits.standing.model import Change, Reason, Standing
 from audits.standing.people import Person, find
 from audits.standing.states import DECIDED_AWAY, STATES, State, effect_of
@@ -110,7 +110,7 @@ def standing_of(session: Session, customer_or_account_id: str, at: date) -> Stan
         reasons=_reasons(session, now, at),
         history=history,
         would_change=_would_change(now, state),
-        not_evaluated=_why_unanswered(session, person, _on(covering, at)) if state == "not_evaluated" else (),
+        evaluated=_evaluated(session, person, _on(covering, at)),
     )
 
 
@@ -212,8 +212,15 @@ def _quiet_from(end: date, days: int, judged: Iterable[_Audit]) -> date | None:
     return goal if reached >= goal else None
 
 
+def _evaluated(session: Session, person: Person, audits: Sequence[_Audit]) -> Evaluated:
+    """How much of the customer these audits evaluated."""
+    held = {(audit.run_id, tier) for audit in audits for tier in audit.tiers}
+    periods = tuple(sorted({audit.period for audit in audits}))
+    return evaluated_of(session, person.customer_id, held & set(person.audited), periods)
+
+
 def _unanswered(session: Session, person: Person, covering: Iterable[_Audit]) -> set[int]:
-    """The runs that have no answer about the customer's usage, under any of its tiers."""
+    """The runs that did not evaluate the customer's usage in substance, under any of its tiers."""
     audited = set(person.audited)
     return {
         audit.run_id
@@ -236,19 +243,6 @@ def _on(covering: Sequence[_Audit], day: date) -> list[_Audit]:
     begun = [audit for audit in covering if audit.first_day <= day]
     last = max(audit.end_day for audit in begun)
     return [audit for audit in begun if day < audit.end_day] or [audit for audit in begun if audit.end_day == last]
-
-
-def _why_unanswered(session: Session, person: Person, audits: Iterable[_Audit]) -> tuple[str, ...]:
-    """Why rules could not be evaluated for the customer, the reason of most rules first."""
-    groups = session.scalars(
-        select(CellGroup).where(
-            CellGroup.run_id.in_([audit.run_id for audit in audits]),
-            CellGroup.verdict.in_(NO_ANSWER),
-            names_customer(person.customer_id),
-        )
-    )
-    reasons = Counter(group.reason for group in groups if person.customer_id in group.customers)
-    return tuple(sorted(reasons, key=lambda reason: (-reasons[reason], reason)))
 
 
 def _history(

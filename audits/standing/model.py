@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from audits.standing.evaluated import Evaluated
 from audits.standing.states import State
 
 
@@ -49,7 +50,7 @@ class Standing:
     reasons: tuple[Reason, ...]
     history: tuple[Change, ...]  # oldest first
     would_change: str  # what would bring the customer back to good standing, in words
-    not_evaluated: tuple[str, ...] = ()  # why nothing was evaluated where the state says so, the widest reason first
+    evaluated: Evaluated  # in the audits of the day
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``audits standing --format json``."""
@@ -76,7 +77,8 @@ class Standing:
                 }
                 for one in self.reasons
             ],
-            "not_evaluated": list(self.not_evaluated),
+            "checks": self.evaluated.as_json(),
+            "not_evaluated": [{"reason": gap.reason, "rules": list(gap.rules)} for gap in self.evaluated.gaps],
             "history": [{"since": one.since.isoformat(), "state": one.state} for one in self.history],
             "would_change": self.would_change,
         }

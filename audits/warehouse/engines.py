@@ -17,8 +17,8 @@ from typing import Any
 
 import duckdb
 from sqlalchemy import Column, Connection, Engine, Select, cast, create_engine, event, null, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.visitors import replacement_traverse
 
@@ -29,18 +29,20 @@ from audits.warehouse.compiled import compiled_once
 from audits.warehouse.dialects import for_literals
 from audits.warehouse.failures import Part, PartFailedError, failure, first_line, kind_of, watched
 from audits.warehouse.fit import absent, misfits, require_fit
-from audits.warehouse.new_file import is_unfinished
+from audits.warehouse.new_file import is_duckdb, is_unfinished
 from audits.warehouse.own import make_own_tables
 from audits.warehouse.rollups_file import (
     RollupsSetAsideError,
     holder_of,
     is_damaged,
+    require_place,
     rollups_part,
     rollups_path,
     set_aside,
 )
 from audits.warehouse.standins import SCHEMAS, stand_ins
 from audits.warehouse.tables import AUDIT_SCHEMA, SOURCE_SCHEMA
+from audits.warehouse.urls import ESCAPES, database_url
 
 STORAGE_VERSION = "v1.5.0"
 """Of the rollups' file: the oldest DuckDB that the product runs on. What DuckDB writes by default is for far older
@@ -48,9 +50,6 @@ ones and takes half as long again."""
 
 OPTIONS = ("memory_limit", "threads")
 """What a DuckDB URL may ask of the engine, as ``?memory_limit=4GB&threads=2``; else it takes most of the machine."""
-
-_MAGIC, _MAGIC_AT = b"DUCK", 8
-"""What every DuckDB file has near its beginning, and at which byte."""
 
 _OPTIONS_FIX = "Write duckdb:////path/usage.duckdb?memory_limit=4GB&threads=2, either one, or neither."
 
@@ -218,16 +217,12 @@ def parse_url(url: str) -> URL:
             fix="export AUDITS_WAREHOUSE_URL=duckdb:////path/to/usage.duckdb (or postgresql://...); "
             "`audits demo` makes a sample to try.",
         )
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # what they say may quote the password
-        parsed = None
-    if parsed is None or "@" in (parsed.host or ""):
+    parsed = database_url(url)
+    if parsed is None:
         raise AuditsError(
             "The warehouse's URL is not a database URL.",
             where="setting AUDITS_WAREHOUSE_URL",
-            fix="Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database; in a password %40 stands "
-            "for @, %3A for : and %2F for /.",
+            fix=f"Write duckdb:////path/to/usage.duckdb or postgresql://user@host/database; {ESCAPES}.",
         )
     return parsed
 
@@ -257,7 +252,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
     source = Path(url.database or "")
     if not source.is_file():
         raise AuditsError(
-            f"There is no DuckDB file {source}.",
+            f"There is no DuckDB file {source}." if url.database else "The URL names no DuckDB file.",
             where="setting AUDITS_WAREHOUSE_URL",
             fix="Check the path (an absolute path has four slashes: duckdb:////srv/usage.duckdb).",
         )
@@ -274,6 +269,7 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         )
     require_duckdb(source, url)
     rollups = rollups_path(source, rollups_url)
+    require_place(rollups, source, named=bool(rollups_url))
     engine = create_engine("duckdb:///:memory:", poolclass=StaticPool)
 
     @event.listens_for(engine, "connect")
@@ -283,6 +279,8 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
         connection.execute(f"SET temp_directory = {_quoted(f'{rollups.absolute()}.tmp')}")
         _tune(connection, url)
         _attach(connection, source, "src", read_only=True, tell=tell)
+        if write and not rollups.is_file():
+            tell(f"Beginning a rollups file: {rollups}")
         if write or rollups.is_file():
             _attach(connection, rollups, "rollups", read_only=not write, tell=tell)
 
@@ -301,8 +299,8 @@ def _duckdb(url: URL, rollups_url: str | None, write: bool, tell: Tell) -> Engin
 
 def require_duckdb(file: Path, url: URL) -> None:
     """Refuse a file of another kind as a warehouse: DuckDB would read a CSV file as a database in memory."""
-    with suppress(OSError), file.open("rb") as opened:  # DuckDB itself says why a file cannot be opened
-        if opened.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
+    with suppress(OSError):  # DuckDB itself says why a file cannot be opened
+        if not is_duckdb(file):
             raise AuditsError(
                 f"{file.name} is not a DuckDB database.",
                 where=f"setting AUDITS_WAREHOUSE_URL: {url.render_as_string(hide_password=True)}",
@@ -349,7 +347,7 @@ def _attach(connection: Any, file: Path, name: str, *, read_only: bool, tell: Te
 
 
 def _postgresql(url: URL) -> Engine:
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

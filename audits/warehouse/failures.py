@@ -5,6 +5,7 @@ A wrong statement is not a failure of the database and stays what it is.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from dataclasses import dataclass
 from typing import Literal
@@ -32,8 +33,12 @@ _FIX: dict[Kind, str] = {
     "gone": "Check that it is running and that host, port, database and user are right, then run the same command "
     "again",
 }
+_TOO_LARGE = "file too large"
+FIX_TOO_LARGE = "Raise the limit on the size of files (`ulimit -f unlimited`), then run the same command again"
+"""What helps where not the disk but this process may write no more."""
+
 _PHRASES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("full", ("no space left", "disk is full", "file too large", "quota exceeded", "max_temp_directory_size")),
+    ("full", ("no space left", "disk is full", _TOO_LARGE, "quota exceeded", "max_temp_directory_size")),
     ("read-only", ("read-only file system", "permission denied", "readonly database", "read-only transaction")),
     ("damaged", ("corrupt", "malformed", "not a database", "not a valid duckdb", "could not read enough bytes",
                  "serialization error", "previous fatal error", "trying to read a database file with version")),
@@ -66,10 +71,11 @@ class PartFailedError(PartialError):
     """A database failed: no other statement on it can succeed either."""
 
     def __init__(self, part: Part, kind: Kind, said: str, *, opening: bool = False) -> None:
-        self.part, self.kind = part, kind
+        self.part, self.kind, self.said = part, kind, said
         self.exit_code = 2 if opening else 1
         kept = "" if opening else f" {part.kept}"
-        super().__init__(f"{_SAID[kind].format(part=part.name)}: {said}.", where=part.where, fix=f"{_FIX[kind]}.{kept}")
+        fix = FIX_TOO_LARGE if _TOO_LARGE in said.lower() else _FIX[kind]
+        super().__init__(f"{_SAID[kind].format(part=part.name)}: {said}.", where=part.where, fix=f"{fix}.{kept}")
 
 
 def kind_of(error: BaseException, *, disconnected: bool = False) -> Kind | None:
@@ -102,6 +108,8 @@ def unnamed(error: BaseException) -> PartialError | None:
     if isinstance(cause, OSError):
         where = str(cause.filename or "a file that this command reads or writes")
         fix = "Check that the disk has space and that this user may use the file, then run the same command again."
+        if cause.errno == errno.EFBIG:
+            fix = f"{FIX_TOO_LARGE}."
         return PartialError(f"A file cannot be read or written: {cause.strerror or cause}.", where=where, fix=fix)
     module = type(cause).__module__.partition(".")[0]
     kind = kind_of(cause) if module in ("_duckdb", "duckdb", "psycopg", "sqlite3") else None

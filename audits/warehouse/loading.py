@@ -66,9 +66,7 @@ def target(url: str, tables: Sequence[Table]) -> Iterator[Warehouse]:
         except duckdb.Error as error:
             raise failure(_part(shown), error, opening=True) or error from error
         require_duckdb(file, parsed)
-    elif backend == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    else:
+    elif backend != "postgresql":
         raise _cannot_open(shown, "only DuckDB files and PostgreSQL can be loaded", None)
     engine = create_engine(parsed).execution_options(schema_translate_map={SOURCE_SCHEMA: None})
 

@@ -21,6 +21,13 @@ def is_unfinished(file: Path) -> bool:
     return not content or content[_MAGIC] == b"DUCK"
 
 
+def is_duckdb(file: Path) -> bool:
+    """Whether a file begins as a DuckDB database does, or is empty, as one whose making was cut off."""
+    with file.open("rb") as opened:
+        beginning = opened.read(_MAGIC.stop)
+    return not beginning or beginning[_MAGIC] == b"DUCK"
+
+
 def make_file(file: Path) -> None:
     """Make an empty database where there is none, or one whose making was cut off; any other file is left alone."""
     file.parent.mkdir(parents=True, exist_ok=True)

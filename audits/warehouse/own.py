@@ -13,6 +13,7 @@ from sqlalchemy import Connection, MetaData, Select, Table, delete, insert, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateSchema, CreateTable
 
+from audits.errors import AuditsError
 from audits.warehouse.dialects import analyze
 from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
 
@@ -20,6 +21,8 @@ from audits.warehouse.tables import AUDIT_SCHEMA, audit_metadata
 def make_own_tables(connection: Connection) -> None:
     """Bring the schema ``audit`` to the layout that this version declares."""
     catalog = "rollups." if connection.dialect.name == "duckdb" else ""
+    if catalog:
+        _require_rollups(connection)
     if not _has_schema(connection, in_catalog="rollups" if catalog else None):
         # Asked first: PostgreSQL refuses IF NOT EXISTS to a role that may not make schemas, even where one is there.
         connection.execute(CreateSchema(f"{catalog}{AUDIT_SCHEMA}"))
@@ -31,6 +34,21 @@ def make_own_tables(connection: Connection) -> None:
     missing = [table for table in audit_metadata.sorted_tables if table.name not in there]
     if missing:
         audit_metadata.create_all(connection, missing)
+
+
+def _require_rollups(connection: Connection) -> None:
+    """Refuse a DuckDB file with tables of something else."""
+    query = (
+        "SELECT min(table_name), any_value(path) FROM duckdb_tables() JOIN duckdb_databases() USING (database_name) "
+        "WHERE database_name = 'rollups' AND schema_name <> :schema"
+    )
+    table, file = connection.execute(text(query), {"schema": AUDIT_SCHEMA}).one()
+    if table is not None:
+        raise AuditsError(
+            f"The DuckDB file {file} is not a rollups file: it has the table {table}.",
+            where="setting AUDITS_ROLLUPS_URL",
+            fix="Nothing was changed. Name another file, or unset it: the file is then beside the warehouse.",
+        )
 
 
 def make_temporary_tables(connection: Connection, metadata: MetaData) -> None:

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 
 import duckdb
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from audits.errors import AuditsError, PartialError
 from audits.warehouse.failures import Part, first_line, kind_of
+from audits.warehouse.new_file import is_duckdb
+from audits.warehouse.urls import database_url
 
 
 class RollupsSetAsideError(PartialError):
@@ -33,10 +33,7 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
     """Where the rollups of a DuckDB source lie: ``<stem>.rollups.duckdb`` beside it, or where the setting says."""
     if not rollups_url:
         return source.with_name(f"{source.stem}.rollups.duckdb")
-    try:
-        parsed = make_url(rollups_url)
-    except (ArgumentError, ValueError):  # what they say may quote a password
-        parsed = None
+    parsed = database_url(rollups_url)
     if parsed is None or parsed.get_backend_name() != "duckdb" or parsed.database in (None, "", ":memory:"):
         raise AuditsError(
             "The rollups of a DuckDB warehouse are a DuckDB file.",
@@ -44,6 +41,24 @@ def rollups_path(source: Path, rollups_url: str | None = None) -> Path:
             fix="Write duckdb:////path/to/usage.rollups.duckdb, or unset it: the file is then beside the warehouse.",
         )
     return Path(str(parsed.database))
+
+
+def require_place(file: Path, source: Path, *, named: bool) -> None:
+    """Refuse a path at which no rollups file is or can be made; one that a setting named may be of another kind."""
+    if file.is_dir():
+        what, fix = f"The rollups file {file} is a folder.", "Name a file in it"
+    elif not file.parent.is_dir():
+        what, fix = f"There is no folder {file.parent} for the rollups file.", "Correct the path, or make the folder"
+    elif file.exists() and file.samefile(source):
+        what, fix = f"The rollups file {file} is the warehouse itself.", "Name another file"
+    elif named and file.is_file() and not is_duckdb(file):
+        what, fix = f"The file {file} is not a DuckDB database.", "Name another file, or restore this one from a backup"
+    else:
+        return
+    raise AuditsError(
+        what, where="setting AUDITS_ROLLUPS_URL",
+        fix=f"{fix} (duckdb:////path/to/usage.rollups.duckdb), or unset it: the file is then beside the warehouse.",
+    )  # fmt: skip
 
 
 def rollups_part(file: Path) -> Part:
@@ -69,14 +84,14 @@ def is_damaged(file: Path) -> bool:
 
 
 def set_aside(file: Path) -> Path:
-    """Rename the file, and its log with it, to a name that no other has; returns the new name."""
-    number = 1
-    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
-        number += 1
-    file.rename(aside)
-    log = file.with_name(f"{file.name}.wal")
+    """Rename the file, and its log with it; returns the new name. Only the last damaged file is kept."""
+    aside = file.with_name(f"{file.name}.damaged-1")
+    file.replace(aside)
+    log, log_aside = (one.with_name(f"{one.name}.wal") for one in (file, aside))
     if log.exists():
-        log.rename(aside.with_name(f"{aside.name}.wal"))
+        log.replace(log_aside)
+    else:
+        log_aside.unlink(missing_ok=True)
     return aside
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 from audits.errors import PartialError
-from audits.warehouse.failures import PartFailedError
+from audits.warehouse.failures import FIX_TOO_LARGE, PartFailedError
 
-_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG}
+_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _FIX = "Free space there or set TMPDIR to another folder, then run the same command again. What was finished is kept."
 
 
@@ -23,7 +23,8 @@ def scratch_folder() -> Iterator[Path]:
             try:
                 yield Path(folder)
             except PartFailedError as failed:
-                if failed.kind not in ("full", "read-only") or folder not in failed.where:
+                too_large = failed.fix.startswith(FIX_TOO_LARGE)
+                if too_large or failed.kind not in ("full", "read-only") or folder not in failed.where:
                     raise
                 why = "No space left on device" if failed.kind == "full" else "Read-only"
                 raise _unusable(Path(folder).parent, why) from failed

@@ -48,7 +48,7 @@ def test_a_number_is_a_whole_number_in_digits(audits, arguments: tuple[str, ...]
         (("policy", "show", "--tier", "build", "--at", "x"), "'x' is not a time.", "--at x"),
         (("run", "--period"), "Option '--period' needs a value.", "audits run"),
         (("rules", "check", "--nope"), "There is no option --nope.", "audits rules check"),
-        (("findings", "--perod", "x"), "There is no option --perod. Did you mean --period, --tier?", "audits findings"),
+        (("findings", "--perod", "x"), "There is no option --perod. Did you mean --period?", "audits findings"),
         (("coverage",), "Missing option: --period.", "audits coverage"),
         (("findings", "more", "-p", "2026-10"), "Too many arguments: more.", "audits findings"),
         (("polcy",), "There is no command 'polcy'. Did you mean 'policy'?", "audits"),

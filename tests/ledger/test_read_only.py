@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from audits.errors import AuditsError
 from audits.ledger import engine, failures, open_ledger
@@ -51,6 +52,6 @@ def test_an_error_of_a_disk_without_room_is_said_to_be_a_full_disk(tmp_path, mon
     (tmp_path / "ledger.sqlite").write_bytes(b"")
     monkeypatch.setattr(failures, "_is_full", lambda _url: True)
     error = engine.DBAPIError("BEGIN", {}, Exception("disk I/O error"))
-    told = failures.failure(error, engine.make_url(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
+    told = failures.failure(error, make_url(f"sqlite:///{tmp_path / 'ledger.sqlite'}"))
     assert told is not None
     assert "is full" in told.what

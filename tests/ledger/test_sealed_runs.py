@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -18,9 +19,12 @@ from audits.cli import app
 from audits.errors import AuditsError
 from audits.ledger import Ledger, open_ledger
 from audits.ledger.coverage import coverage_of
+from audits.ledger.manifests import record_manifests
 from audits.ledger.record import latest_run, record
 from audits.ledger.seal import ledger_differences
 from audits.periods import Period
+from audits.pipeline import audit, evaluate
+from audits.settings import Settings
 from audits.standing import standing_of
 from reports import publish, render_tier, verify
 from tests.reports.world import LAST, Month, audit_of
@@ -35,7 +39,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger, ledger.recording() as session:
         record(session, audit_of(Month(EARLIER, datetime(2026, 10, 5, tzinfo=UTC))))
         run = record(session, audit_of(Month(LAST, datetime(2026, 11, 5, tzinfo=UTC))))
-        publish(session, run.id, folder / "out")
+        record_manifests(session, publish(session, run.id, folder / "out").sealed)
     return folder
 
 
@@ -175,6 +179,117 @@ def test_verify_checks_folder_and_ledger_in_one_command(folder):
     assert isinstance(CliRunner().invoke(app, ["verify"], env=environment).exception, AuditsError)
 
 
+def verified(folder: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code and output of `audits verify` for the ledger and its output folder."""
+    environment = {
+        "AUDITS_LEDGER_URL": f"sqlite:///{folder / 'ledger.sqlite'}", "AUDITS_OUT": str(folder / "out"),
+    }  # fmt: skip
+    done = CliRunner().invoke(app, ["verify", *arguments], env=environment)
+    return done.exit_code, done.output
+
+
+def test_an_untouched_folder_is_what_the_ledger_recorded(folder):
+    code, said = verified(folder, "--ledger")
+    assert code == 0, said
+    assert "2026-10/r1: every file is as it was sealed" in said
+
+
+EDITED = {
+    "status": ("complete", "status is 'complete', the ledger has 'partial'"),
+    "audited_at": ("2026-11-01T00:00:00+00:00", "audited_at is '2026-11-01T00:00:00+00:00'"),
+    "tiers": (["build"], "tiers is ['build']"),
+    "causes": (["none"], "causes is ['none']"),
+    "known": ({"decisions": [], "earlier": []}, "altered: it is not the manifest that the ledger recorded"),
+}
+
+
+@pytest.mark.parametrize("field", EDITED)
+def test_an_edited_field_of_a_manifest_is_found(folder, field):
+    value, expected = EDITED[field]
+    manifest = folder / "out/2026-10/r1/manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), field: value}))
+    for named in ((), (str(folder / "out/2026-10/r1"),)):
+        code, said = verified(folder, *named, "--ledger")
+        assert code == 1
+        assert expected in said
+
+
+def rewrite(folder: Path, page: str, content: bytes) -> None:
+    """Replace a page together with its size and digest in the manifest."""
+    sealed = folder / "out/2026-10/r1"
+    (sealed / page).write_bytes(content)
+    manifest = json.loads((sealed / "manifest.json").read_text())
+    entry = next(one for one in manifest["files"] if one["path"] == page)
+    entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (sealed / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_page_that_was_rewritten_with_its_digest_is_found_and_restored(folder, monkeypatch):
+    page = folder / "out/2026-10/r1/build/report.html"
+    whole = page.read_bytes()
+    rewrite(folder, "build/report.html", b"<p>Nothing was found.</p>")
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert "manifest.json: altered" in said
+    monkeypatch.setenv("AUDITS_LEDGER_URL", f"sqlite:///{folder / 'ledger.sqlite'}")
+    monkeypatch.setenv("AUDITS_OUT", str(folder / "out"))
+    assert CliRunner().invoke(app, ["report", "--period", "2026-10"]).exit_code == 0
+    assert page.read_bytes() == whole
+    assert verified(folder, "--ledger")[0] == 0
+
+
+def test_a_report_says_what_it_found_and_what_it_did(folder, monkeypatch):
+    sealed = folder / "out/2026-10/r1"
+    whole = (sealed / "build/report.html").read_bytes()
+    (sealed / "build/report.html").write_text("")
+    (sealed / "build/findings.csv").unlink()
+    (sealed / "build/notes.txt").write_text("mine")
+    monkeypatch.setenv("AUDITS_LEDGER_URL", f"sqlite:///{folder / 'ledger.sqlite'}")
+    monkeypatch.setenv("AUDITS_OUT", str(folder / "out"))
+    said = CliRunner().invoke(app, ["report", "--period", "2026-10"]).output
+    assert (
+        f"{sealed}/build/report.html: changed: 0 bytes instead of {len(whole)}; rendered again from the ledger" in said
+    )
+    assert f"{sealed}/build/findings.csv: missing; rendered again from the ledger" in said
+    assert f"{sealed}/build/notes.txt: extra: not in the manifest; it was left as it is" in said
+    assert (sealed / "build/report.html").read_bytes() == whole
+    assert (sealed / "build/notes.txt").read_text() == "mine"
+    (sealed / "build/notes.txt").unlink()
+    assert "note" not in CliRunner().invoke(app, ["report", "--period", "2026-10"]).output
+
+
+def test_a_page_that_was_rewritten_alone_is_found_by_the_ledger_s_check(folder):
+    (folder / "out/2026-10/r1/build/report.html").write_text("")
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert "build/report.html: changed" in said
+
+
+def test_a_published_folder_that_was_deleted_is_missed(folder):
+    shutil.rmtree(folder / "out/2026-10")
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert "2026-10/r1: missing" in said
+    assert "audits report --period 2026-10 --revision 1" in said
+
+
+def test_a_folder_in_the_place_of_another_revision_is_not_taken_for_it(folder):
+    with open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}") as ledger, ledger.recording() as session:
+        record_manifests(session, publish(session, 1, folder / "out").sealed)
+    shutil.rmtree(folder / "out/2026-10/r1")
+    shutil.copytree(folder / "out/2026-09/r1", folder / "out/2026-10/r1")
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert "2026-10/r1: missing" in said
+
+
+def test_a_report_sealed_before_manifests_were_recorded_says_how_to_record_it(folder):
+    change(folder, "DELETE FROM manifests")
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert "`audits report --period 2026-10 --revision 1`" in said
+
+
 def another_ledger(folder: Path, name: str, severity: str = "low") -> Path:
     """A ledger that recorded other findings for the same month."""
     path = folder / name
@@ -202,6 +317,30 @@ def test_a_sealed_folder_is_not_replaced_by_another_ledger_s_report(folder):
         assert "AUDITS_LEDGER_URL" in caught.value.fix
     assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
     assert verify(folder / "out/2026-10/r1") == []
+
+
+def test_another_ledger_adds_no_period_to_the_folder(folder):
+    before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    url = f"sqlite:///{folder / 'other.sqlite'}"
+    with open_ledger(url) as ledger, ledger.recording() as session:
+        record(session, audit_of(Month(EARLIER, datetime(2026, 10, 5, tzinfo=UTC))))
+    with (
+        open_ledger(url) as ledger,
+        ledger.session() as session,
+        pytest.raises(AuditsError, match="Revision 1 of 2026-10 was sealed by an audit that this ledger does not"),
+    ):
+        publish(session, 1, folder / "out")
+    assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
+
+
+def test_an_audit_that_is_refused_begins_no_ledger(folder, duckdb_warehouse):
+    settings = Settings(duckdb_warehouse, f"sqlite:///{folder / 'new.sqlite'}", folder / "out")
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    with pytest.raises(AuditsError, match="was sealed by an audit that this ledger does not know"):
+        audit(settings, EARLIER, now=now)
+    with pytest.raises(AuditsError, match="has not been prepared"):
+        evaluate(replace(settings, out=folder / "elsewhere"), EARLIER, now=now)
+    assert not (folder / "new.sqlite").exists()
 
 
 def test_a_revision_that_the_ledger_does_not_know_is_not_replaced(folder, ledger):

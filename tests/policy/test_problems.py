@@ -1,7 +1,7 @@
 """What is said about a broken book, word for word.
 
 Each folder of ``golden`` has the files that break the small book, and ``expected.txt`` with what is to be said. After
-a wanted change of the wording, ``AUDITS_UPDATE_GOLDEN=1 pytest tests/policy/test_problems.py`` writes the files anew;
+a wanted change of the wording, ``UPDATE_GOLDEN=1 pytest tests/policy/test_problems.py`` writes the files anew;
 read the difference before you keep it.
 """
 
@@ -30,7 +30,7 @@ def test_wording(case: str, tmp_path: Path) -> None:
     overlay = HERE / "golden" / case
     said = "\n\n".join(problems_of(small_book(tmp_path, overlay))) + "\n"
     expected = overlay / "expected.txt"
-    if os.environ.get("AUDITS_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(said, "utf-8")
     assert said == expected.read_text("utf-8")
 

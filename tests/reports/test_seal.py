@@ -78,6 +78,7 @@ def test_a_rewritten_revision_before_breaks_the_chain(sealed: Path) -> None:
     before = sealed.parent / "r1" / "manifest.json"
     before.write_text(before.read_text().replace('"revision": 1', '"revision":  1'))
     assert "the chain is broken" in problems(sealed)[0]
+    assert problems(before.parent) == ["manifest.json: altered: revision 2 was sealed after another manifest"]
 
 
 def test_without_its_predecessor_beside_it_a_revision_still_verifies(sealed: Path) -> None:
@@ -120,8 +121,8 @@ def test_the_same_ledger_gives_the_same_bytes(rendered: Path, session: Session, 
 
 
 def test_sealing_makes_what_is_missing_of_the_chain(session: Session, rendered: Path, tmp_path: Path) -> None:
-    manifest = seal(session, runs_of(session)[-1].id, tmp_path)
-    assert manifest.read_bytes() == (rendered / "2026-10/r2/manifest.json").read_bytes()
+    seal(session, runs_of(session)[-1].id, tmp_path)
+    assert (tmp_path / "2026-10/r2/manifest.json").read_bytes() == (rendered / "2026-10/r2/manifest.json").read_bytes()
     assert problems(tmp_path / "2026-10/r1") == problems(tmp_path / "2026-10/r2") == []
 
 

@@ -312,3 +312,42 @@ def test_a_customer_about_whom_no_rule_has_an_answer_is_not_in_good_standing(ses
     assert standing(session, "c-2", "2026-10-15").state == "good"
     states = [change.state for change in standing(session, "c-1", "2026-12-20").history]
     assert states == ["good", "not_evaluated", "good"]
+
+
+def evaluated_in_part(session: Session, unanswered: Sequence[str]) -> Standing:
+    """The standing of c-1 where these of three rules had no answer."""
+    audit = audit_with_rules("2026-10", unanswered)
+    record(session, audit)
+    return standing(session, at="2026-10-20")
+
+
+def audit_with_rules(period: str, unanswered: Sequence[str]) -> Audit:
+    when, book = Period.parse(period), small_book()
+    counts = dict.fromkeys(("compliant", "violating", "not_applicable", "not_evaluated", "errored"), 0)
+    rules = ("R01", "R02", "R04")
+    why = {("not_evaluated", "only bucketed usage is recorded"): ("c-1",)}
+    return Audit(
+        period=when, tiers=("build",), audited_at=when.end + timedelta(days=3), policy_version=book.digest,
+        policy=book.snapshot(), rules={rule.id: (VERSIONS[rule.id], rule.model_dump(mode="json")) for rule in RULES},
+        watermark=None, made_from={}, status="complete", notes=(), figures={"build": {}}, quality=[], findings=[],
+        customers=[{"tier": "build", "customer_id": "c-1", "name": "Northwind Ltd", "account_manager": "",
+                    "accounts": ["a-1"], "figures": {}}],
+        tallies=[CellTally("build", rule, VERSIONS[rule], "active", counts, why if rule in unanswered else {})
+                 for rule in rules],
+    )  # fmt: skip
+
+
+def test_good_says_how_much_was_evaluated_and_what_was_not(session: Session) -> None:
+    answer = evaluated_in_part(session, ["R04"])
+    data = answer.as_json()
+    assert data["standing"] == "good"
+    assert data["checks"] == {
+        "periods": ["2026-10"], "planned": 3, "evaluated": 2, "not_applicable": 0, "not_evaluated": 1,
+    }  # fmt: skip
+    assert data["not_evaluated"] == [{"reason": "only bucketed usage is recorded", "rules": ["R04"]}]
+
+
+def test_a_customer_most_of_whose_checks_were_not_evaluated_is_not_in_good_standing(session: Session) -> None:
+    answer = evaluated_in_part(session, ["R01", "R04"])
+    assert answer.state == "not_evaluated"
+    assert (answer.evaluated.evaluated, answer.evaluated.not_evaluated) == (1, 2)
