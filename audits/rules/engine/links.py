@@ -68,6 +68,6 @@ def holder_of(row: Any, terms: OpenLinks) -> str:
 
 def _difference(conduct: Conduct) -> str:
     return (
-        f"half of their daily volumes differ from the day's median by a factor of {conduct.volume_factor:.1f} or more, and most "
-        f"members, and most of the largest, are neither at their limits nor round the clock nor evenly spaced"
+        f"half of their daily volumes differ from the day's median by a factor of {conduct.volume_factor:.1f} or more, "
+        f"and most members, and most of the largest, are neither at their limits nor round the clock nor evenly spaced"
     )
