@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, or_, select
 
 from audits.warehouse.tables import account_payments, account_tiers, api_keys, contracts, customers, territories
-from audits.warehouse.validity import in_force
+from audits.warehouse.validity import coalesced, in_force
 from audits.warehouse.vocabulary import words_of
 
 _TERRITORIES = {"sanctioned": 0, "unsupported": 1, "supported": 3}
@@ -22,7 +22,8 @@ _CUSTOMER = (
     "name", "account_manager", "country", "parent_country", "parent_ownership_pct", "kyc_status", "kyc_verified_at",
     "declared_use", "is_ai_developer",
 )  # fmt: skip
-_CONTRACT = ("commit_tokens", "commit_usd", "retention_days_max", "resale_permitted")
+_COMMITMENT = ("commit_tokens", "commit_usd")
+_CONTRACT = (*_COMMITMENT, "retention_days_max", "resale_permitted")
 
 
 def tiers_in_force(tiers: Sequence[str], of: Iterable[str] | Select[Any] | None = None) -> Subquery:
@@ -70,6 +71,17 @@ def contracts_in_force() -> Subquery:
     return in_force(
         rows, ["customer_id"], _CONTRACT, precedence=precedence, name="contract_in_force"
     )  # fmt: skip
+
+
+def commitments_in_force() -> Subquery:
+    """``customer_id``, ``commit_tokens``, ``commit_usd``: what a customer is committed to, in whatever other terms.
+
+    Where contracts follow one another without changing it, it is one commitment.
+    """
+    contract = contracts_in_force()
+    committed = or_(contract.c.commit_tokens.is_not(None), contract.c.commit_usd.is_not(None))
+    rows = select(contract).where(committed).subquery("committing")
+    return coalesced(rows, ["customer_id"], _COMMITMENT).subquery("commitment_in_force")
 
 
 def instruments_in_force(of: Iterable[str] | None = None) -> Subquery:

@@ -72,7 +72,7 @@ def in_force(
         .subquery("open_in_piece")
     ).c
     taken = select(*_of(first, key), *_of(first, attributes), first.valid_from, first.valid_to).where(first.place == 1)
-    return union_all(only, _coalesced(taken.subquery("taken"), key, attributes)).subquery(name)
+    return union_all(only, coalesced(taken.subquery("taken"), key, attributes)).subquery(name)
 
 
 def holds(interval: Any, at: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -132,9 +132,9 @@ def _pieces(open_rows: CTE, key: Sequence[str]) -> Subquery:
     return select(*_of(b, key), b.at.label("valid_from"), after.label("valid_to")).subquery("piece")
 
 
-def _coalesced(taken: Subquery, key: Sequence[str], attributes: Sequence[str]) -> Select[Any]:
-    """Intervals that meet and say the same as one."""
-    t = taken.c
+def coalesced(intervals: FromClause, key: Sequence[str], attributes: Sequence[str]) -> Select[Any]:
+    """Intervals of one key that meet and say the same of some attributes as one; none of them may overlap another."""
+    t = intervals.c
 
     def before(column: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.lag(column).over(partition_by=_of(t, key), order_by=t.valid_from)

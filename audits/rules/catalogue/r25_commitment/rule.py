@@ -35,7 +35,7 @@ from audits.rules.engine.population import account_owners, audited_accounts
 from audits.rules.engine.scope import Scope
 from audits.rules.engine.volume import counted
 from audits.warehouse.dialects import ratio
-from audits.warehouse.dimensions import contracts_in_force
+from audits.warehouse.dimensions import commitments_in_force
 from audits.warehouse.tables import accounts, usage_buckets
 from audits.warehouse.validity import holds
 
@@ -75,7 +75,7 @@ def violations(scope: Scope) -> Select[Any]:
 def unevaluable(scope: Scope) -> Select[Any]:
     """Accounts of customers that draw on a commitment with buckets that may belong elsewhere, or without a cost.
 
-    Elsewhere is before or after the month, or under another contract.
+    Elsewhere is before or after the month, or under another commitment.
     """
     a = scope.accounts().c
     if not (months := _months(scope)):
@@ -93,9 +93,9 @@ def inapplicable(scope: Scope) -> Select[Any]:
     a, o = scope.accounts().c, account_owners.c
     if not (months := _months(scope)):
         return select(a.account_id, literal("no calendar month ends in the period").label("reason")).distinct()
-    c = contracts_in_force().c
+    c = commitments_in_force().c
     committed = select(c.customer_id).where(
-        _commits(c), c.valid_from < literal(months[-1].end), c.valid_to > literal(months[0].start)
+        c.valid_from < literal(months[-1].end), c.valid_to > literal(months[0].start)
     )
     reason = literal("no commitment is on record").label("reason")
     return select(o.account_id, o.customer_id, reason).where(o.customer_id.not_in(committed))
@@ -104,21 +104,17 @@ def inapplicable(scope: Scope) -> Select[Any]:
 def evidence(scope: Scope, found: Found) -> Select[Any]:
     """The month's requests and buckets of all the customer's accounts while a commitment was in force."""
     month = replace(scope, period=Period.parse(str(found.observed["month"])[:7]))
-    c, a = contracts_in_force().c, accounts.c
+    c, a = commitments_in_force().c, accounts.c
     everyone = select(a.account_id).where(a.customer_id == found.subject_id)
     used = month.usage_of(everyone).subquery("used")
     u = used.c
     whole = and_(holds(c, u.at), u.until <= c.valid_to)
-    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, whole, _commits(c)))
+    bound = exists(select(c.customer_id).where(c.customer_id == found.subject_id, whole))
     return (
         select(used)
         .where(bound, u.until <= literal(month.period.end))
         .order_by(u.at, u.event_id, u.api_key_hash, u.model)
     )
-
-
-def _commits(contract: Any) -> ColumnElement[bool]:
-    return or_(contract.commit_tokens.is_not(None), contract.commit_usd.is_not(None))
 
 
 def _used(scope: Scope, months: tuple[Period, ...]) -> Subquery:
@@ -154,7 +150,7 @@ def _months(scope: Scope) -> tuple[Period, ...]:
 
 def _drawn(scope: Scope, months: tuple[Period, ...]) -> Subquery:
     """Use of the months by account and slice, under whatever tier, with the commitment in force all the time of it."""
-    d, c, owner = by_last_day().c, contracts_in_force().c, account_owners.c
+    d, c, owner = by_last_day().c, commitments_in_force().c, account_owners.c
     in_month = [and_(d.first_day >= literal(one.first_day), d.day <= literal(one.last_day)) for one in months]
     month = case(*zip(in_month, (literal(one.first_day, Date) for one in months), strict=True)).label("month")
     row = (
@@ -165,14 +161,14 @@ def _drawn(scope: Scope, months: tuple[Period, ...]) -> Subquery:
     return (
         select(*row, c.commit_tokens, c.commit_usd)
         .where(or_(*in_month), owner.account_id == d.account_id)
-        .where(c.customer_id == owner.customer_id, holds(c, d.slice_start), d.used_until <= c.valid_to, _commits(c))
+        .where(c.customer_id == owner.customer_id, holds(c, d.slice_start), d.used_until <= c.valid_to)
         .subquery("drawn")
     )
 
 
 def _partly_drawn(scope: Scope, months: tuple[Period, ...]) -> Select[Any]:
     """``customer_id``: customers with buckets that may draw on a commitment and that :func:`_drawn` does not count."""
-    d, c, owner, drawn = account_day.c, contracts_in_force().c, account_owners.c, _drawn(scope, months).c
+    d, c, owner, drawn = account_day.c, commitments_in_force().c, account_owners.c, _drawn(scope, months).c
     u, start, end = usage_buckets.c, literal(months[0].start), literal(months[-1].end)
     whole = exists(
         select(drawn.account_id).where(
@@ -180,7 +176,7 @@ def _partly_drawn(scope: Scope, months: tuple[Period, ...]) -> Select[Any]:
             drawn.source_system == d.source_system, drawn.used_until == d.used_until,
         )
     )  # fmt: skip
-    bound = and_(_commits(c), c.valid_from < d.used_until, c.valid_to > d.slice_start)
+    bound = and_(c.valid_from < d.used_until, c.valid_to > d.slice_start)
     days = d.day.between(months[0].first_day, months[-1].last_day)
     of_months = (
         select(owner.customer_id)
@@ -191,7 +187,7 @@ def _partly_drawn(scope: Scope, months: tuple[Period, ...]) -> Select[Any]:
         select(owner.customer_id)
         .where(owner.account_id == u.account_id, or_(u.input_tokens > 0, u.output_tokens > 0))
         .where(or_(*(_reaches_into(u, one.start) for one in months)))
-        .where(c.customer_id == owner.customer_id, _commits(c), c.valid_from < u.bucket_end, c.valid_to > start)
+        .where(c.customer_id == owner.customer_id, c.valid_from < u.bucket_end, c.valid_to > start)
         .where(c.valid_from < end)
     )
     return select(union(of_months, into_them).subquery("partly_drawn").c.customer_id)
