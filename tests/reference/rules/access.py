@@ -125,7 +125,9 @@ def _signs(facts: Facts, account: str, tier: str, limits: dict, events: list[Row
     yield (
         lambda found: _is_foreign(facts, account, found, limits["foreign_share_min"]),
         known,
-        fill(events, {"ip_country": NOWHERE, "ip_type": ON_SITE[0]}),
+        fill(events, {"ip_country": NOWHERE, "ip_type": ON_SITE[0]})
+        if _homes(facts, account)
+        else [event | {"ip_country": NOWHERE, "ip_type": event.get("ip_type") or ON_SITE[0]} for event in events],
     )
 
 
@@ -161,12 +163,19 @@ def _entropy(events: list[Row]) -> float | None:
     return round(-sum(uses / n * math.log(uses / n) for uses in topics.values()), 9) if n else None
 
 
+def _homes(facts: Facts, account: str) -> set[str]:
+    """The countries on record of the account's customers."""
+    rows = [row for customer in facts.customers_of(account) for row in facts.customer_rows(customer)]
+    return {row["country"] for row in rows if row.get("country") is not None}
+
+
 def _is_foreign(facts: Facts, account: str, events: list[Row], share_min: float) -> bool:
-    homes = {row.get("country") for customer in facts.customers_of(account) for row in facts.customer_rows(customer)}
+    """So large a share of requests from elsewhere; where no home is on record, what may be from anywhere is."""
+    homes = _homes(facts, account)
     # As rule.yaml says: an address of unknown kind is taken for a person's.
     known = [e for e in events if e.get("ip_country") is not None and e.get("ip_type") in (*ON_SITE, None)]
-    abroad = [e for e in known if e["ip_country"] not in homes]
-    return bool(homes - {None}) and len(known) > 0 and at_least(share_min, len(abroad), len(known))
+    abroad = [e for e in known if (e["ip_country"] not in homes if homes else e["ip_country"] == NOWHERE)]
+    return len(known) > 0 and at_least(share_min, len(abroad), len(known))
 
 
 # ---------------------------------------------------------------- R20 and R21
