@@ -34,6 +34,7 @@ _CLIP = 4.0  # one wild hour must not outweigh a month
 _CELLS = 80_000_000  # most cells of the matrix of what is left; slots grow longer where it would be larger
 _POWER = 40  # steps of power iteration; two rhythms in one block part long before
 _AT_ONCE = 2_000  # rows worked on at a time
+_OF_ROUNDING = 0.25  # largest variance of counts that are an even rate, rounded: a count is one of two neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def _left_over(counts: Matrix, weekend: NDArray[np.bool_], profile_days: int) ->
     """Residuals in their own spread, against the party's own daily totals and own hours on weekdays and weekends.
 
     Hours are its own for ``profile_days``: over a longer time whatever sets in between makes strangers alike, who are
-    awake by day before it and busy round the clock after.
+    awake by day before it and busy round the clock after. Of requests that are spaced evenly round the clock nothing is
+    left but rounding, which is alike in all of them: these move with nobody.
     """
     days = len(weekend)
     x = counts.reshape(len(counts), days, -1)
@@ -113,9 +115,13 @@ def _left_over(counts: Matrix, weekend: NDArray[np.bool_], profile_days: int) ->
     for some in (alike == kind for kind in np.unique(alike)):
         hours = x[:, some].sum(axis=1, keepdims=True) + 0.5
         expected[:, some] = total[:, some] * (hours / hours.sum(axis=2, keepdims=True))
-    used = np.broadcast_to(total > 0, x.shape).reshape(len(counts), -1)
-    left = np.where(used, ((x - expected) / np.sqrt(expected + 0.1)).reshape(used.shape), 0)
+    used = np.broadcast_to(total > 0, x.shape).reshape(len(counts), -1).copy()
     slots = np.maximum(used.sum(axis=1, keepdims=True), 1)
+    away = np.where(used, (x - expected).reshape(used.shape), 0)
+    rate = np.where(used, expected.reshape(used.shape), 0).sum(axis=1, keepdims=True) / slots
+    even = (away**2).sum(axis=1, keepdims=True) / slots <= _OF_ROUNDING * np.minimum(rate, 1)
+    used &= ~even
+    left = np.where(used, away / np.sqrt(expected.reshape(used.shape) + 0.1), 0)
     left = np.clip(left / np.sqrt((left**2).sum(axis=1, keepdims=True) / slots + 1e-9), -_CLIP, _CLIP)
     return np.asarray(np.where(used, left - left.sum(axis=1, keepdims=True) / slots, 0), np.float32)
 
