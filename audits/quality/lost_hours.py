@@ -2,9 +2,9 @@
 
 Two things must be far more likely under a loss than without one. The hour's rows: against the rows that are usual in
 the hour, at the level of this day's other hours, with the spread that the source's hours show from week to week (a
-negative binomial). And the accounts one by one: each against its own four weeks, at the level of the day without the
-accounts that grew most or are new, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide.
-A customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
+negative binomial). And the accounts one by one: each against its own four weeks, at the level of the day for
+most of those that have any, and the evidence of each limited so that no fewer than ``AGREEING`` of them decide. A
+customer's nightly batch that was skipped moves the first and not the second. The level of a day is a median over its
 hours: with a sum, one launch in one hour would make every other hour look short of rows.
 
 An hour without any row is told by presence as well. Accounts that work like clockwork make few requests an hour, whose
@@ -20,8 +20,23 @@ from datetime import date
 from itertools import accumulate
 from math import log, sqrt
 from statistics import median
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, Subquery, and_, case, cast, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from audits.quality.usual import LEAST_WEEKS, Day, Hours, days_before
 from audits.warehouse.collation import by_bytes
@@ -89,7 +104,7 @@ def confirmed(connection: Connection, one: Day, hours: Mapping[int, Lost], odds:
     weeks = _weeks(connection, source, days[1:])
     if weeks < LEAST_WEEKS:
         return {}
-    level = _level_without_growth(connection, one, hours)
+    level = _level_of_accounts(connection, one, hours)
     before = counts.day != literal(day)
     n = cast(counts.n, Float(53))
     mean = func.coalesce(func.sum(n).filter(before), 0.0) / weeks
@@ -170,37 +185,47 @@ def _absence(one: Day, hours: Mapping[int, Lost], weeks: int) -> Subquery:
     )
 
 
-def _level_without_growth(connection: Connection, one: Day, lost: Iterable[int]) -> float:
-    """The level of the day's other hours for accounts with rows in the weeks before, without those that grew most.
+def _level_of_accounts(connection: Connection, one: Day, lost: Iterable[int]) -> float:
+    """The level of the day's other hours for accounts with rows in the weeks before, as most hours and most accounts
+    have it: the lower of two medians.
 
-    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones. Fewer
-    than ``AGREEING`` raise no level, nor do newcomers, however many.
+    An account that starts a long job raises most hours of the day; nobody else lost rows in the remaining ones. So the
+    accounts are divided into twice as many parts as the root of their number, and of the parts' levels the median
+    counts (the median of means, A. Nemirovsky and D. Yudin 1983): fewer than half of the parts move nothing. A launch
+    raises one hour of everybody: that does not move the median of the hours.
     """
     day, source = one
     e = usage_events.c
     days = days_before(day)
     held = and_(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in (day, *days))))
     is_now = within(e.event_ts, day, day)
-    weeks = _weeks(connection, source, days)
-    growth = _requests().filter(is_now) - cast(_requests().filter(~is_now), Float(53)) / max(1, weeks)
-    known = e.account_id.in_(
-        select(e.account_id).where(e.source_system == source, or_(*(within(e.event_ts, each, each) for each in days)))
-    )
-    grown = (
-        select(e.account_id)
-        .where(held, known)
+    now, before = (cast(_requests().filter(which), Float(53)) for which in (is_now, ~is_now))
+    hour = utc_hour(e.event_ts).label("hour")
+    account = (
+        select(e.account_id, now.label("now"), before.label("before"))
+        .where(held, hour.not_in(sorted(lost)))
         .group_by(e.account_id)
-        .order_by(growth.desc(), by_bytes(e.account_id))
-        .limit(AGREEING - 1)
+        .having(before > 0)
+        .subquery("account")
     )
-    apart = connection.scalars(grown).all()
-    of_day, of_hour = utc_day(e.event_ts).label("day"), utc_hour(e.event_ts).label("hour")
-    counted = select(of_day, of_hour, _requests().label("n")).where(held, known, e.account_id.not_in(apart))
-    rows: dict[date, list[float]] = {}
-    for row in connection.execute(counted.group_by(of_day, of_hour)):
-        rows.setdefault(row.day, [0.0] * 24)[row.hour] = row.n
-    today, past = rows.pop(day, None), list(rows.values())
-    return level_of(today, _usual(past), lost) if today and past else 1.0
+    a = account.c
+    weeks = max(1, _weeks(connection, source, days))
+
+    def most(parts: Select[Any]) -> float:
+        return _weighted_median((row.now * weeks / row.before, sqrt(row.before)) for row in connection.execute(parts))
+
+    place = func.row_number().over(order_by=by_bytes(a.account_id))
+    numbered = select(a.now, a.before, place.label("place"), func.count().over().label("n")).subquery("numbered").c
+    part = func.mod(numbered.place, cast(func.ceil(2 * func.sqrt(numbered.n)), BigInteger))
+    accounts = select(func.sum(numbered.now).label("now"), func.sum(numbered.before).label("before")).group_by(part)
+    known = e.account_id.in_(select(a.account_id))
+    hours = (
+        select(now.label("now"), before.label("before"))
+        .where(held, known, hour.not_in(sorted(lost)))
+        .group_by(hour)
+        .having(before > 0)
+    )
+    return min(most(accounts), most(hours))
 
 
 def level_of(day: Sequence[float], usual: Sequence[float], without: Iterable[int]) -> float:
@@ -210,10 +235,15 @@ def level_of(day: Sequence[float], usual: Sequence[float], without: Iterable[int
     ratio's standard error (least absolute deviations), which depends on the weeks before only.
     """
     hours = [hour for hour in set(range(24)).difference(without) if usual[hour]]
-    ratios = sorted((day[hour] / usual[hour], sqrt(usual[hour])) for hour in hours)
-    half = sum(weight for _, weight in ratios) / 2
-    sums = accumulate(weight for _, weight in ratios)
-    return next((ratio for (ratio, _), reached in zip(ratios, sums, strict=True) if reached >= half), 1.0)
+    return _weighted_median((day[hour] / usual[hour], sqrt(usual[hour])) for hour in hours)
+
+
+def _weighted_median(ratios: Iterable[tuple[float, float]]) -> float:
+    """The ratio up to which lies half of the weight, of pairs of ratio and weight; 1 where there are none."""
+    ordered = sorted(ratios)
+    half = sum(weight for _, weight in ordered) / 2
+    sums = accumulate(weight for _, weight in ordered)
+    return next((ratio for (ratio, _), reached in zip(ordered, sums, strict=True) if reached >= half), 1.0)
 
 
 def evidence(rows: float, usual: float, left: float, spread: float) -> float:

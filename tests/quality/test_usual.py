@@ -135,6 +135,15 @@ def test_a_job_of_one_account_through_most_of_the_day_loses_no_hour(url):
     assert one.figures["lost_hours"] == 0
 
 
+def test_jobs_of_a_few_of_many_accounts_lose_no_hour(url):
+    many, few = crowd_of(60), ["z0", "z1", "z2"]
+    before = weeks(many, hours=range(24), each=2), weeks(few, hours=(13,), each=1)
+    jobs = requests(DAY, few, range(8, 20), each=125)
+    put(url, world(*before, requests(DAY, many, range(24), each=2), jobs, accounts=(*many, *few)))
+    (one,) = judged(url)
+    assert one.figures["lost_hours"] == 0
+
+
 def test_an_hour_down_by_half_is_lost_on_the_day_of_a_launch_too(url):
     rows = weeks(each=40), requests(hours=(9, 20), each=40), requests(hours=(13,), each=20), launch()
     put(url, world(*rows, accounts=(*ACCOUNTS, "z")))
