@@ -3,8 +3,8 @@
 Minutes and refusals are read from single requests, of groups only whose days could hold enough of them; each is held
 against the limits of its own day. In a busy group somebody always comes next: that does not change what is found, but
 only hand-overs that chance does not explain show one operator, beside whom no explanation of the link lowers anything.
-With h of r refusals handed over and the share p of successes followed by another account, that is the case from
-z = (h - r p) / sqrt(r p (1 - p) + 1) = 4 on.
+With h of r refusals handed over and the share p of successes followed by another account, in each hour of the day, that
+is the case from z = sum (h - r p) / sqrt(sum r p (1 - p) + 1) = 4 on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from audits.rules.engine.levels import group_levels, of_level
 from audits.rules.engine.population import audited_accounts, audited_groups
 from audits.rules.engine.scope import Scope
 from audits.rules.engine.worst import worst
-from audits.warehouse.dialects import ratio, seconds_between, utc_day
+from audits.warehouse.dialects import ratio, seconds_between, utc_day, utc_hour
 from audits.warehouse.tables import Instant, usage_events
 from audits.warehouse.validity import holds
 
@@ -249,7 +249,9 @@ def _minutes_over(scope: Scope, cells: Subquery) -> Subquery:
 def _handed(scope: Scope) -> Subquery:
     """For each level with enough hand-overs: their number, and whether chance explains it.
 
-    The limits are those of the days of these refusals: the least number of any, and the longest time that all kept.
+    The limits are those of the days of these refusals: the least number of any, and the longest time that all kept. By
+    chance a refusal is followed by another account as often as any successful request of the same hour of the day is:
+    what is usual at noon explains nothing at night.
     """
 
     def refused_enough(u: Any) -> ColumnElement[bool]:
@@ -260,7 +262,8 @@ def _handed(scope: Scope) -> Subquery:
     refused, succeeded = _is_refusal(a.status_code), a.status_code < 400
     counted = and_(refused, a.handed)
     subject = (a.group_id, a.tier, a.level, a.level_rank)
-    c = (
+    hour = utc_hour(a.event_ts)
+    o = (
         select(
             *subject,
             cast(func.count().filter(refused), Float(53)).label("refusals"),
@@ -271,11 +274,23 @@ def _handed(scope: Scope) -> Subquery:
             func.max(a.limit_handover_seconds).filter(counted).label("limit_handover_seconds"),
             func.min(a.limit_handovers_min).filter(counted).label("limit_handovers_min"),
         )
-        .group_by(*subject)
-        .subquery("counts")
+        .group_by(*subject, hour)
+        .subquery("of_hours")
     ).c  # fmt: skip
-    chance = c.refusals * c.usual
-    z = (c.handovers - chance) / func.sqrt(chance * (1 - c.usual) + 1)
+    of_level = (o.group_id, o.tier, o.level, o.level_rank)
+    c = (
+        select(
+            *of_level,
+            func.sum(o.handovers).label("handovers"),
+            func.sum(o.refusals * o.usual).label("chance"),
+            func.sum(o.refusals * o.usual * (1 - o.usual)).label("variance"),
+            func.max(o.limit_handover_seconds).label("limit_handover_seconds"),
+            func.min(o.limit_handovers_min).label("limit_handovers_min"),
+        )
+        .group_by(*of_level)
+        .subquery("counts")
+    ).c
+    z = (c.handovers - c.chance) / func.sqrt(c.variance + 1)
     enough = c.handovers >= c.limit_handovers_min
     return select(*c, (z >= BEYOND_CHANCE).label("beyond_chance")).where(enough).subquery("handed")
 
