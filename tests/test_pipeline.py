@@ -140,6 +140,18 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(duckdb_settings, tmp_path
     assert here == there
 
 
+def test_both_engines_come_to_the_same(duckdb_warehouse, postgres_url, tmp_path):
+    runs = []
+    for url in (duckdb_warehouse, postgres_url):
+        put(url, small_world())
+        settings = settings_for(url, tmp_path / url.partition(":")[0])
+        settings.out.parent.mkdir()
+        audit(settings)
+        runs.append(run_of(settings, 1))
+    assert runs[0].inputs == runs[1].inputs
+    assert runs[0].results_digest == runs[1].results_digest
+
+
 def test_late_rows_make_the_next_revision_and_it_says_why(settings):
     audit(settings)
     put(settings.warehouse_url, {"usage_events": events("quiet", "2026-10-08", 9, ingested_ts=at("2026-11-11"))})
