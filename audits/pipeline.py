@@ -56,6 +56,7 @@ class Outcome:
     changed: bool
     notes: tuple[str, ...]
     folder: Path
+    began_ledger: bool = False  # there was none before
     found: tuple[str, ...] = ()  # what was altered, missing or extra in sealed reports, and what was done about it
 
 
@@ -145,7 +146,7 @@ def evaluate(
             with books.recording() as session:
                 before = latest_run(session, period)
                 run = record(session, audited)
-                return _outcome(settings, run, changed=run is not before)
+                return replace(_outcome(settings, run, changed=run is not before), began_ledger=books.begun)
 
 
 def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
