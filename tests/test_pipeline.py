@@ -211,6 +211,12 @@ def test_a_period_that_is_not_closed_is_refused_with_the_day_from_which_it_may_b
     assert not duckdb_settings.out.exists()
 
 
+def test_a_period_is_not_closed_before_the_policy_book_begins_either(duckdb_settings):
+    with pytest.raises(AuditsError, match="lies in the future") as caught:
+        audit(duckdb_settings, now=datetime(2001, 5, 1, tzinfo=UTC))
+    assert caught.value.fix == "Audit it from 2026-11-04 on."
+
+
 def test_a_month_may_be_audited_from_the_end_of_its_grace_and_not_a_moment_earlier(duckdb_settings):
     closes = datetime(2026, 11, 4, tzinfo=UTC)
     with pytest.raises(AuditsError, match="not closed"):
