@@ -27,7 +27,7 @@ from audits.ledger.manifests import record_manifests
 from audits.ledger.read import results_before
 from audits.ledger.record import latest_run, record, unchanged_run
 from audits.periods import Kind, Period
-from audits.policy import Book
+from audits.policy import Book, PolicyError
 from audits.rules.engine.base import Rule
 from audits.rules.engine.loading import load_law
 from audits.settings import Settings
@@ -56,6 +56,7 @@ class Outcome:
     changed: bool
     notes: tuple[str, ...]
     folder: Path
+    began_ledger: bool = False  # there was none before
     found: tuple[str, ...] = ()  # what was altered, missing or extra in sealed reports, and what was done about it
 
 
@@ -145,7 +146,7 @@ def evaluate(
             with books.recording() as session:
                 before = latest_run(session, period)
                 run = record(session, audited)
-                return _outcome(settings, run, changed=run is not before)
+                return replace(_outcome(settings, run, changed=run is not before), began_ledger=books.begun)
 
 
 def render(settings: Settings, run_id: int, tier: str) -> tuple[Path, ...]:
@@ -234,21 +235,24 @@ def auditable_from(settings: Settings, period: Period) -> datetime:
 def _require_closed(period: Period, book: Book, now: datetime) -> None:
     closes = _closes(period, book)
     if now < closes:
-        earlier = _newest_closed(period.kind, book, now)
         state = "lies in the future" if now < period.start else "is not closed yet"
         raise AuditsError(
             f"The period {period} {state}: it ends at {period.end:%Y-%m-%d %H:%M} UTC and may be audited "
             f"{(closes - period.end).days} days later, when late rows have arrived.",
             where=f"--period {period}",
-            fix=f"Audit it from {closes:%Y-%m-%d} on, or an earlier one such as {earlier}.",
+            fix=f"Audit it from {closes:%Y-%m-%d} on{_or_earlier(period.kind, book, now)}.",
         )
 
 
-def _newest_closed(kind: Kind, book: Book, now: datetime) -> Period:
+def _or_earlier(kind: Kind, book: Book, now: datetime) -> str:
+    """The newest period that is closed, as an alternative in words; empty where the book begins after it."""
     period = Period.of(now.date(), kind).previous
-    while now < _closes(period, book):
-        period = period.previous
-    return period
+    try:
+        while now < _closes(period, book):
+            period = period.previous
+    except PolicyError:
+        return ""
+    return f", or an earlier one such as {period}"
 
 
 def _require_prepared(connection: Connection, period: Period) -> None:

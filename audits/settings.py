@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audits.errors import unknown
+from audits.errors import AuditsError, unknown
 
 DEFAULT_OUT = "audits-out"
 
@@ -47,6 +47,17 @@ def require_known(env: Mapping[str, str] | None = None) -> None:
             raise unknown("setting", name, SETTINGS, where="environment")
 
 
+def require_folder(path: Path, where: str) -> None:
+    """Refuse a path at which no folder can be: it, or a part of it, is a file. ``where`` is what names it."""
+    there = next((one for one in (path, *path.absolute().parents) if one.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise AuditsError(
+            f"{there} is a file, where the folder of the reports is to be.",
+            where=f"{where}: {path}",
+            fix="Name a folder; one that does not exist is made.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the service finds its warehouse, ledger and policy book, and where reports go."""
@@ -67,6 +78,7 @@ class Settings:
         env = os.environ if env is None else env
         require_known(env)
         out = Path(env.get("AUDITS_OUT") or DEFAULT_OUT)
+        require_folder(out, "setting AUDITS_OUT")
         policy = env.get("AUDITS_POLICY")
         return cls(
             warehouse_url=env.get("AUDITS_WAREHOUSE_URL", ""),

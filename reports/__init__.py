@@ -16,9 +16,10 @@ from reports.ownership import (
     seal_problems,
     sealed_folders,
 )
-from reports.render import Published, publish, render_index, render_tier, seal
+from reports.render import Published, index_problems, publish, render_index, render_tier, seal
 
 __all__ = [
-    "Problem", "Published", "missing_reports", "publish", "publishing", "render_index", "render_tier", "require_own",
-    "require_own_folder", "revision_folders", "seal", "seal_problems", "sealed_folders", "verify", "write_backtest",
+    "Problem", "Published", "index_problems", "missing_reports", "publish", "publishing", "render_index", "render_tier",
+    "require_own", "require_own_folder", "revision_folders", "seal", "seal_problems", "sealed_folders", "verify",
+    "write_backtest",
 ]  # fmt: skip

@@ -122,14 +122,19 @@ def since_period(
         )
     )
     weighed = burdened(theirs, customers, words, Period.parse(period).last_day)
+    unevaluated, checks = unevaluated_customers(session, before.id, tier), earlier.checks[period]
+    own = [one.row for one in theirs if one.row.tier == tier]
     return SincePeriod(
         period=Period.parse(period),
         revision=before.revision,
         counts=Counter(past.change for past in pasts),
-        gone=_gone([one.row for one in theirs if one.row.tier == tier], words, fate_of),
+        gone=_gone(own, words, fate_of),
         customers=len(customers),
-        good_standing=len(customers - weighed - unevaluated_customers(session, before.id, tier)),
-        none_evaluated=earlier.checks[period].none_evaluated,
+        good_standing=len(customers - weighed - unevaluated),
+        not_evaluated=len(customers & unevaluated),
+        found=len(own),
+        evaluated=checks.evaluated,
+        none_evaluated=checks.none_evaluated,
     )
 
 

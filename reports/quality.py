@@ -11,10 +11,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from audits.ledger.models import QualityDay, Run
+from audits.ledger.causes import BELOW_ZERO, REJECTED
+from audits.ledger.models import QualityDay, Run, RunInput
 from audits.ledger.read import book_of
 from audits.periods import Period
 from audits.quality.docs import data_docs
+from audits.quality.figures import NEGATIVE
+from audits.warehouse.raw_text import shown
 
 # A tier's folder has no dot in its name, so that none is called like these files.
 PAGE = "data-quality.html"
@@ -35,6 +38,16 @@ class FailedCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRows:
+    """Rows of a source that no audit counts: they make an audit partial."""
+
+    source: str
+    what: str
+    rows: int
+    days: tuple[date, ...]  # on which they lie; empty where the ledger does not know
+
+
+@dataclass(frozen=True, slots=True)
 class DocsLink:
     """Where the Data Docs on the days under one set of limits lie."""
 
@@ -46,12 +59,13 @@ class DocsLink:
 
 @dataclass(frozen=True, slots=True)
 class QualityPage:
-    """The quality of a period's data: the verdicts a source, the failed checks, and the Data Docs."""
+    """The quality of a period's data: the verdicts a source, rejected rows, the failed checks, and the Data Docs."""
 
     period: Period
     revision: int
     audited_at: datetime
     sources: tuple[tuple[str, Counter[str]], ...]  # source -> days by verdict
+    rejected: tuple[RejectedRows, ...]
     failed: tuple[FailedCheck, ...]
     docs: tuple[DocsLink, ...]
 
@@ -74,6 +88,7 @@ def quality_pages(session: Session, run: Run, render: Callable[[QualityPage], st
         revision=run.revision,
         audited_at=run.audited_at,
         sources=_sources(rows),
+        rejected=_rejected(session.get(RunInput, (run.id, "rejected")), rows),
         failed=tuple(_failed(row.day, row.source_system, reason) for row in rows for reason in row.reasons),
         docs=tuple(DocsLink(one.first_day, one.last_day, *_names(one.first_day)) for one in docs),
     )
@@ -92,6 +107,20 @@ def _sources(rows: Iterable[QualityDay]) -> tuple[tuple[str, Counter[str]], ...]
     for row in rows:
         found.setdefault(row.source_system, Counter())[row.verdict] += 1
     return tuple(sorted(found.items()))
+
+
+def _rejected(recorded: RunInput | None, rows: Iterable[QualityDay]) -> tuple[RejectedRows, ...]:
+    negative: dict[str, list[date]] = {}
+    for row in rows:
+        if any(reason["check"] == NEGATIVE for reason in row.reasons):
+            negative.setdefault(row.source_system, []).append(row.day)
+    found = []
+    for key, n in (recorded.items if recorded else {}).items():
+        kind, _, name = key.partition(" ")
+        source = shown(name, "source_system")
+        days = tuple(negative.get(source, ())) if kind == BELOW_ZERO else ()
+        found.append(RejectedRows(source, REJECTED.get(kind, "rows that were rejected"), n, days))
+    return tuple(sorted(found, key=lambda one: (one.source, one.what)))
 
 
 def _failed(day: date, source: str, reason: Mapping[str, Any]) -> FailedCheck:

@@ -95,6 +95,19 @@ def render_index(session: Session, out: Path) -> Path:
     return files.write(out / files.INDEX, html.index_page(build_index(session, out)))
 
 
+def index_problems(session: Session, out: Path) -> list[str]:
+    """How the index over all reports differs from what the ledger gives now."""
+    file = out / files.INDEX
+    if not file.is_file():
+        return [f"missing; {_AGAIN}"]
+    if file.read_bytes() != html.index_page(build_index(session, out)).encode():
+        return [f"altered, or older than what the ledger has: it is not what the ledger gives now; {_AGAIN}"]
+    return []
+
+
+_AGAIN = "`audits report --period P`, for any audited period, writes it again"
+
+
 def _render_and_seal(session: Session, run: Run, out: Path) -> dict[int, Path]:
     for tier in run.tiers:
         render_tier(session, run.id, tier, out)

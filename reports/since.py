@@ -31,6 +31,9 @@ class SincePeriod:
     gone: tuple[Gone, ...]
     customers: int  # audited then
     good_standing: int  # of them
+    not_evaluated: int  # of them
+    found: int  # findings then
+    evaluated: int  # cells that a rule judged then
     none_evaluated: bool  # no rule judged any customer then: there is nothing to compare with
 
     def became(self, word: str) -> int:

@@ -140,6 +140,18 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(duckdb_settings, tmp_path
     assert here == there
 
 
+def test_both_engines_come_to_the_same(duckdb_warehouse, postgres_url, tmp_path):
+    runs = []
+    for url in (duckdb_warehouse, postgres_url):
+        put(url, small_world())
+        settings = settings_for(url, tmp_path / url.partition(":")[0])
+        settings.out.parent.mkdir()
+        audit(settings)
+        runs.append(run_of(settings, 1))
+    assert runs[0].inputs == runs[1].inputs
+    assert runs[0].results_digest == runs[1].results_digest
+
+
 def test_late_rows_make_the_next_revision_and_it_says_why(settings):
     audit(settings)
     put(settings.warehouse_url, {"usage_events": events("quiet", "2026-10-08", 9, ingested_ts=at("2026-11-11"))})
@@ -197,6 +209,12 @@ def test_a_period_that_is_not_closed_is_refused_with_the_day_from_which_it_may_b
         audit(duckdb_settings, Period.parse(period))
     assert "on, or an earlier one such as" in caught.value.fix
     assert not duckdb_settings.out.exists()
+
+
+def test_a_period_is_not_closed_before_the_policy_book_begins_either(duckdb_settings):
+    with pytest.raises(AuditsError, match="lies in the future") as caught:
+        audit(duckdb_settings, now=datetime(2001, 5, 1, tzinfo=UTC))
+    assert caught.value.fix == "Audit it from 2026-11-04 on."
 
 
 def test_a_month_may_be_audited_from_the_end_of_its_grace_and_not_a_moment_earlier(duckdb_settings):

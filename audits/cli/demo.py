@@ -11,7 +11,7 @@ import typer
 from audits.cli.console import err, out, print_outcomes, progress
 from audits.errors import AuditsError
 from audits.periods import Period, between
-from audits.settings import Settings
+from audits.settings import Settings, require_folder
 
 PERIOD = Period.parse("2026-10")
 MONTHS = between(Period.parse("2026-08"), PERIOD)
@@ -29,6 +29,7 @@ def demo(
     from audits.pipeline import audit  # noqa: PLC0415
     from audits.proving.world import DEMO, build_world  # noqa: PLC0415
 
+    require_folder(folder, "--out")
     sample, mark = (folder / "warehouse.duckdb").absolute(), folder / MARK
     if sample.exists() and not mark.exists():
         raise AuditsError(

@@ -59,7 +59,8 @@ def verify(
 
     Every revision in the folder is compared with its manifest, file by file; the ledger with the digests of every run,
     row by row. With both, the folder must have been sealed from what the ledger holds; with the ledger alone, every
-    folder of AUDITS_OUT is checked, and none that was published may be missing.
+    folder of AUDITS_OUT is checked, and none that was published may be missing. The index over all reports changes with
+    every audit, so that no manifest seals it: with the ledger it is rendered again and compared.
     """
     if directory is None and not ledger:
         raise AuditsError(
@@ -76,12 +77,22 @@ def verify(
         for problem in problems:
             err.print(f"[red]✗[/] {escape(f'{name}: {problem}')}", soft_wrap=True)
         if not problems:
-            what = "every run is as it was recorded" if name == "The ledger" else "every file is as it was sealed"
+            what = _WHOLE.get(Path(name).name, "every file is as it was sealed")
             out.print(f"[green]✓[/] {escape(name)}: {what}.", soft_wrap=True)
+    if directory is not None and not ledger and _sealed(directory) and (index := directory / INDEX).is_file():
+        err.print(
+            f"[yellow]note[/] {escape(str(index))} is not sealed and was not checked; --ledger compares it.",
+            soft_wrap=True,
+        )
     if any(found.values()):
         raise typer.Exit(1)
     if not ledger:
         out.print("[dim]A manifest that was altered with its pages is found with --ledger.[/]")
+
+
+_LEDGER, INDEX = "The ledger", "index.html"
+_WHOLE = {_LEDGER: "every run is as it was recorded", INDEX: "it is what the ledger gives"}
+"""What is said of something that is not a sealed folder and has no problem."""
 
 
 def _revisions(directory: Path) -> list[Path]:
@@ -110,13 +121,20 @@ def _sealed(directory: Path) -> list[Path]:
 
 
 def _compare_with_ledger(settings: Settings, folders: list[Path], directory: Path, found: dict[str, list[str]]) -> None:
-    """Add what differs in the ledger, between it and each folder, and the reports that are gone from the directory."""
+    """Add what differs in the ledger, between it and each folder or the index, and the reports that are gone."""
     from audits.ledger import read_ledger  # noqa: PLC0415
     from audits.ledger.seal import ledger_differences  # noqa: PLC0415
-    from reports import missing_reports, seal_problems  # noqa: PLC0415
+    from reports import index_problems, missing_reports, seal_problems  # noqa: PLC0415
 
     with read_ledger(settings.ledger_url) as books, books.session() as session:
         for folder in folders:
             found[str(folder)] += [str(one) for one in seal_problems(session, folder)]
         found |= {f"{settings.out}/{one.path}": [one.what] for one in missing_reports(session, settings.out, directory)}
-        found["The ledger"] = [str(one) for one in ledger_differences(session.connection())]
+        differences = [str(one) for one in ledger_differences(session.connection())]
+        if _sealed(directory):
+            found[str(directory / INDEX)] = (
+                ["was not compared: the ledger is not what was recorded"]
+                if differences
+                else index_problems(session, directory)
+            )
+        found[_LEDGER] = differences

@@ -32,17 +32,15 @@ def run(
     Exit code 1 where the audit is partial: a day of data was blocked, or a rule failed. What could be evaluated is
     recorded and reported all the same.
     """
-    from audits.ledger import is_there  # noqa: PLC0415 - keeps `audits --help` quick
-    from audits.pipeline import audit, compared_with  # noqa: PLC0415
+    from audits.pipeline import audit, compared_with  # noqa: PLC0415 - keeps `audits --help` quick
 
     settings, wanted = Settings.from_env(), Period.parse(period)
-    begun = is_there(settings.ledger_url)
     with progress() as tell:
         outcome = audit(settings, wanted, now=clock(now), tiers=tier or (), recheck=recheck, tell=tell)
     if not outcome.changed:
         out.print(f"Nothing changed since revision {outcome.revision} of {outcome.period}; it still stands.")
     print_outcomes(settings, [outcome])
-    if not begun:
+    if outcome.began_ledger:
         _print_first_ledger(settings)
     _print_missing_usage(settings, [wanted])
     out.print(f"\nOpen   {outcome.folder / 'index.html'}", markup=False, soft_wrap=True)
@@ -65,7 +63,6 @@ def backfill(
     Where the period after the last one was audited before, it gets its next revision: its report says what changed
     since the period before it.
     """
-    from audits.ledger import is_there  # noqa: PLC0415
     from audits.pipeline import Outcome, audit, compared_with, planned_work  # noqa: PLC0415
 
     settings = Settings.from_env()
@@ -77,7 +74,6 @@ def backfill(
             out.print(f"{work.period.id:<10} {work.what}", markup=False)
         out.print(f"Next   audits backfill --from {first} --to {last}", markup=False)
         return
-    begun = is_there(settings.ledger_url)
     outcomes: list[Outcome] = []
     failed: list[tuple[Period, AuditsError]] = []
     with progress() as tell:
@@ -89,7 +85,7 @@ def backfill(
                 failed.append((period, error))
     if outcomes:
         print_outcomes(settings, outcomes)
-        if not begun:
+        if any(outcome.began_ledger for outcome in outcomes):
             _print_first_ledger(settings)
         _print_missing_usage(settings, [outcome.period for outcome in outcomes])
         out.print(f"\nOpen   {settings.out / 'index.html'}", markup=False, soft_wrap=True)

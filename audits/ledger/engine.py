@@ -30,6 +30,7 @@ class Ledger:
     """An open ledger."""
 
     engine: Engine
+    begun: bool  # by this very opening: there was none before
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -87,8 +88,8 @@ def open_ledger(url: str) -> Iterator[Ledger]:
     try:
         with _failures_named(engine.url):
             _make_folder(engine.url)
-            migrate(engine.execution_options(**{_WRITES: True}))
-        yield Ledger(compiled_once(engine))
+            begun = migrate(engine.execution_options(**{_WRITES: True}))
+        yield Ledger(compiled_once(engine), begun)
     finally:
         engine.dispose()
 

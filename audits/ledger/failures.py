@@ -84,7 +84,8 @@ def failure(error: DBAPIError, url: URL) -> AuditsError | None:
         return None
     if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
         first = str(error.orig).strip().splitlines()[0]
-        return PartialError(
+        began = error.connection_invalidated or error.statement is not None  # without a connection nothing was begun
+        return (PartialError if began else AuditsError)(
             "The ledger does not answer.",
             where=where,
             fix=f"{_UNCHANGED}: check host, port, database and user, and run the same command again ({first}).",

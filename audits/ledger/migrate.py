@@ -29,11 +29,14 @@ _NAMED = 3  # tables that a message names
 _MIGRATING = 0x1ED6E4  # PostgreSQL advisory lock: one process migrates at a time
 
 
-def migrate(engine: Engine) -> None:
-    """Upgrade to the newest migration; a ledger from a newer version of this service is refused, not touched."""
+def migrate(engine: Engine) -> bool:
+    """Upgrade to the newest migration and return whether that began the ledger.
+
+    A ledger from a newer version of this service is refused, not touched.
+    """
     with engine.connect() as connection:
         if _has_version(connection, known()[-1]):
-            return
+            return False
     sqlite = engine.dialect.name == "sqlite"
     with engine.connect() as connection:
         if sqlite:  # where a migration makes a table anew, the rows that refer to it must not go with the old one
@@ -47,6 +50,7 @@ def migrate(engine: Engine) -> None:
         if sqlite:
             _pragma(connection, "foreign_keys = ON")
             _write_ahead(connection)
+    return current is None
 
 
 def known() -> list[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, insert, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Connection, Dialect, Table, and_, insert, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType, TypeEngine
 
 from audits.errors import AuditsError
 from audits.ledger.models import Base, FindingRow, PolicyVersion, RecordedManifest, RecordedPart, RuleVersion, Run
@@ -108,7 +109,7 @@ def _finding_differences(connection: Connection, run_id: int, finding_ids: Colle
     f, p = _FINDINGS.c, _PARTS.c
     was = connection.scalar(select(p["items"]).where(p.run_id == run_id, p.part == _FINDINGS.name)) or {}
     there = set(connection.scalars(select(f.finding_id).where(f.run_id == run_id)))
-    rows = connection.execute(select(_FINDINGS).where(f.run_id == run_id, f.finding_id.in_(finding_ids))).mappings()
+    rows = _stored(connection, _FINDINGS, and_(f.run_id == run_id, f.finding_id.in_(finding_ids)))
     now = {key: was.get(key, "") for key in there} | {row["finding_id"]: _short_digest(_text(row)) for row in rows}
     if now != was:
         run = connection.execute(select(_RUNS.c.period, _RUNS.c.revision).where(_RUNS.c.id == run_id)).one()
@@ -138,20 +139,47 @@ def _part_names() -> list[str]:
     return [*_tables(), PolicyVersion.__tablename__, RuleVersion.__tablename__]
 
 
-def _rows(part: str, run: Any) -> Select[Any]:
+def _rows(connection: Connection, part: str, run: Any) -> Iterator[dict[str, Any]]:
     if part == PolicyVersion.__tablename__:
-        return select(PolicyVersion.__table__).where(PolicyVersion.digest == run["policy_version"])
+        return _stored(connection, PolicyVersion.__table__, PolicyVersion.digest == run["policy_version"])
     if part == RuleVersion.__tablename__:
         used = [and_(RuleVersion.rule_id == rule, RuleVersion.version == one) for rule, one in run["rules"].items()]
-        return select(RuleVersion.__table__).where(or_(False, *used))
+        return _stored(connection, RuleVersion.__table__, or_(False, *used))
     table = _tables()[part]
-    return select(table).where(table.c.run_id == run["id"])
+    return _stored(connection, table, table.c.run_id == run["id"])
+
+
+def _stored(connection: Connection, table: Any, condition: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
+    """Some rows of a table, each value as it is stored: SQLite takes any value into any column."""
+    read = {column.name: _reader(column.type, connection.dialect) for column in table.c}
+    raw = select(*(type_coerce(column, NullType()).label(column.name) for column in table.c)).where(condition)
+    for row in connection.execute(raw).mappings():
+        yield {name: None if value is None else read[name](value) for name, value in row.items()}
+
+
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """What a type makes of a stored value; the value itself where the type would have written another or none.
+
+    JSON counts by its content, whatever its layout.
+    """
+    own = kind.dialect_impl(dialect)
+    load, write = own.result_processor(dialect, None), own.bind_processor(dialect)
+
+    def read(stored: Any) -> Any:
+        try:
+            value = load(stored) if load else stored
+            exact = isinstance(own, JSON) or (write(value) if write else value) == stored
+        except (TypeError, ValueError):
+            return stored
+        return value if exact else stored
+
+    return read
 
 
 def _digest(connection: Connection, part: str, run: Any) -> dict[str, Any]:
     """The columns of :class:`RecordedPart` as they would be written now."""
     texts, items = [], {}
-    for row in connection.execute(_rows(part, run)).mappings():
+    for row in _rows(connection, part, run):
         texts.append(text := _text(row))
         if part == _FINDINGS.name:
             items[row["finding_id"]] = _short_digest(text)
@@ -166,8 +194,8 @@ def _short_digest(text: str) -> str:
 
 
 def _run_digest(connection: Connection, run_id: int) -> str:
-    run = connection.execute(select(_RUNS).where(_RUNS.c.id == run_id)).mappings().one()
-    parts = connection.execute(select(_PARTS).where(_PARTS.c.run_id == run_id)).mappings()
+    (run,) = _stored(connection, _RUNS, _RUNS.c.id == run_id)
+    parts = _stored(connection, _PARTS, _PARTS.c.run_id == run_id)
     own = _text({name: value for name, value in run.items() if name not in _NOT_CONTENT})
     content = "\n".join([own, *sorted(map(_text, parts))])
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
@@ -186,6 +214,8 @@ def _text(row: Any) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, date):  # and instants, which are UTC on every engine
         return value.isoformat()
+    if isinstance(value, bytes):  # SQLite keeps them in a column of text too
+        return f"bytes {value.hex()}"
     raise TypeError(f"{type(value).__name__} cannot be recorded")
 
 

@@ -53,8 +53,11 @@ def combination_of(entry: Entry | None) -> Combination | None:
 
 
 def open_links_of(entry: Entry | None) -> OpenLinks | None:
-    """What explains a link harmlessly, or None where the book lets nothing do so."""
-    if entry is None:
+    """What explains a link harmlessly, or None where the book lets nothing do so.
+
+    Books recorded by earlier versions do not say how members must differ: nothing is lowered under them.
+    """
+    if entry is None or "volume_factor_min" not in entry.fields:
         return None
     return OpenLinks(
         *(float(entry.fields[name]) for name in ("holder_share_min", "tied_share_min", "volume_factor_min"))

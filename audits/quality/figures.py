@@ -41,8 +41,11 @@ class Figure:
 
 NONE = Figure(None)
 
-REPEATED = "repeated_rows"
-"""Rows that were delivered again. They change nothing, so that no limit is held against them: a note names them."""
+REPEATED, NEGATIVE = "repeated_rows", "negative_rows"
+NOTED = (REPEATED, NEGATIVE)
+"""Rows that were delivered again, and rows with tokens or cost below zero. No audit counts either and no limit is held
+against them: a note names them.
+"""
 
 
 def figures_of(connection: Connection, profile: Profile, one: Day, limits: Limits) -> dict[str, Figure]:
@@ -85,11 +88,14 @@ def _shares(of: Counts, limits: Limits) -> dict[str, Figure]:
         )
         if total[name]
     )
-    repeated = total["n_repeated"]
+    repeated, negative = total["n_repeated"], total["n_negative"]
     verb = "was" if repeated == 1 else "were"
     again = f"{_counted(repeated, 'row')} {verb} delivered again and set aside; {rows:,} count"
+    whose = "its" if negative == 1 else "their"
+    left_out = f"{_counted(negative, 'row')} left out because {whose} tokens or cost are below zero"
     return {
         REPEATED: Figure(repeated, again, repeated, of.hours_with("n_repeated")),
+        NEGATIVE: Figure(negative, left_out, negative, of.hours_with("n_negative")),
         "duplicate_share": share("duplicate_share", conflict),
         "duplicate_share_block": share("duplicate_share_block", conflict),
         "impossible_token_share": share("impossible_token_share", token_counts),

@@ -33,6 +33,7 @@ Limits = Mapping[str, QualityLimit]
 
 ROWS_OF: Mapping[str, tuple[str, ...]] = {
     "repeated_rows": ("n_repeated",),
+    "negative_rows": ("n_negative",),
     "duplicate_share": ("n_conflicting", "n_elsewhere"),
     "duplicate_share_block": ("n_conflicting", "n_elsewhere"),
     "impossible_token_share": ("n_impossible",),

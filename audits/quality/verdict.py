@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, select
 
 from audits.policy import QualityLimit
-from audits.quality.figures import REPEATED, Figure, figures_of
+from audits.quality.figures import NOTED, Figure, figures_of
 from audits.quality.offending import Keys, offending_keys
 from audits.quality.profile import Progress, profile_days
 from audits.quality.raw_text import require_no_raw_text
@@ -170,7 +170,7 @@ def _said(failed: Sequence[str], limits: Limits) -> list[str]:
 
 
 def _noted(figures: Mapping[str, Figure]) -> list[str]:
-    return [REPEATED] if REPEATED in figures and figures[REPEATED].value else []
+    return [note for note in NOTED if note in figures and figures[note].value]
 
 
 def _values(figures: Mapping[str, Figure]) -> dict[str, float]:

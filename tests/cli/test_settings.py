@@ -68,6 +68,26 @@ def test_a_ledger_in_a_folder_that_does_not_exist_is_refused_before_any_work(aud
     assert said[0] == f"There is no folder {tmp_path / 'no'} for the ledger."
 
 
+@pytest.mark.parametrize("below", ["", "below"])
+def test_an_output_folder_that_is_a_file_is_refused_before_any_work(audits, tmp_path, duckdb_warehouse, below):
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / below)
+    for command in (DAY, ("findings", "--period", "2026-10"), ("verify", "--ledger"), ("doctor",)):
+        said = refused(audits, tmp_path, *command, AUDITS_WAREHOUSE_URL=duckdb_warehouse, AUDITS_OUT=out)
+        assert said[0] == f"{tmp_path / 'file'} is a file, where the folder of the reports is to be."
+        assert said[1].split() == ["where", "setting", "AUDITS_OUT:", out]
+    assert "--out" in refused(audits, tmp_path, "demo", "--out", out)[1]
+
+
+def test_a_ledger_that_cannot_be_reached_is_refused_before_any_work(audits, tmp_path, duckdb_warehouse):
+    said = refused(
+        audits, tmp_path, *DAY, AUDITS_WAREHOUSE_URL=duckdb_warehouse, AUDITS_OUT=str(tmp_path / "out"),
+        AUDITS_LEDGER_URL="postgresql://nobody@127.0.0.1:1/ledger",
+    )  # fmt: skip
+    assert said[0] == "The ledger does not answer."
+    assert "AUDITS_LEDGER_URL" in said[1]
+
+
 def test_rollups_at_an_impossible_place_are_refused(audits, tmp_path, duckdb_warehouse):
     foreign = tmp_path / "app.duckdb"
     with duckdb.connect(str(foreign)) as connection:

@@ -61,6 +61,18 @@ def test_the_same_audit_twice_at_once_is_one_revision(ledger_url):
         assert session.scalars(doubled).all() == []
 
 
+def test_of_several_first_audits_at_once_one_began_the_ledger(ledger_url):
+    begun = []
+
+    def work() -> None:
+        with open_ledger(ledger_url) as ledger:
+            begun.append(ledger.begun)
+
+    assert at_once(work, work, work) == []
+    work()
+    assert sorted(begun) == [False, False, False, True]
+
+
 def test_different_audits_at_once_are_one_after_the_other(ledger_url):
     instant = datetime(2026, 11, 5, tzinfo=UTC)
     works = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,21 @@ def test_a_request_below_zero_makes_the_audit_partial(url: str, tmp_path: Any):
     assert [note for note in run.notes if "below zero" in note] == [
         "native: rows left out because their tokens or cost are below zero: 1"
     ]
+
+
+def test_the_data_quality_page_names_the_rows_that_made_the_audit_partial(url: str, tmp_path: Any):
+    settings = settings_for(url, tmp_path)
+    put(url, rows(output_tokens=-4, event_id="below"))
+    put(url, {"usage_events": events("one", "2026-10-07", 3, cost_usd=-1)})
+    refuse(url, at("2026-10-06"))
+    folder = pipeline.audit(settings, WEEK, now=NOW).folder
+    page = re.sub(r"<[^>]+>", " ", (folder / "data-quality.html").read_text())
+    of = " ".join(page.split("Rows that were not audited", 1)[1].split())
+    assert "files 1 Rows that could not be loaded and may belong to this period not recorded" in of
+    below = "native 4 Rows left out because their tokens or cost are below zero 2 days, 5 Oct 2026 to 7 Oct 2026"
+    assert below in of
+    assert "1 row left out because its tokens or cost are below zero (negative_rows) 1 event id below" in of
+    assert "3 rows left out because their tokens or cost are below zero" in of
 
 
 @pytest.mark.parametrize(("loaded_at", "status"), [("2026-10-05", "partial"), ("2026-10-04T23:59", "complete")])

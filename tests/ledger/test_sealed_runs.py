@@ -75,6 +75,14 @@ TAMPERED = {
     "a finding deleted": (f"DELETE FROM findings WHERE run_id = 2 AND finding_id = {ONE}", "missing"),
     "a severity lowered": (f"UPDATE findings SET severity = 'low' WHERE run_id = 2 AND finding_id = {ONE}", "altered"),
     "a finding hidden": (f"UPDATE findings SET published = 0 WHERE run_id = 2 AND finding_id = {ONE}", "altered"),
+    "a finding hidden from SQL": (f"UPDATE findings SET published = 2 WHERE run_id = 2 AND finding_id = {ONE}",
+                                  "altered"),
+    "a day in another form": ("UPDATE quality_days SET day = day || ' ' WHERE run_id = 2", "quality_days: "),
+    "an instant in another form": ("UPDATE findings SET first_seen = replace(first_seen, ' ', 'T') WHERE run_id = 2",
+                                   "altered"),
+    "a summary as bytes": (f"UPDATE findings SET summary = CAST(summary AS BLOB) WHERE finding_id = {ONE}", "altered"),
+    "figures that cannot be read": (f"UPDATE findings SET observed = 'x' WHERE run_id = 2 AND finding_id = {ONE}",
+                                    "altered"),
     "a customer taken out": ("DELETE FROM audited_customers WHERE rowid = (SELECT max(rowid) FROM audited_customers)",
                              "audited_customers: "),
     "a counter": ("UPDATE evaluations SET compliant = compliant + 1 WHERE run_id = 2 AND rule_id = 'R01'",
@@ -281,6 +289,31 @@ def test_a_folder_in_the_place_of_another_revision_is_not_taken_for_it(folder):
     code, said = verified(folder, "--ledger")
     assert code == 1
     assert "2026-10/r1: missing" in said
+
+
+@pytest.mark.parametrize("named", [(), ("out",), ("copy",)])
+def test_an_index_that_was_edited_is_found_with_the_ledger_and_called_unsealed_without(folder, named):
+    out = shutil.copytree(folder / "out", folder / "copy") if named == ("copy",) else folder / "out"
+    where = [str(folder / name) for name in named]
+    assert verified(folder, *where, "--ledger")[0] == 0
+    index = out / "index.html"
+    index.write_text(index.read_text().replace("October 2026", "October 2025"))
+    code, said = verified(folder, *where, "--ledger")
+    assert code == 1
+    assert f"{index}: altered" in said
+    if where:
+        assert f"{index} is not sealed and was not checked" in verified(folder, *where)[1]
+
+
+def test_an_index_that_is_gone_is_missed_and_written_again_by_the_command_that_is_named(folder, monkeypatch):
+    (folder / "out/index.html").unlink()
+    code, said = verified(folder, "--ledger")
+    assert code == 1
+    assert f"{folder / 'out/index.html'}: missing; `audits report --period P`" in said
+    monkeypatch.setenv("AUDITS_LEDGER_URL", f"sqlite:///{folder / 'ledger.sqlite'}")
+    monkeypatch.setenv("AUDITS_OUT", str(folder / "out"))
+    assert CliRunner().invoke(app, ["report", "--period", "2026-10"]).exit_code == 0
+    assert verified(folder, "--ledger")[0] == 0
 
 
 def test_a_report_sealed_before_manifests_were_recorded_says_how_to_record_it(folder):

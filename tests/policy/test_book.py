@@ -235,6 +235,22 @@ def test_a_snapshot_is_the_book(book: Book) -> None:
     assert again.settings(OCTOBER[0]) == book.settings(OCTOBER[0])
 
 
+def test_a_book_that_an_earlier_version_recorded_answers_with_what_it_says() -> None:
+    stored = load_book().snapshot()
+    for entry in stored["book"]["open_links"]:
+        del entry["volume_factor_min"]
+    for check in stored["quality"]["checks"]:
+        check["indeterminate"] = check.pop("not_evaluated")
+        check.pop("set_aside", None)
+    then, now = Book(stored).settings(OCTOBER[0]), load_book().settings(OCTOBER[0])
+    assert (then.standing, then.combination) == (now.standing, now.combination)
+    assert then.open_links is None
+    assert {name: limit.not_evaluated for name, limit in then.quality.items()} == {
+        name: limit.not_evaluated for name, limit in now.quality.items()
+    }
+    assert not any(limit.set_aside for limit in then.quality.values())
+
+
 def test_nobody_can_change_a_book_through_its_snapshot(book: Book) -> None:
     book.snapshot()["limits"].clear()
     assert book.limits("R05", *OCTOBER)

@@ -63,7 +63,7 @@ def test_spoilt_rows_fail_their_own_check_and_can_be_found_again(url):
     assert set(verdicts) == set(SPOILT)
     for check, one in verdicts.items():
         reason = checks(one)[check]
-        assert set(checks(one)) == {check}
+        assert set(checks(one)) - {"negative_rows"} == {check}
         assert (reason.rows, reason.hours) == (2, (20,))
         assert reason.what.startswith("2 ")
         assert one.verdict == {"block": "blocked", "degrade": "degraded", "warn": "good"}[reason.severity]
@@ -221,7 +221,11 @@ def test_an_id_that_looks_like_a_secret_is_kept_as_its_digest(url):
 
 
 def test_one_row_is_a_slip_and_no_share(url):
-    assert verdict(url, change(ROWS, 1, output_tokens=-1)).reasons == ()
+    one = verdict(url, change(ROWS, 1, output_tokens=-1))
+    assert (one.verdict, set(checks(one))) == ("good", {"negative_rows"})
+    note = checks(one)["negative_rows"]
+    assert (note.severity, note.rows, note.rules) == ("warn", 1, ())
+    assert note.what == "1 row left out because its tokens or cost are below zero"
 
 
 def test_keys_are_revoked_from_then_on_and_only_for_requests_that_succeed(url):

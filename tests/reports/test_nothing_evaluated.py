@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,43 @@ def test_nothing_is_new_against_a_period_in_which_nothing_was_evaluated(session:
     assert report.since_period is not None
     assert report.since_period.good_standing == 0
     assert "Nothing was evaluated in <strong>September 2026</strong>" in html.tier_page(report)
+
+
+def less_found(period: Period, verdict: str, evaluated: int) -> Audit:
+    """The same audit without findings, and with all but some rules having another verdict than compliant."""
+    whole = unevaluated(period)
+    customers = tuple(customer["customer_id"] for customer in whole.customers)
+    none = dict.fromkeys(("compliant", "violating", "not_applicable", "not_evaluated", "errored"), 0)
+    tallies = [
+        replace(tally, counts={**none, "compliant": len(customers)}, groups={})
+        if number < evaluated
+        else replace(tally, counts={**none, verdict: len(customers)}, groups={(verdict, BLOCKED): customers})
+        for number, tally in enumerate(whole.tallies)
+    ]
+    return replace(whole, tallies=tallies)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "evaluated", "said"),
+    [
+        (
+            "not_evaluated",
+            1,
+            r"Nothing was found in September 2026; (\d+) of \1 customers could not be evaluated then\.",
+        ),
+        ("not_evaluated", 99, r"Nothing was found in September 2026\."),
+        ("not_applicable", 0, r"Nothing was evaluated in September 2026: no rule applied to any customer\."),
+    ],
+)
+def test_what_was_not_found_then_is_not_called_still_found(
+    tmp_path: Path, verdict: str, evaluated: int, said: str
+) -> None:
+    with open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}") as ledger, ledger.session() as session:
+        for one in (less_found(SEPTEMBER, verdict, evaluated), audit(OCTOBER)):
+            record(session, one)
+        changes = html.tier_page(report_of(session, OCTOBER)).split('id="changes"')[1].split("</section>")[0]
+    assert re.search(said, changes), changes
+    assert "still found" not in changes
 
 
 def test_a_trend_shows_a_gap_and_not_a_zero(session: Session) -> None:
