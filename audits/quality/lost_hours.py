@@ -211,7 +211,7 @@ def _level_of_accounts(connection: Connection, one: Day, lost: Iterable[int]) ->
     a = account.c
     weeks = max(1, _weeks(connection, source, days))
 
-    def most(parts: Select[Any]) -> float:
+    def most(parts: Select[Any, Any]) -> float:
         return _weighted_median((row.now * weeks / row.before, sqrt(row.before)) for row in connection.execute(parts))
 
     place = func.row_number().over(order_by=by_bytes(a.account_id))
