@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, case, exists, func, literal, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, except_, exists, func, literal, or_, select, union
 
 from audits.rules.engine.base import Found
+from audits.rules.engine.bounds import any_of
 from audits.rules.engine.customers import gaps_in_records, open_accounts
 from audits.rules.engine.listed import listed
 from audits.rules.engine.population import account_owners
@@ -55,22 +56,19 @@ def not_compared(scope: Scope) -> Select[Any]:
     The customer's is not asked for where its parent's, that of sign-up, or all the time that of another customer of the
     account explains the instrument.
     """
-    a, o, r = _cards(scope).c, account_owners.c, customers_in_force().c
+    cards, records = _cards(scope), select(customers_in_force()).cte("records_of_customers")
+    a, o, r, s = cards.c, account_owners.c, records.c, accounts.c
+    card = (a.account_id, a.instrument_hash, a.valid_from)
     gap = gaps_in_records(scope, lambda record: or_(record.country.is_not(None), record.parent_country.is_not(None))).c
-    absent = exists(select(gap.account_id).where(gap.account_id == a.account_id))
-    other_parent = and_(r.country.is_(None), r.parent_country != a.bin_country)
-    unexplained = exists(
-        select(r.customer_id).where(
-            o.account_id == a.account_id,
-            r.customer_id == o.customer_id,
-            overlap(r, a),
-            other_parent,
-        )
-    )
-    unplaced = a.bin_country.is_(None)
-    unowned = and_(or_(absent, unexplained), ~_signed_up_there(a), ~_explained_throughout(a))
-    what = case((unplaced, "bin_country"), else_="country of the customer")
-    return select(a.account_id, func.concat("not recorded: ", what).label("reason")).where(or_(unplaced, unowned))
+    absent = select(*card).where(gap.account_id == a.account_id)
+    owned = select(*card).where(o.account_id == a.account_id, r.customer_id == o.customer_id)
+    unknown = owned.where(overlap(r, a), r.country.is_(None), r.parent_country != a.bin_country)
+    throughout = and_(r.valid_from <= a.valid_from, r.valid_to >= a.valid_to)
+    there = owned.where(throughout, or_(r.country == a.bin_country, r.parent_country == a.bin_country))
+    signed_up = select(*card).where(s.account_id == a.account_id, word(s.signup_country) == a.bin_country)
+    unowned = except_(union(absent, unknown), union(there, signed_up)).subquery("unowned").c
+    unplaced = select(a.account_id, literal("not recorded: bin_country").label("reason")).where(a.bin_country.is_(None))
+    return any_of(unplaced, select(unowned.account_id, literal("not recorded: country of the customer")))
 
 
 def evidence_of(scope: Scope, found: Found) -> Select[Any]:
@@ -118,16 +116,6 @@ def _signed_up_there(card: Any) -> ColumnElement[bool]:
     s = accounts.c
     return exists(
         select(s.account_id).where(s.account_id == card.account_id, word(s.signup_country) == card.bin_country)
-    )
-
-
-def _explained_throughout(card: Any) -> ColumnElement[bool]:
-    """Whether one record of a customer of the account explains the instrument for as long as it is held."""
-    o, r = account_owners.alias("any_owner").c, customers_in_force().alias("any_record").c
-    there = or_(r.country == card.bin_country, r.parent_country == card.bin_country)
-    whole = and_(r.valid_from <= card.valid_from, r.valid_to >= card.valid_to)
-    return exists(
-        select(r.customer_id).where(o.account_id == card.account_id, r.customer_id == o.customer_id, whole, there)
     )
 
 
