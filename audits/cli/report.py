@@ -87,11 +87,11 @@ def verify(
     if any(found.values()):
         raise typer.Exit(1)
     if not ledger:
-        out.print("[dim]A manifest that was altered with its pages is found with --ledger.[/]")
+        out.print("[dim]A manifest altered together with its pages is detected only with --ledger.[/]")
 
 
 _LEDGER, INDEX = "The ledger", "index.html"
-_WHOLE = {_LEDGER: "every run is as it was recorded", INDEX: "it is what the ledger gives"}
+_WHOLE = {_LEDGER: "every run is as it was recorded", INDEX: "matches the ledger"}
 """What is said of something that is not a sealed folder and has no problem."""
 
 

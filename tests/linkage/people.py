@@ -40,6 +40,7 @@ class Someone:
     tier: str = "build"
     pivot: float = np.inf  # hour from which the new model is asked for
     label: str = ""  # "" for nobody in particular
+    evenly: bool = False  # a day's requests come at even intervals from midnight on, not by chance
 
     @property
     def id(self) -> str:
@@ -160,10 +161,16 @@ def rows_of(people: Iterable[Someone], seed: int = 0) -> dict[str, pd.DataFrame]
     }  # fmt: skip
 
 
+def _evenly(rate: Hourly) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Requests by hour, each day's at even intervals from midnight on."""
+    days = rate.reshape(-1, 24).sum(axis=1).round().astype(int)
+    return np.concatenate([np.bincount(np.arange(n) * 24 // max(n, 1), minlength=24) for n in days])
+
+
 def _events(people: list[Someone], rng: np.random.Generator) -> pd.DataFrame:
     parts = []
     for one in people:
-        counts = rng.poisson(one.rate)
+        counts = _evenly(one.rate) if one.evenly else rng.poisson(one.rate)
         hour = np.repeat(HOURS, counts) + rng.random(counts.sum())
         prompt = np.minimum(rng.geometric(0.6, len(hour)) - 1, len(one.prompts) - 1)
         network = np.minimum(rng.geometric(0.6, len(hour)) - 1, len(one.networks) - 1)

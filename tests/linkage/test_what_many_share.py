@@ -49,6 +49,21 @@ def test_two_pools_that_turn_to_round_the_clock_on_one_day_are_two(tmp_path):
     assert {name: found.found(name) for name in ("one", "other")} == dict.fromkeys(("one", "other"), (1.0, 1.0))
 
 
+def test_what_never_sleeps_and_is_spaced_evenly_moves_with_nobody(tmp_path):
+    crowd = Crowd(45)
+    people = crowd.benign(800)
+    monitors = [crowd.someone("monitor") for _ in range(6)]
+    agencies = {name: [crowd.someone(name) for _ in range(10)] for name in ("one", "other")}
+    for name, clients in agencies.items():
+        for client in clients:
+            client.cards = [f"card-{name}"]
+    steady = [*monitors, *agencies["one"], *agencies["other"]]
+    for one, a_day in zip(steady, np.linspace(240, 930, len(steady)), strict=True):
+        one.rate, one.evenly = np.where(HOURS >= 14 * 24, a_day / 24, 0.0), True
+    found = linked(tmp_path, [*people, *steady])
+    assert {name: found.found(name) for name in agencies} == dict.fromkeys(agencies, (1.0, 1.0))
+
+
 def _turning(crowd: Crowd, name: str) -> list[Someone]:
     """A pool on one card that works by day, and from an hour in mid-window on round the clock."""
     turn = len(HOURS) // 2 + 7

@@ -54,7 +54,7 @@ def test_verify_of_a_period_or_of_all_reports_checks_every_revision(rendered: Pa
         assert code == 0, said
         assert said.splitlines() == [
             *(f"✓ {out / '2026-10' / name}: every file is as it was sealed." for name in ("r1", "r2")),
-            "A manifest that was altered with its pages is found with --ledger.",
+            "A manifest altered together with its pages is detected only with --ledger.",
         ]
     (out / "2026-10/r2/manifest.json").unlink()
     code, said = audits("verify", str(out / "2026-10"))
